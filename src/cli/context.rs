@@ -1,0 +1,152 @@
+//! What every command is given: the global options, the terminal, the connection string.
+
+use std::path::PathBuf;
+
+use anstream::ColorChoice;
+use clap::{Args, ValueEnum};
+use pgcleave::event::Event;
+use pgcleave::pg::connect::Target;
+use pgcleave::pg::error::Error;
+use secrecy::SecretString;
+
+use super::failure::Failure;
+
+/// The options of every command.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// The folder that holds pgcleave.yaml, or the file itself
+    #[arg(long, global = true, default_value = "pgcleave.yaml", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// The environment of pgcleave.yaml to work on
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+    /// Where to connect; better given in the environment, since other users of this machine can see arguments
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) database_url: Option<SecretString>,
+    /// How to write the answer; which formats there are depends on the command
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
+    pub(crate) format: Format,
+    /// When to use colours
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(crate) color: Color,
+    /// Says nothing on stderr but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Says more on stderr
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// How to write the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For a person at a terminal
+    Human,
+    /// For programs; versioned
+    Json,
+    /// For a pull request
+    Markdown,
+    /// For code scanning, SARIF 2.1.0
+    Sarif,
+    /// For CI servers
+    Junit,
+    /// One self-contained page
+    Html,
+    /// A Mermaid diagram
+    Mermaid,
+    /// A Graphviz diagram
+    Dot,
+    /// A picture
+    Svg,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal that can, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl Global {
+    /// Makes the choice of colours known to all that is printed.
+    pub(crate) fn apply_color(&self) {
+        match self.color {
+            Color::Auto => ColorChoice::Auto,
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+        }
+        .write_global();
+    }
+}
+
+/// What every command is given.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) global: Global,
+}
+
+impl Context {
+    pub(crate) fn new(global: Global) -> Self {
+        Self { global }
+    }
+
+    /// Gives the format, if it is one of those that the command can write.
+    pub(crate) fn format(&self, offered: &[Format]) -> Result<Format, Failure> {
+        let chosen = self.global.format;
+        if offered.contains(&chosen) {
+            return Ok(chosen);
+        }
+        let name = |f: Format| f.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default();
+        let names: Vec<_> = offered.iter().map(|f| name(*f)).collect();
+        Err(Failure::usage(format!("--format {} is not for this command; it has {}", name(chosen), names.join(", "))))
+    }
+
+    /// Finds the connection string: the option, else the environment variable (`DATABASE_URL` by default).
+    pub(crate) fn target(&self, variable: Option<&str>) -> Result<Target, Error> {
+        let variable = variable.unwrap_or("DATABASE_URL");
+        let from_environment = || std::env::var(variable).ok().filter(|url| !url.is_empty()).map(SecretString::from);
+        match self.global.database_url.clone().or_else(from_environment) {
+            Some(url) => Target::parse(&url),
+            None => Err(Error::NoUrl { variable: variable.to_owned() }),
+        }
+    }
+
+    /// Writes the answer to stdout; a reader that went away is no error.
+    pub(crate) fn answer(&self, text: &str) {
+        use std::io::Write as _;
+        let mut out = anstream::stdout().lock();
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+
+    /// Writes a line of the story to stderr, unless it should be quiet.
+    pub(crate) fn story(&self, line: &str) {
+        use std::io::Write as _;
+        if !self.global.quiet {
+            let _ = writeln!(anstream::stderr().lock(), "{line}");
+        }
+    }
+
+    /// Tells an event on stderr.
+    pub(crate) fn tell(&self, event: &Event) {
+        let who = |service: &Option<String>| service.as_deref().map(|s| format!("{s}: ")).unwrap_or_default();
+        match event {
+            Event::Waiting { what, holder, held_seconds } => {
+                self.story(&format!("waiting for {what}: held by {holder} for {held_seconds} s"));
+            }
+            Event::Started { service, step } if self.global.verbose > 0 => {
+                self.story(&format!("{}{step} …", who(service)));
+            }
+            Event::Started { .. } => {}
+            Event::Finished { service, step } => self.story(&format!("{}{step}", who(service))),
+            Event::Failed { service, step, message } => {
+                self.story(&format!("{}{step} failed: {message}", who(service)))
+            }
+            Event::Note { message } => self.story(message),
+            Event::Warning { message } => self.story(&format!("warning: {message}")),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! How a failed command tells why, and what to do about it.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use pgcleave::error::{Coded, Verdict};
+
+use super::context::Context;
+
+/// Why a command did not end well.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    verdict: Verdict,
+    code: &'static str,
+    /// The error and its causes, outermost first.
+    chain: Vec<String>,
+    hint: Option<String>,
+}
+
+impl<E: Coded> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let mut chain = vec![error.to_string()];
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            if chain.last() != Some(&text) {
+                chain.push(text);
+            }
+            source = cause.source();
+        }
+        Self { verdict: error.verdict(), code: error.code(), chain, hint: super::hint::of(error.code()) }
+    }
+}
+
+impl Failure {
+    /// Says that the command line itself is wrong.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Invalid, code: "usage", chain: vec![message.into()], hint: None }
+    }
+
+    /// Replaces the hint.
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Writes it to stderr and gives its verdict.
+    pub(crate) fn report(self, _context: &Context) -> Verdict {
+        let mut err = anstream::stderr().lock();
+        let red = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
+        let (message, causes) = self.chain.split_first().expect("an error has a text");
+        let _ = writeln!(err, "{red}error[{}]{red:#}: {message}", self.code);
+        for cause in causes {
+            let _ = writeln!(err, "  because {cause}");
+        }
+        if let Some(hint) = self.hint {
+            let _ = writeln!(err, "  help: {hint}");
+        }
+        self.verdict
+    }
+}
+
+/// Tells of a failure that comes before any command.
+pub(crate) fn system(doing: &str, error: &std::io::Error) -> ExitCode {
+    let _ = writeln!(anstream::stderr(), "error[system]: cannot {doing}: {error}");
+    ExitCode::from(Verdict::Failed as u8)
+}

@@ -1,0 +1,54 @@
+//! What happens while the library works, told to whoever listens.
+
+use serde::Serialize;
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// Another session holds what this one needs.
+    Waiting {
+        /// What is waited for.
+        what: String,
+        /// Who holds it, in words.
+        holder: String,
+        /// How long it has been held, in seconds.
+        held_seconds: u64,
+    },
+    /// A piece of work on one service (or on what all share) began.
+    Started {
+        /// The service; nothing for what all share.
+        service: Option<String>,
+        /// What is being done.
+        step: String,
+    },
+    /// A piece of work ended well.
+    Finished {
+        /// The service; nothing for what all share.
+        service: Option<String>,
+        /// What was done.
+        step: String,
+    },
+    /// A piece of work failed; the others go on.
+    Failed {
+        /// The service; nothing for what all share.
+        service: Option<String>,
+        /// What was tried.
+        step: String,
+        /// Why it failed.
+        message: String,
+    },
+    /// Something worth knowing.
+    Note {
+        /// What it is, in one sentence.
+        message: String,
+    },
+    /// Something that needs a person's eye.
+    Warning {
+        /// What it is, in one sentence.
+        message: String,
+    },
+}
+
+/// Whoever listens; the library itself never writes to the terminal.
+pub type Listener<'a> = &'a (dyn Fn(Event) + Send + Sync);

@@ -1,0 +1,19 @@
+//! Gives each service on a shared PostgreSQL its own schema and credentials, proves the line, and cuts along it.
+//!
+//! ```text
+//! manifests ──▶ manifest ──▶ State (desired) ─┐
+//!                                             ├─▶ plan::diff ─▶ Plan ─▶ apply ─▶ PostgreSQL
+//! PostgreSQL ─▶ catalog  ──▶ State (actual) ──┘
+//!                  └──────▶ audit ─▶ Findings       migrate   archive   split (observe ▸ decide ▸ act)
+//! every result ─▶ report ─▶ stdout · every event ─▶ progress ─▶ stderr · verdict ─▶ exit code
+//! ```
+//!
+//! Pure code decides, thin code acts: docs/architecture.md tells which room is which.
+
+pub mod error;
+pub mod event;
+pub mod ident;
+pub mod manifest;
+pub mod model;
+pub mod pg;
+pub mod sql;

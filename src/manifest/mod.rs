@@ -1,0 +1,3 @@
+//! Text → checked manifests.
+
+pub mod service;

@@ -1,0 +1,208 @@
+//! What a checked set of manifests says.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::ident::Ident;
+use crate::model::naming::{Access, Naming};
+use crate::model::privilege::Privileges;
+
+/// All checked manifests together with pgcleave.yaml.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// The folder that holds pgcleave.yaml.
+    pub root: PathBuf,
+    /// The roles' names, with the chosen environment's prefix.
+    pub naming: Naming,
+    /// The environment variable that holds the chosen environment's connection string.
+    pub database_url_env: Option<String>,
+    /// Where new passwords are written.
+    pub secrets: SecretSink,
+    /// How the audit judges.
+    pub audit: AuditPolicy,
+    /// The services by name.
+    pub services: BTreeMap<Ident, Service>,
+}
+
+/// A place in a file, to point a person at; lines and columns count from 1, columns in characters.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+pub struct Position {
+    /// The file's path as the user would type it.
+    pub file: PathBuf,
+    /// The line.
+    pub line: usize,
+    /// The column.
+    pub column: usize,
+}
+
+/// One service.
+#[derive(Debug, Clone)]
+pub struct Service {
+    /// Its name, `[a-z][a-z0-9_]{0,39}`.
+    pub name: Ident,
+    /// What it does, for people.
+    pub description: Option<String>,
+    /// Who looks after it.
+    pub team: Option<String>,
+    /// The schema that it owns.
+    pub schema: Ident,
+    /// The folder of its migrations, resolved against the manifest's folder.
+    pub migrations: Option<PathBuf>,
+    /// The extensions that it needs.
+    pub extensions: Vec<Ident>,
+    /// Its logins by short name.
+    pub credentials: BTreeMap<String, Credential>,
+    /// All that others may touch.
+    pub exposes: Vec<Exposed>,
+    /// What it uses of others.
+    pub consumes: Vec<Consumed>,
+    /// Its materialized views.
+    pub read_models: Vec<ReadModel>,
+    /// Its event log.
+    pub event_log: Option<EventLog>,
+    /// Its outbox.
+    pub outbox: Option<Outbox>,
+    /// Where its manifest begins.
+    pub at: Position,
+}
+
+/// One login of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// Which of the service's roles it belongs to.
+    pub access: Access,
+    /// How many sessions at once; nothing for no limit.
+    pub connection_limit: Option<i32>,
+    /// Settings for it in this database, name → value as SET takes it.
+    pub settings: BTreeMap<String, String>,
+    /// Where it is declared.
+    pub at: Position,
+}
+
+/// The kinds of object that a contract can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContractKind {
+    /// A view or materialized view.
+    View,
+    /// A table, partitioned or not.
+    Table,
+    /// A function or procedure, with its argument types.
+    Function,
+    /// A sequence.
+    Sequence,
+    /// A type or domain.
+    Type,
+}
+
+/// One object that a service exposes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exposed {
+    /// What kind of object.
+    pub kind: ContractKind,
+    /// Its name in the service's schema.
+    pub name: Ident,
+    /// A function's argument types as `oidvectortypes` prints them under an empty search path (`uuid, text`,
+    /// `timestamp with time zone`, `orders.status`); empty text for no arguments; nothing for other kinds.
+    pub arguments: Option<String>,
+    /// The services that may use it.
+    pub to: Vec<Ident>,
+    /// What they may do with it.
+    pub privileges: Privileges,
+    /// Where it is declared.
+    pub at: Position,
+}
+
+/// One object of another service that a service uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consumed {
+    /// The service that exposes it.
+    pub service: Ident,
+    /// The object's name.
+    pub name: Ident,
+    /// A function's argument types where they are given, normalised as in [`Exposed`].
+    pub arguments: Option<String>,
+    /// Where it is declared.
+    pub at: Position,
+}
+
+/// One materialized view of a service (not yet applied).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadModel {
+    /// Its name.
+    pub name: Ident,
+    /// The file with its query, resolved against the manifest's folder.
+    pub query: PathBuf,
+    /// The columns that identify a row.
+    pub key: Vec<Ident>,
+    /// How old it may get, in seconds.
+    pub refresh_every_seconds: Option<u64>,
+    /// The time of day of its refresh, `HH:MM`.
+    pub refresh_at: Option<String>,
+    /// Where it is declared.
+    pub at: Position,
+}
+
+/// A service's event log (not yet applied).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventLog {
+    /// Its table.
+    pub table: Ident,
+    /// Where it is declared.
+    pub at: Position,
+}
+
+/// A service's outbox (not yet applied).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outbox {
+    /// Topic → the services that take its events.
+    pub topics: BTreeMap<String, Vec<Ident>>,
+    /// Where it is declared.
+    pub at: Position,
+}
+
+/// Where new passwords are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSink {
+    /// One dotenv file for each credential in a folder.
+    Directory(PathBuf),
+    /// One JSON file for all.
+    Json(PathBuf),
+    /// One Kubernetes Secret for each credential in a folder.
+    Kubernetes {
+        /// The folder.
+        directory: PathBuf,
+        /// The Secrets' namespace.
+        namespace: Option<String>,
+    },
+    /// A command that gets each secret as JSON on its standard input; `{service}` and `{credential}` are filled in.
+    Command(Vec<String>),
+}
+
+/// How the audit judges.
+#[derive(Debug, Clone, Default)]
+pub struct AuditPolicy {
+    /// The least severity that fails: `error`, `warning` or `info`.
+    pub fail_on: Option<String>,
+    /// Findings that are accepted for a while.
+    pub waivers: Vec<Waiver>,
+}
+
+/// One accepted finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiver {
+    /// The rule's id.
+    pub rule: String,
+    /// The object, as the finding prints it; `*` for any.
+    pub object: String,
+    /// The principal, as the finding prints it; nothing for any.
+    pub principal: Option<String>,
+    /// Why it is accepted.
+    pub reason: String,
+    /// The last day on which it holds.
+    pub expires: time::Date,
+    /// Where it is declared.
+    pub at: Position,
+}

@@ -1,0 +1,5 @@
+//! The vocabulary that both sides share: what the manifests ask for and what the catalog shows.
+
+pub mod acl;
+pub mod naming;
+pub mod privilege;

@@ -1,0 +1,104 @@
+//! The roles' names, as the design fixes them.
+
+use crate::ident::{Ident, IdentError};
+
+/// Which of a service's three roles a credential becomes a member of.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// Becomes the owner: for migrations.
+    Owner,
+    /// Reads and writes: for the service itself.
+    Write,
+    /// Reads only: for reports.
+    Read,
+}
+
+/// Which of a credential's two login roles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "two equal slots")]
+pub enum Slot {
+    A,
+    B,
+}
+
+impl Slot {
+    /// Both, in order.
+    pub const BOTH: [Self; 2] = [Self::A, Self::B];
+
+    /// Gives the other one.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+
+    /// Gives the letter that ends the role's name.
+    #[must_use]
+    pub fn letter(self) -> &'static str {
+        match self {
+            Self::A => "a",
+            Self::B => "b",
+        }
+    }
+}
+
+/// Makes role names with the environment's prefix.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Naming {
+    /// Stands before every role's name, such as `stg_`; may be empty.
+    pub prefix: String,
+}
+
+impl Naming {
+    /// Names the role that owns the service's schema.
+    ///
+    /// # Errors
+    /// The name passes 63 bytes; so for the others here.
+    pub fn owner(&self, service: &str) -> Result<Ident, IdentError> {
+        self.name(&[service, "_owner"])
+    }
+
+    /// Names the role that reads and writes.
+    pub fn writer(&self, service: &str) -> Result<Ident, IdentError> {
+        self.name(&[service, "_writer"])
+    }
+
+    /// Names the role that reads.
+    pub fn reader(&self, service: &str) -> Result<Ident, IdentError> {
+        self.name(&[service, "_reader"])
+    }
+
+    /// Names the role that a kind of access belongs to.
+    pub fn access(&self, service: &str, access: Access) -> Result<Ident, IdentError> {
+        match access {
+            Access::Owner => self.owner(service),
+            Access::Write => self.writer(service),
+            Access::Read => self.reader(service),
+        }
+    }
+
+    /// Names one of a credential's two login roles: `<service>_<credential>_<a|b>`.
+    pub fn login(&self, service: &str, credential: &str, slot: Slot) -> Result<Ident, IdentError> {
+        self.name(&[service, "_", credential, "_", slot.letter()])
+    }
+
+    /// Names the group through which all services' roles get CONNECT.
+    pub fn connect_group(&self) -> Result<Ident, IdentError> {
+        self.name(&["pgcleave_connect"])
+    }
+
+    /// Names the group through which owners and writers get TEMP.
+    pub fn temporary_group(&self) -> Result<Ident, IdentError> {
+        self.name(&["pgcleave_temporary"])
+    }
+
+    fn name(&self, parts: &[&str]) -> Result<Ident, IdentError> {
+        Ident::new(&[&[self.prefix.as_str()], parts].concat().concat())
+    }
+}

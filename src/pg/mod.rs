@@ -1,0 +1,6 @@
+//! The one place that talks to PostgreSQL: connections, statements, locks.
+
+pub mod connect;
+pub mod error;
+pub mod exec;
+pub mod lock;
