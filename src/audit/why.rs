@@ -1,0 +1,1 @@
+//! Whether a role can reach an object, and by which ways.
