@@ -388,7 +388,7 @@ impl<'a> Scene<'a> {
 }
 
 /// Gives what the predefined roles add, for the kinds that they are about.
-fn by_predefined_roles(kind: AclKind, has: impl Fn(&str) -> bool) -> Privileges {
+pub(super) fn by_predefined_roles(kind: AclKind, has: impl Fn(&str) -> bool) -> Privileges {
     use Privilege::{Delete, Insert, Maintain, Select, Update, Usage};
     let mut held = Privileges::NONE;
     match kind {

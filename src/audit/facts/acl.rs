@@ -87,6 +87,19 @@ impl Acls {
         Ok(id)
     }
 
+    /// Keeps what one list gives beyond another; nothing where there is nothing.
+    pub fn beyond(&mut self, list: AclId, initial: AclId) -> Option<AclId> {
+        let before = |entry: &Entry| self[initial].held_by(|grantee| grantee == entry.grantee);
+        let more = self[list].entries.iter().map(|e| Entry { privileges: e.privileges.without(before(e)), ..*e });
+        let entries: Box<[Entry]> = more.filter(|e| !e.privileges.is_empty()).collect();
+        if entries.is_empty() {
+            return None;
+        }
+        let id = AclId(u32::try_from(self.lists.len()).expect("there are fewer lists than OIDs"));
+        self.lists.push(AclList { entries, stored: true });
+        Some(id)
+    }
+
     /// Tells how many distinct lists there are.
     #[must_use]
     pub fn len(&self) -> usize {

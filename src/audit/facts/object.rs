@@ -5,6 +5,7 @@ use super::acl::AclId;
 use super::dependency::Class;
 use super::relation::RelationKind;
 use super::role::RoleId;
+use super::routine::Type;
 use crate::audit::name::{qualified, shown};
 use crate::ident::Ident;
 use crate::model::acl::AclKind;
@@ -118,7 +119,9 @@ impl Facts {
             owner: r.owner,
             schema: Some(r.schema),
         });
-        let types = rows(&self.types).map(|(at, t)| Securable {
+        // an array goes by its element; a table's row type is born open and stays so unless somebody grants on it
+        let judged = |t: &Type| t.element == 0 && (t.relation == 0 || self.acls[t.acl].stored);
+        let types = rows(&self.types).filter(move |(_, t)| judged(t)).map(|(at, t)| Securable {
             object: Object::Type(at),
             kind: AclKind::Type,
             acl: t.acl,
@@ -280,8 +283,6 @@ impl Facts {
             Object::Routine(at) => (Class::Routine, self.routines[at as usize].oid),
             Object::Type(at) => (Class::Type, self.types[at as usize].oid),
             Object::Schema(id) => (Class::Schema, self.schema_row(id).oid),
-            Object::Wrapper(at) => (Class::Wrapper, self.wrappers[at as usize].oid),
-            Object::Language(at) => (Class::Language, self.languages[at as usize].oid),
             Object::Standalone(at) => (self.standalone[at as usize].class, self.standalone[at as usize].oid),
             _ => return false,
         };

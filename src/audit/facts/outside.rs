@@ -256,8 +256,6 @@ pub struct SystemGrant {
     pub label: String,
     /// Its owner.
     pub owner: RoleId,
-    /// Its access list.
+    /// What its access list gives beyond the initial one.
     pub acl: AclId,
-    /// The initial one.
-    pub initial: AclId,
 }
