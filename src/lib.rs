@@ -17,4 +17,5 @@ pub mod ident;
 pub mod manifest;
 pub mod model;
 pub mod pg;
+pub mod plan;
 pub mod sql;
