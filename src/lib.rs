@@ -18,4 +18,5 @@ pub mod manifest;
 pub mod model;
 pub mod pg;
 pub mod plan;
+pub mod report;
 pub mod sql;
