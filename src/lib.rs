@@ -10,10 +10,12 @@
 //!
 //! Pure code decides, thin code acts: docs/architecture.md tells which room is which.
 
+pub mod credentials;
 pub mod error;
 pub mod event;
 pub mod ident;
 pub mod manifest;
 pub mod model;
 pub mod pg;
+pub mod registry;
 pub mod sql;
