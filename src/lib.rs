@@ -16,4 +16,5 @@ pub mod ident;
 pub mod manifest;
 pub mod model;
 pub mod pg;
+pub mod registry;
 pub mod sql;
