@@ -1,7 +1,7 @@
 //! Runs SQL that was made safe by [`Sql`]. The only file that says `AssertSqlSafe`.
 
-use futures_util::TryStreamExt;
-use sqlx::postgres::PgConnection;
+use futures_util::TryStreamExt as _;
+use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Executor};
 
 use super::error::Error;
@@ -18,30 +18,38 @@ pub async fn batch(connection: &mut PgConnection, doing: &str, sql: &Sql) -> Res
     Ok(())
 }
 
+/// Says which statement of a script failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct ScriptError {
+    /// What the server answered.
+    pub error: Error,
+    /// How many statements had ended before.
+    pub finished: usize,
+}
+
 /// Runs a user's own script, as a migration is one, in one message.
 ///
 /// It is not ours to make safe: what it may touch is bounded by the login that runs it.
 ///
 /// # Errors
 /// The server refused one of its statements.
-pub async fn script(connection: &mut PgConnection, doing: &str, script: &str) -> Result<(), Error> {
-    connection.execute(sqlx::raw_sql(AssertSqlSafe(script))).await.map_err(|e| Error::new(doing, &e))?;
-    Ok(())
-}
-
-/// Runs many statements in one message, and tells how many of them were done when one was refused.
-///
-/// # Errors
-/// The number of statements that were done, and why the next one was refused; those after it did not run.
-pub async fn counted(connection: &mut PgConnection, doing: &str, sql: &Sql) -> Result<(), (usize, Error)> {
-    let mut done = 0;
-    let mut results = connection.fetch_many(sqlx::raw_sql(AssertSqlSafe(sql.as_str())));
+pub async fn script(connection: &mut PgConnection, doing: &str, script: &str) -> Result<(), ScriptError> {
+    let mut finished = 0;
+    let mut results = sqlx::raw_sql(AssertSqlSafe(script)).fetch_many(connection);
     loop {
         match results.try_next().await {
-            Ok(Some(sqlx::Either::Left(_))) => done += 1,
-            Ok(Some(sqlx::Either::Right(_))) => {}
+            Ok(Some(result)) => finished += usize::from(result.is_left()),
             Ok(None) => return Ok(()),
-            Err(error) => return Err((done, Error::new(doing, &error))),
+            Err(e) => return Err(ScriptError { error: Error::new(doing, &e), finished }),
         }
     }
+}
+
+/// Runs one query that another library wrote for us, and gives its rows.
+///
+/// # Errors
+/// The server refused it.
+pub async fn rows(connection: &mut PgConnection, doing: &str, query: &str) -> Result<Vec<PgRow>, Error> {
+    sqlx::raw_sql(AssertSqlSafe(query)).fetch_all(connection).await.map_err(|e| Error::new(doing, &e))
 }
