@@ -15,6 +15,7 @@ pub mod credentials;
 pub mod error;
 pub mod event;
 pub mod ident;
+pub mod interrupt;
 pub mod manifest;
 pub mod model;
 pub mod pg;
