@@ -10,6 +10,7 @@
 //!
 //! Pure code decides, thin code acts: docs/architecture.md tells which room is which.
 
+pub mod apply;
 pub mod catalog;
 pub mod credentials;
 pub mod error;
@@ -17,6 +18,7 @@ pub mod event;
 pub mod ident;
 pub mod interrupt;
 pub mod manifest;
+pub mod migrate;
 pub mod model;
 pub mod pg;
 pub mod plan;
