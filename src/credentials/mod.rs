@@ -6,6 +6,7 @@
 pub mod error;
 pub mod issue;
 pub mod password;
+pub mod rotate;
 pub mod secret;
 pub mod sink;
 
