@@ -19,7 +19,7 @@ use crate::sql;
 pub const FORMAT: &str = "pgcleave.plan/1";
 
 /// What to plan for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {
     /// Only these services and what all share; all when empty.
     pub services: BTreeSet<Ident>,
@@ -62,8 +62,8 @@ pub struct Plan {
     pub server: Server,
     /// Before every role's name.
     pub role_prefix: String,
-    /// Only these services; all when empty.
-    pub services: BTreeSet<Ident>,
+    /// What it was asked for.
+    pub options: Options,
     /// What to do, in order.
     pub changes: Vec<Change>,
     /// The hazards of all changes.
@@ -137,7 +137,7 @@ pub fn build(project: &Project, observed: &Observed, pending: &[PendingMigration
             administrator: observed.administrator.name.clone(),
         },
         role_prefix: project.naming.prefix.clone(),
-        services: options.services.clone(),
+        options: options.clone(),
         hazards: changes.iter().flat_map(|c| c.hazards.iter().copied()).collect(),
         changes,
         unmanaged: if options.prune { Vec::new() } else { differences.unmanaged },
