@@ -11,11 +11,15 @@
 //! Pure code decides, thin code acts: docs/architecture.md tells which room is which.
 
 pub mod analyze;
+pub mod catalog;
+pub mod credentials;
 pub mod error;
 pub mod event;
 pub mod ident;
 pub mod manifest;
 pub mod model;
 pub mod pg;
+pub mod plan;
 pub mod registry;
+pub mod report;
 pub mod sql;

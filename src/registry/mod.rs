@@ -1,5 +1,6 @@
 //! What pgcleave keeps in the database it looks after: schema `pgcleave`, run by refinery like any service's.
 
+pub mod credential;
 mod error;
 mod history;
 mod plan;

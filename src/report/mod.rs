@@ -1,0 +1,5 @@
+//! Results → text: for people, for programs, for pull requests.
+
+pub mod apply;
+pub mod plan;
+pub mod style;
