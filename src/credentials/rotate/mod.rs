@@ -263,7 +263,9 @@ impl Rotation<'_> {
             Step::Publish => {
                 let secret = make(self.issuer, run.declared, idle)?;
                 let sql = set_passwords(std::slice::from_ref(&secret)).await;
-                exec::batch(connection, "set the idle login's password", &sql).await?;
+                for statement in &sql {
+                    exec::batch(connection, "set the idle login's password", statement).await?;
+                }
                 self.try_login(&secret).await?;
                 self.issuer.sink.publish(&secret, self.listener).await?;
                 run.published = true;
@@ -287,7 +289,9 @@ impl Rotation<'_> {
         let sql = set_passwords(std::slice::from_ref(secret)).await;
         exec::batch(connection, "begin", &sql!("begin")).await?;
         let result = async {
-            exec::batch(connection, "set the idle login's password", &sql).await?;
+            for statement in &sql {
+                exec::batch(connection, "set the idle login's password", statement).await?;
+            }
             self.issuer.sink.publish(secret, self.listener).await?;
             Ok(())
         }
