@@ -13,6 +13,7 @@
 pub mod error;
 pub mod event;
 pub mod ident;
+pub mod load;
 pub mod manifest;
 pub mod model;
 pub mod pg;
