@@ -1,10 +1,12 @@
 //! The command line: arguments, one file per command, and everything that a person sees.
 
 mod apply;
+mod audit;
 pub(crate) mod context;
 pub(crate) mod failure;
 mod hint;
 mod plan;
+mod why;
 
 use clap::{Parser, Subcommand};
 use pgcleave::error::Verdict;
@@ -27,6 +29,8 @@ pub(crate) struct Cli {
 enum Command {
     Plan(plan::PlanArgs),
     Apply(apply::ApplyArgs),
+    Audit(audit::AuditArgs),
+    Why(why::WhyArgs),
 }
 
 /// Runs the command, tells of a failure, and gives the verdict.
@@ -42,6 +46,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failur
     match command {
         Command::Plan(args) => plan::run(context, &args).await,
         Command::Apply(args) => apply::run(context, &args).await,
+        Command::Audit(args) => audit::run(context, &args).await,
+        Command::Why(args) => why::run(context, &args).await,
     }
 }
 

@@ -33,7 +33,9 @@ async fn restores_what_was_revoked_by_hand() {
     shop.project.run(&["plan", "--detailed-exitcode"]).exits(3);
     shop.apply(&[]).exits(0);
     shop.converged();
-    assert!(shop.holds("(select not rolcreatedb and rolconnlimit = 7 from pg_roles where rolname = '@orders_app_a')").await);
+    assert!(
+        shop.holds("(select not rolcreatedb and rolconnlimit = 7 from pg_roles where rolname = '@orders_app_a')").await
+    );
 }
 
 #[tokio::test]
