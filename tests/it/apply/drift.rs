@@ -33,17 +33,19 @@ async fn restores_what_was_revoked_by_hand() {
     shop.project.run(&["plan", "--detailed-exitcode"]).exits(3);
     shop.apply(&[]).exits(0);
     shop.converged();
-    assert!(shop.holds("(select not rolcreatedb and rolconnlimit = 7 from pg_roles where rolname = '@orders_app_a')").await);
+    assert!(
+        shop.holds("(select not rolcreatedb and rolconnlimit = 7 from pg_roles where rolname = '@orders_app_a')").await
+    );
 }
 
 #[tokio::test]
 async fn unmanaged_grants_are_reported_and_only_pruned_on_demand() {
     let shop = Shop::applied().await;
     shop.sql(
-        "create role \"@alice\"; create role \"@bob\"; grant select on orders.orders to \"@alice\" with grant option; \
+        "create role \"@alice\"; create role \"@bob\"; grant usage on schema orders to \"@alice\"; grant select on orders.orders to \"@alice\" with grant option; \
          set role \"@alice\"; grant select on orders.orders to \"@bob\"; reset role; \
          grant \"@orders_writer\" to \"@bob\"; grant pg_read_all_data to \"@orders_app_a\"; \
-         grant select (id) on orders.lines to \"@bob\"; grant usage on schema orders to \"@alice\"",
+         grant select (id) on orders.lines to \"@bob\"",
     )
     .await;
     let plan = shop.project.run(&["plan", "--format", "json"]).exits(0).json();
