@@ -12,4 +12,5 @@ mod reaper;
 mod server;
 
 pub(crate) use database::TestDb;
+pub(crate) use reaper::Reaper;
 pub(crate) use server::server_log;
