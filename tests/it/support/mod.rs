@@ -14,4 +14,5 @@ mod server;
 
 pub(crate) use database::TestDb;
 pub(crate) use project::{Answer, Project, answer};
+pub(crate) use reaper::Reaper;
 pub(crate) use server::server_log;
