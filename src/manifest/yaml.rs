@@ -152,6 +152,9 @@ fn control_character(text: &str) -> Option<Fault> {
 
 fn syntax(info: &str, mark: Marker, text: &str) -> Fault {
     let span = Span { line: mark.line().max(1), column: mark.col() + 1, length: 1 };
+    if info.contains("recursion limit") {
+        return too_deep(span);
+    }
     let line = text.lines().nth(span.line - 1).unwrap_or_default();
     let indent = line.len() - line.trim_start().len();
     let help = if info.contains("tab") || line[..indent].contains('\t') {
@@ -162,6 +165,11 @@ fn syntax(info: &str, mark: Marker, text: &str) -> Fault {
         "compare brackets, quotes and indentation here and on the lines above"
     };
     Fault::new(Kind::YamlSyntax, span, format!("this is not YAML: {}", info.to_lowercase()), help)
+}
+
+fn too_deep(span: Span) -> Fault {
+    let message = format!("this nests more than {MAX_DEPTH} levels deep");
+    Fault::new(Kind::YamlTooComplex, span, message, "no manifest needs more than four levels")
 }
 
 /// A mapping or list that is still open.
@@ -229,8 +237,7 @@ impl Builder {
 
     fn begin(&mut self, open: Open, span: Span) -> Result<(), Fault> {
         if self.open.len() >= MAX_DEPTH {
-            let message = format!("this nests more than {MAX_DEPTH} levels deep");
-            return Err(Fault::new(Kind::YamlTooComplex, span, message, "no manifest needs more than four levels"));
+            return Err(too_deep(span));
         }
         if let Some(Open::Mapping { key: None, .. }) = self.open.last() {
             return Err(complex_key(span));
@@ -326,7 +333,7 @@ mod tests {
 
     #[test]
     fn depth_and_number_are_limited() {
-        assert_eq!(faults(&"[".repeat(100_000)), "1:33+1 yaml-too-complex: this nests more than 32 levels deep");
+        assert_eq!(faults(&"[".repeat(100_000)), "1:256+1 yaml-too-complex: this nests more than 32 levels deep");
         assert_eq!(faults(&"- ".repeat(100_000)), "1:65+1 yaml-too-complex: this nests more than 32 levels deep");
         let many = format!("[{}]", "a,".repeat(60_000));
         assert_eq!(faults(&many), "1:100000+1 yaml-too-complex: the file has more than 50000 values");
