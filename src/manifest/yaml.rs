@@ -334,7 +334,7 @@ mod tests {
     #[test]
     fn depth_and_number_are_limited() {
         assert_eq!(faults(&"[".repeat(100_000)), "1:256+1 yaml-too-complex: this nests more than 32 levels deep");
-        assert_eq!(faults(&"- ".repeat(100_000)), "1:65+1 yaml-too-complex: this nests more than 32 levels deep");
+        assert_eq!(faults(&"- ".repeat(100_000)), "1:65+0 yaml-too-complex: this nests more than 32 levels deep");
         let many = format!("[{}]", "a,".repeat(60_000));
         assert_eq!(faults(&many), "1:100000+1 yaml-too-complex: the file has more than 50000 values");
     }
