@@ -10,11 +10,20 @@
 //!
 //! Pure code decides, thin code acts: docs/architecture.md tells which room is which.
 
+pub mod analyze;
+pub mod apply;
+pub mod catalog;
+pub mod credentials;
 pub mod error;
 pub mod event;
 pub mod ident;
+pub mod interrupt;
 pub mod load;
 pub mod manifest;
+pub mod migrate;
 pub mod model;
 pub mod pg;
+pub mod plan;
+pub mod registry;
+pub mod report;
 pub mod sql;

@@ -116,6 +116,27 @@ impl Piece for Literal<'_> {
     }
 }
 
+/// A routine's argument types, as the server prints them or a checked manifest normalises them.
+///
+/// Type names come with their quotes, modifiers and arrays; what could end the list is left out when written.
+#[derive(Debug, Clone, Copy)]
+pub struct TypeList<'a>(pub &'a str);
+
+impl Piece for TypeList<'_> {
+    fn write(&self, out: &mut Sql) {
+        let mut quoted = false;
+        for c in self.0.chars() {
+            quoted ^= c == '"';
+            if quoted || c == '"' || c.is_alphanumeric() || "_$ ,.[]".contains(c) {
+                out.0.push(c);
+            }
+        }
+        if quoted {
+            out.0.push('"');
+        }
+    }
+}
+
 /// Pieces with `, ` between them.
 #[derive(Debug, Clone)]
 pub struct Comma<I>(pub I);
@@ -174,6 +195,12 @@ mod tests {
     fn a_backslash_makes_an_escape_string() {
         assert_eq!(sql!(Literal("it's")).as_str(), "'it''s'");
         assert_eq!(sql!(Literal(r"a\'b")).as_str(), r"E'a\\''b'");
+    }
+
+    #[test]
+    fn a_type_list_cannot_be_left() {
+        let odd = TypeList(r#"uuid); drop schema s; --, "a)b".c[], timestamp with time zone, ""#);
+        assert_eq!(sql!(odd).as_str(), r#"uuid drop schema s , "a)b".c[], timestamp with time zone, """#);
     }
 
     #[test]

@@ -43,9 +43,16 @@ impl Failure {
         Self { verdict: Verdict::Invalid, code: "usage", chain: vec![message.into()], hint: None, invalid: None }
     }
 
-    /// Says that a file could not be written or read.
-    pub(crate) fn file(code: &'static str, message: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Failed, code, chain: vec![message.into()], hint: None, invalid: None }
+    /// Says that there is a file already where one would be written.
+    pub(crate) fn file_exists(file: &std::path::Path) -> Self {
+        let message = format!("{} is there already", file.display());
+        Self { verdict: Verdict::Failed, code: "file-exists", chain: vec![message], hint: None, invalid: None }
+    }
+
+    /// Says that a file could not be read or written.
+    pub(crate) fn file(doing: &str, file: &std::path::Path, error: &std::io::Error) -> Self {
+        let message = format!("cannot {doing} {}: {error}", file.display());
+        Self { verdict: Verdict::Failed, code: "file", chain: vec![message], hint: None, invalid: None }
     }
 
     /// Replaces the hint.

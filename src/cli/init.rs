@@ -22,7 +22,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<Verdict, F
     let config = if config.is_dir() { config.join(pgcleave::load::CONFIG_FILE) } else { config.clone() };
     let has_config = config.exists();
     if has_config && arguments.service.is_none() {
-        let failure = Failure::file("file-exists", format!("{} is there already", config.display()));
+        let failure = Failure::file_exists(&config);
         return Err(failure.with_hint("for a service's manifest: pgcleave init SERVICE"));
     }
     let config_text = if has_config { read(&config)? } else { CONFIG.into() };
@@ -36,7 +36,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<Verdict, F
         files.extend(service_files(service, &config, &manifests, config_text)?);
     }
     if let Some((path, _)) = files.iter().find(|(path, _)| path.symlink_metadata().is_ok()) {
-        return Err(Failure::file("file-exists", format!("{} is there already", path.display())));
+        return Err(Failure::file_exists(path));
     }
     make_folder(&manifests)?;
     for (path, text) in &files {
@@ -76,23 +76,22 @@ fn service_files(
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path).map_err(|error| Failure::file("unreadable-file", format!("cannot read {}: {error}", path.display())))
+    fs::read(path).map_err(|error| Failure::file("read", path, &error))
 }
 
 fn make_folder(path: &Path) -> Result<(), Failure> {
     if path.as_os_str().is_empty() {
         return Ok(());
     }
-    fs::create_dir_all(path)
-        .map_err(|error| Failure::file("cannot-write", format!("cannot make the folder {}: {error}", path.display())))
+    fs::create_dir_all(path).map_err(|error| Failure::file("make the folder", path, &error))
 }
 
 /// Writes a file that is not there yet.
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
     let written = fs::File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => Failure::file("file-exists", format!("{} is there already", path.display())),
-        _ => Failure::file("cannot-write", format!("cannot write {}: {error}", path.display())),
+        io::ErrorKind::AlreadyExists => Failure::file_exists(path),
+        _ => Failure::file("write", path, &error),
     })
 }
 

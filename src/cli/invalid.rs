@@ -61,7 +61,8 @@ impl Note {
         let excerpt = Excerpt::of(at, problem.length, invalid);
         let message = match &excerpt {
             Some(_) => problem.message.clone(),
-            None => format!("{}: {}", at.file.display(), problem.message),
+            None if (at.line, at.column) == (1, 1) => format!("{}: {}", at.file.display(), problem.message),
+            None => format!("{}:{}:{}: {}", at.file.display(), at.line, at.column, problem.message),
         };
         let (code, help) = (Some(problem.kind.code()), Some(problem.help.clone()));
         Self { message, code, help, severity: miette::Severity::Error, label: "here", excerpt }

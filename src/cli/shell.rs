@@ -41,7 +41,7 @@ pub(crate) fn man(context: &Context, arguments: &ManArguments) -> Result<Verdict
     };
     std::fs::create_dir_all(folder)
         .and_then(|()| clap_mangen::generate_to(Cli::command(), folder))
-        .map_err(|error| Failure::file("cannot-write", format!("cannot write to {}: {error}", folder.display())))?;
+        .map_err(|error| Failure::file("write to", folder, &error))?;
     context.story(&format!("wrote the pages to {}", folder.display()));
     Ok(Verdict::Done)
 }

@@ -3,3 +3,5 @@
 pub mod acl;
 pub mod naming;
 pub mod privilege;
+pub mod setting;
+pub mod state;

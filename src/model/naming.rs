@@ -98,6 +98,17 @@ impl Naming {
         self.name(&["pgcleave_temporary"])
     }
 
+    /// Names a migration's temporary login; `tag` is hexadecimal and says for which schema of which database.
+    pub fn temporary_login(&self, tag: &str, random: &str) -> Result<Ident, IdentError> {
+        self.name(&["pgcleave_migrate_", tag, "_", random])
+    }
+
+    /// Tells whether a role is a migration's temporary login.
+    #[must_use]
+    pub fn is_temporary(&self, role: &Ident) -> bool {
+        role.as_str().strip_prefix(self.prefix.as_str()).is_some_and(|rest| rest.starts_with("pgcleave_migrate_"))
+    }
+
     fn name(&self, parts: &[&str]) -> Result<Ident, IdentError> {
         Ident::new(&[&[self.prefix.as_str()], parts].concat().concat())
     }

@@ -1,6 +1,7 @@
 //! Runs SQL that was made safe by [`Sql`]. The only file that says `AssertSqlSafe`.
 
-use sqlx::postgres::PgConnection;
+use futures_util::TryStreamExt as _;
+use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Executor};
 
 use super::error::Error;
@@ -17,13 +18,38 @@ pub async fn batch(connection: &mut PgConnection, doing: &str, sql: &Sql) -> Res
     Ok(())
 }
 
+/// Says which statement of a script failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct ScriptError {
+    /// What the server answered.
+    pub error: Error,
+    /// How many statements had ended before.
+    pub finished: usize,
+}
+
 /// Runs a user's own script, as a migration is one, in one message.
 ///
 /// It is not ours to make safe: what it may touch is bounded by the login that runs it.
 ///
 /// # Errors
 /// The server refused one of its statements.
-pub async fn script(connection: &mut PgConnection, doing: &str, script: &str) -> Result<(), Error> {
-    connection.execute(sqlx::raw_sql(AssertSqlSafe(script))).await.map_err(|e| Error::new(doing, &e))?;
-    Ok(())
+pub async fn script(connection: &mut PgConnection, doing: &str, script: &str) -> Result<(), ScriptError> {
+    let mut finished = 0;
+    let mut results = sqlx::raw_sql(AssertSqlSafe(script)).fetch_many(connection);
+    loop {
+        match results.try_next().await {
+            Ok(Some(result)) => finished += usize::from(result.is_left()),
+            Ok(None) => return Ok(()),
+            Err(e) => return Err(ScriptError { error: Error::new(doing, &e), finished }),
+        }
+    }
+}
+
+/// Runs one query that another library wrote for us, and gives its rows.
+///
+/// # Errors
+/// The server refused it.
+pub async fn rows(connection: &mut PgConnection, doing: &str, query: &str) -> Result<Vec<PgRow>, Error> {
+    sqlx::raw_sql(AssertSqlSafe(query)).fetch_all(connection).await.map_err(|e| Error::new(doing, &e))
 }

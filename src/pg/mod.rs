@@ -4,3 +4,4 @@ pub mod connect;
 pub mod error;
 pub mod exec;
 pub mod lock;
+pub mod refinery;

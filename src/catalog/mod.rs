@@ -1,0 +1,140 @@
+//! PostgreSQL → [`State`](crate::model::state::State): a fixed number of set-based queries in one snapshot.
+
+mod administrator;
+mod default_privileges;
+mod objects;
+mod registry;
+mod roles;
+mod schemas;
+
+use std::collections::BTreeSet;
+
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{Executor, Row};
+
+use crate::ident::Ident;
+use crate::model::acl::AclError;
+use crate::model::naming::{Naming, Slot};
+use crate::model::state::{Observed, State};
+use crate::pg::error::Error as PgError;
+
+/// What to look at.
+#[derive(Debug, Clone, Default)]
+pub struct Scope {
+    /// How roles are named, to find those of services that only the registry still knows.
+    pub naming: Naming,
+    /// The roles that the manifests name.
+    pub roles: BTreeSet<Ident>,
+    /// The services' schemas.
+    pub schemas: BTreeSet<Ident>,
+    /// The names of exposed views.
+    pub views: BTreeSet<Ident>,
+}
+
+/// Says why the catalog could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server refused a query, or the connection broke.
+    #[error(transparent)]
+    Server(#[from] PgError),
+    /// An access list is of a form that this version does not know.
+    #[error(transparent)]
+    Acl(#[from] AclError),
+    /// The server is older than what this version supports.
+    #[error("the server is PostgreSQL {major}; 15 is the oldest that pgcleave supports")]
+    TooOld {
+        /// The server's major version.
+        major: u32,
+    },
+    /// The registry is there, but this login cannot read it.
+    #[error("{administrator} cannot read the registry, schema pgcleave: it belongs to another administrator")]
+    ForeignRegistry {
+        /// The connected login.
+        administrator: String,
+    },
+}
+
+impl crate::error::Coded for Error {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Server(error) => error.code(),
+            Self::Acl(_) => "unknown-access-list",
+            Self::TooOld { .. } => "server-too-old",
+            Self::ForeignRegistry { .. } => "foreign-registry",
+        }
+    }
+}
+
+/// Reads all that the scope names, in one `repeatable read, read only` transaction.
+///
+/// # Errors
+/// The server refused a query, is too old, or keeps the registry from this login.
+pub async fn observe(connection: &mut PgConnection, scope: &Scope) -> Result<Observed, Error> {
+    let begin = "begin transaction isolation level repeatable read, read only; set local search_path = ''";
+    connection.execute(sqlx::raw_sql(begin)).await.map_err(|e| PgError::new("begin to read the catalog", &e))?;
+    let observed = read(connection, scope).await;
+    let end = connection.execute(sqlx::raw_sql("commit")).await;
+    let observed = observed?;
+    end.map_err(|e| PgError::new("end reading the catalog", &e))?;
+    Ok(observed)
+}
+
+async fn read(connection: &mut PgConnection, scope: &Scope) -> Result<Observed, Error> {
+    let server = administrator::read(connection).await?;
+    let mut acls = objects::Acls::new(server.version / 10_000);
+    let database = server.database(&mut acls)?;
+    let (services, credentials) = if server.registry { registry::read(connection).await? } else { Default::default() };
+
+    let mut roles = scope.roles.clone();
+    for (service, name) in credentials.keys() {
+        let logins = Slot::BOTH.into_iter().filter_map(|slot| scope.naming.login(service.as_str(), name, slot).ok());
+        roles.extend(logins);
+    }
+    for service in services.keys() {
+        let name = service.as_str();
+        roles.extend(
+            [scope.naming.owner(name), scope.naming.writer(name), scope.naming.reader(name)].into_iter().flatten(),
+        );
+    }
+    let role_names: Vec<String> = roles.iter().map(|r| r.as_str().to_owned()).collect();
+    let mut schema_names: BTreeSet<Ident> = scope.schemas.clone();
+    schema_names.extend(services.values().cloned());
+    let schema_names: Vec<String> = schema_names.iter().map(|s| s.as_str().to_owned()).collect();
+
+    let roles = roles::attributes(connection, &role_names).await?;
+    let memberships = roles::memberships(connection, &role_names, &scope.naming).await?;
+    let settings = roles::settings(connection, &role_names).await?;
+    let other_logins = roles::other_logins(connection, &role_names, &scope.naming).await?;
+    let extensions = schemas::extensions(connection).await?;
+    let (mut schemas, grants_on) = schemas::schemas(connection, &schema_names, &mut acls).await?;
+    objects::relations(connection, &schema_names, &mut acls, &mut schemas).await?;
+    objects::columns(connection, &schema_names, &mut acls, &mut schemas).await?;
+    objects::routines(connection, &schema_names, &mut acls, &mut schemas).await?;
+    objects::types(connection, &schema_names, &mut acls, &mut schemas).await?;
+    let default_privileges = default_privileges::read(connection, &role_names, &mut acls).await?;
+    let view_calls = schemas::view_calls(connection, &schema_names, &scope.views).await?;
+
+    Ok(Observed {
+        state: State {
+            database,
+            roles,
+            memberships,
+            settings,
+            extensions,
+            schemas,
+            default_privileges,
+            services,
+            credentials,
+        },
+        server_version: server.version,
+        registry: server.registry,
+        administrator: server.administrator(grants_on),
+        other_logins,
+        view_calls,
+    })
+}
+
+/// Reads a column that is a name.
+fn ident(row: &PgRow, column: &str) -> Ident {
+    Ident::from_server(row.get::<&str, _>(column))
+}

@@ -1,0 +1,13 @@
+select
+    r.rolname::text as name,
+    r.rolcanlogin as login,
+    r.rolsuper as superuser,
+    r.rolinherit as inherit,
+    r.rolcreaterole as createrole,
+    r.rolcreatedb as createdb,
+    r.rolreplication as replication,
+    r.rolbypassrls as bypassrls,
+    r.rolconnlimit as connection_limit
+from pg_catalog.pg_roles r
+where r.rolname = any ($1::text[]::name[])
+order by r.rolname

@@ -1,0 +1,60 @@
+//! What the registry should know, credentials to be issued, and credentials that no manifest has any more.
+
+use super::super::change::{Action, Hazard, Kind, Phase};
+use super::{Comparison, Differences, add_hazard, provision};
+use crate::model::naming::Slot;
+use crate::sql;
+use crate::sql::Literal;
+
+pub(super) fn diff(comparison: &Comparison<'_>, found: &mut Differences) {
+    let (desired, actual) = (comparison.desired, comparison.actual());
+    let prefix = comparison.managed.prefix.as_str();
+    for (service, schema) in &desired.services {
+        if actual.services.get(service) == Some(schema) {
+            continue;
+        }
+        let mut change = provision(Some(service), Phase::Registry, Action::Register, Kind::Service);
+        change.object = service.as_str().to_owned();
+        change.reason = "the registry does not have it as it is".to_owned();
+        change.sql = vec![sql!(
+            "insert into pgcleave.service (name, schema, role_prefix) values (",
+            Literal(service.as_str()),
+            ", ",
+            Literal(schema.as_str()),
+            ", ",
+            Literal(prefix),
+            ") on conflict (name) do update set schema = excluded.schema, last_applied = now()"
+        )];
+        found.push(change);
+    }
+    for key in desired.credentials.keys().filter(|key| !actual.credentials.contains_key(*key)) {
+        let mut change = provision(Some(&key.0), Phase::Credentials, Action::Issue, Kind::Credential);
+        change.object = format!("{}/{}", key.0.as_str(), key.1);
+        change.reason = "a new password goes to the secret sink, and only its verifier to the server".to_owned();
+        found.push(change);
+    }
+    for key in actual.credentials.keys() {
+        let (service, name) = key;
+        if desired.credentials.contains_key(key) || !desired.services.contains_key(service) {
+            continue;
+        }
+        let mut change = provision(Some(service), Phase::Credentials, Action::Drop, Kind::Credential);
+        change.object = format!("{}/{name}", service.as_str());
+        change.reason = "the manifest has it no more".to_owned();
+        add_hazard(&mut change.hazards, Hazard::DropRole);
+        let naming = crate::model::naming::Naming { prefix: prefix.to_owned() };
+        for slot in Slot::BOTH {
+            let login = naming.login(service.as_str(), name, slot);
+            if let Some(role) = login.ok().filter(|role| actual.roles.contains_key(role)) {
+                change.sql.push(sql!("drop role ", role));
+            }
+        }
+        change.sql.push(sql!(
+            "delete from pgcleave.credential where service = ",
+            Literal(service.as_str()),
+            " and name = ",
+            Literal(name)
+        ));
+        found.push(change);
+    }
+}

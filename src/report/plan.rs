@@ -1,0 +1,234 @@
+//! A plan for a person, a program, a pull request, or psql.
+
+use std::fmt::Write as _;
+
+use super::style::{ADDED, CHANGED, FAINT, HEADING, REMOVED, count, plain};
+use crate::ident::Ident;
+use crate::model::state::Observed;
+use crate::plan::build::Plan;
+use crate::plan::change::{Action, Change, Stage};
+use crate::plan::script::transactions;
+
+/// How much of a list of objects one line shows to a person.
+const OBJECT_CHARS: usize = 90;
+
+/// Writes the plan for a person; `verbose` adds the SQL of each change.
+#[must_use]
+pub fn human(plan: &Plan, verbose: bool) -> String {
+    let mut out = String::new();
+    let _ = write_human(&mut out, plan, verbose);
+    out
+}
+
+fn write_human(out: &mut String, plan: &Plan, verbose: bool) -> std::fmt::Result {
+    let major = plan.server.version / 10_000;
+    let database = plain(plan.server.database.as_str());
+    if plan.is_empty() {
+        writeln!(out, "Nothing to change: database {database} is as the manifests want it.")?;
+    } else {
+        writeln!(out, "{HEADING}Plan for database {database} on PostgreSQL {major}{HEADING:#}")?;
+    }
+    for group in plan.changes.chunk_by(|a, b| (a.stage, &a.service) == (b.stage, &b.service)) {
+        writeln!(out, "\n{HEADING}{}{HEADING:#}", title(&group[0]))?;
+        for alike in group.chunk_by(|a, b| !verbose && is_alike(a, b)) {
+            write_alike(out, alike, verbose)?;
+        }
+    }
+    if !plan.unmanaged.is_empty() {
+        writeln!(out, "\n{HEADING}Not in any manifest, and left alone (--prune revokes it){HEADING:#}")?;
+        for u in &plan.unmanaged {
+            let (grantee, what, object, grantor) =
+                (plain(&u.grantee), plain(&u.what), plain(&u.object), plain(&u.grantor));
+            writeln!(out, "  {CHANGED}?{CHANGED:#} {grantee}: {what} on {object}, from {grantor}")?;
+        }
+    }
+    if !plan.notes.is_empty() {
+        writeln!(out, "\n{HEADING}Notes{HEADING:#}")?;
+        for note in &plan.notes {
+            writeln!(out, "  {}", plain(note))?;
+        }
+    }
+    if !plan.is_empty() {
+        writeln!(out, "\n{}", summary(plan))?;
+        if !verbose {
+            writeln!(out, "{FAINT}-v shows each change with its reason and SQL.{FAINT:#}")?;
+        }
+    }
+    Ok(())
+}
+
+/// Tells whether two changes fit in one line: nothing dangerous, the same verb and kind of thing.
+fn is_alike(a: &Change, b: &Change) -> bool {
+    (a.action, a.kind) == (b.action, b.kind) && a.hazards.is_empty() && b.hazards.is_empty()
+}
+
+fn write_alike(out: &mut String, changes: &[Change], verbose: bool) -> std::fmt::Result {
+    let (first, more) = changes.split_first().expect("chunks are not empty");
+    let (sign, style) = sign(first.action);
+    let (action, kind) = (first.action.word(), first.kind.word());
+    let mut objects: Vec<&str> = changes.iter().map(|change| change.object.as_str()).collect();
+    objects.dedup();
+    let object = shorten(&plain(&objects.join(", ")));
+    if more.is_empty() {
+        writeln!(out, "  {style}{sign}{style:#} {action} {kind} {object}  {FAINT}{}{FAINT:#}", plain(&first.reason))?;
+    } else {
+        let plural = if let Some(stem) = kind.strip_suffix('y') { format!("{stem}ies") } else { format!("{kind}s") };
+        writeln!(out, "  {style}{sign}{style:#} {action} {} {plural}: {object}", changes.len())?;
+    }
+    for hazard in &first.hazards {
+        writeln!(out, "      {REMOVED}hazard: {}{REMOVED:#}", hazard.name())?;
+    }
+    for sql in first.sql.iter().filter(|_| verbose) {
+        writeln!(out, "      {FAINT}{};{FAINT:#}", plain(sql.as_str()))?;
+    }
+    Ok(())
+}
+
+/// Says in one line how much there is to do, and what must be allowed.
+#[must_use]
+pub fn summary(plan: &Plan) -> String {
+    let services = plan.changed_services().into_iter().flatten().count();
+    let mut line = format!("{} for {}", count(plan.changes.len(), "change"), count(services, "service"));
+    if !plan.hazards.is_empty() {
+        let names: Vec<_> = plan.hazards.iter().map(|h| format!("--allow {}", h.name())).collect();
+        let _ = write!(line, "; it needs {}", names.join(" "));
+    }
+    line + "."
+}
+
+/// Writes the plan as `pgcleave.plan/1`: what `--out` saves and `apply FILE` reads.
+///
+/// # Panics
+/// Never: a plan has only texts for keys.
+#[must_use]
+pub fn json(plan: &Plan) -> String {
+    serde_json::to_string_pretty(plan).expect("a plan has only texts for keys") + "\n"
+}
+
+/// Writes the plan for a pull request.
+#[must_use]
+pub fn markdown(plan: &Plan) -> String {
+    let mut out = String::new();
+    let _ = write_markdown(&mut out, plan);
+    out
+}
+
+fn write_markdown(out: &mut String, plan: &Plan) -> std::fmt::Result {
+    let database = escape(plan.server.database.as_str());
+    writeln!(out, "### pgcleave plan for `{database}`\n")?;
+    if plan.is_empty() {
+        writeln!(out, "Nothing to change.")?;
+    } else {
+        writeln!(out, "{}\n", escape(&summary(plan)))?;
+        writeln!(out, "| | service | change | object | why | hazards |\n|---|---|---|---|---|---|")?;
+        for change in &plan.changes {
+            let hazards: Vec<_> = change.hazards.iter().map(|h| format!("**{}**", h.name())).collect();
+            writeln!(
+                out,
+                "| {} | {} | {} {} | {} | {} | {} |",
+                sign(change.action).0,
+                service(change),
+                change.action.word(),
+                change.kind.word(),
+                escape(&shorten(&change.object)),
+                escape(&change.reason),
+                hazards.join(", ")
+            )?;
+        }
+    }
+    if !plan.unmanaged.is_empty() {
+        writeln!(out, "\n**Not in any manifest** (left alone):\n")?;
+        for u in &plan.unmanaged {
+            let line = format!("{}: {} on {}, from {}", u.grantee, u.what, u.object, u.grantor);
+            writeln!(out, "- {}", escape(&line))?;
+        }
+    }
+    if !plan.notes.is_empty() {
+        writeln!(out, "\n**Notes**\n")?;
+        for note in &plan.notes {
+            writeln!(out, "- {}", escape(note))?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the plan as SQL for psql: each transaction as apply would run it; what SQL cannot say is a comment.
+#[must_use]
+pub fn sql(plan: &Plan, observed: &Observed) -> String {
+    let mut out = String::new();
+    let _ = write_sql(&mut out, plan, observed);
+    out
+}
+
+fn write_sql(out: &mut String, plan: &Plan, observed: &Observed) -> std::fmt::Result {
+    writeln!(out, "-- pgcleave plan for database {}", plain(plan.server.database.as_str()))?;
+    writeln!(out, "-- fingerprint {}\n\\set ON_ERROR_STOP on", plan.fingerprint)?;
+    let registry = |sql: &str| sql.starts_with("insert into pgcleave.") || sql.starts_with("delete from pgcleave.");
+    for stage in [Stage::Provision, Stage::Settle] {
+        for transaction in transactions(&plan.changes, stage, observed) {
+            writeln!(out, "\n-- {}\nbegin;", name(transaction.service.as_ref()))?;
+            for statement in transaction.statements.iter().map(crate::sql::Sql::as_str) {
+                // the registry is made by apply, and knows what apply did
+                if !registry(statement) {
+                    writeln!(out, "{statement};")?;
+                }
+            }
+            writeln!(out, "commit;")?;
+        }
+        if stage == Stage::Provision {
+            for change in plan.changes.iter().filter(|c| c.sql.is_empty()) {
+                let words = format!("{} {} {}", change.action.word(), change.kind.word(), plain(&change.object));
+                writeln!(out, "-- left to pgcleave apply: {words}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn title(change: &Change) -> String {
+    let name = name(change.service.as_ref());
+    match change.stage {
+        Stage::Provision => name,
+        Stage::Migrate => format!("{name}: migrations"),
+        Stage::Settle => format!("{name}: after its migrations"),
+    }
+}
+
+fn name(service: Option<&Ident>) -> String {
+    service.map_or_else(|| "shared by all".to_owned(), |s| plain(s.as_str()))
+}
+
+fn service(change: &Change) -> String {
+    change.service.as_ref().map(|s| escape(s.as_str())).unwrap_or_default()
+}
+
+fn sign(action: Action) -> (char, anstyle::Style) {
+    match action {
+        Action::Create | Action::Grant | Action::Issue | Action::Migrate | Action::Register => ('+', ADDED),
+        Action::Alter | Action::Set | Action::Settle => ('~', CHANGED),
+        Action::Revoke | Action::Reset | Action::Close | Action::Drop => ('-', REMOVED),
+    }
+}
+
+fn shorten(text: &str) -> String {
+    if text.chars().count() <= OBJECT_CHARS {
+        return text.to_owned();
+    }
+    let names = text.split(", ").count();
+    let head: String = text.chars().take(OBJECT_CHARS).collect();
+    let head = head.rsplit_once(", ").map_or(head.as_str(), |(head, _)| head);
+    let shown = head.split(", ").count();
+    if names > shown { format!("{head} and {} more", names - shown) } else { format!("{head}…") }
+}
+
+/// Makes a text safe inside a Markdown table: no pipes, no markup, no control characters.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in plain(text).chars() {
+        if r"\`*_{}[]<>#|~".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}

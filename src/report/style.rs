@@ -1,0 +1,40 @@
+//! The few styles that all reports share; whoever prints them strips what the terminal cannot show.
+
+use anstyle::{AnsiColor, Style};
+
+/// For headings.
+pub const HEADING: Style = Style::new().bold();
+/// For what comes.
+pub const ADDED: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Green)));
+/// For what changes.
+pub const CHANGED: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Yellow)));
+/// For what goes, and for what went wrong.
+pub const REMOVED: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Red)));
+/// For what is said beside.
+pub const FAINT: Style = Style::new().dimmed();
+
+/// Makes a text safe for a terminal and for one line: control characters are shown, not sent.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    if !text.chars().any(char::is_control) {
+        return text.to_owned();
+    }
+    text.chars().flat_map(|c| if c.is_control() { c.escape_debug().collect() } else { vec![c] }).collect()
+}
+
+/// Gives a count with its noun, as in `1 change` and `2 changes`.
+#[must_use]
+pub fn count(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_escape_in_a_name_is_shown_and_not_sent() {
+        assert_eq!(plain("a\u{1b}[31mb\nc"), "a\\u{1b}[31mb\\nc");
+        assert_eq!(plain("größe"), "größe");
+    }
+}
