@@ -2,6 +2,7 @@
 
 mod apply;
 pub(crate) mod context;
+mod credentials;
 pub(crate) mod failure;
 mod hint;
 mod plan;
@@ -26,6 +27,7 @@ pub(crate) struct Cli {
 enum Command {
     Plan(plan::PlanArgs),
     Apply(apply::ApplyArgs),
+    Credentials(credentials::CredentialsArgs),
 }
 
 /// Runs the command, tells of a failure, and gives the verdict.
@@ -42,6 +44,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failur
     match command {
         Command::Plan(args) => plan::run(context, &args).await,
         Command::Apply(args) => apply::run(context, &args).await,
+        Command::Credentials(args) => credentials::run(context, &args).await,
     }
 }
 
