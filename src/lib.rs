@@ -10,6 +10,7 @@
 //!
 //! Pure code decides, thin code acts: docs/architecture.md tells which room is which.
 
+pub mod audit;
 pub mod analyze;
 pub mod apply;
 pub mod catalog;

@@ -1,10 +1,16 @@
 //! The command line: arguments, one file per command, and everything that a person sees.
 
 mod apply;
+mod check;
 pub(crate) mod context;
+mod credentials;
 pub(crate) mod failure;
 mod hint;
+mod init;
+mod invalid;
 mod plan;
+mod schema;
+mod shell;
 
 use clap::{Parser, Subcommand};
 use pgcleave::error::Verdict;
@@ -25,8 +31,19 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Writes pgcleave.yaml and a commented manifest
+    Init(init::Arguments),
+    /// Validates the manifests, without a database
+    Check,
     Plan(plan::PlanArgs),
     Apply(apply::ApplyArgs),
+    /// Prints the JSON Schema of a manifest
+    Schema(schema::Arguments),
+    /// Prints a shell's completions
+    Completions(shell::CompletionsArguments),
+    /// Prints the manual page
+    Man(shell::ManArguments),
+    Credentials(credentials::CredentialsArgs),
 }
 
 /// Runs the command, tells of a failure, and gives the verdict.
@@ -40,8 +57,14 @@ pub(crate) async fn run(cli: Cli) -> Verdict {
 
 async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failure> {
     match command {
+        Command::Init(arguments) => init::run(context, &arguments),
+        Command::Check => check::run(context),
         Command::Plan(args) => plan::run(context, &args).await,
         Command::Apply(args) => apply::run(context, &args).await,
+        Command::Schema(arguments) => schema::run(context, &arguments),
+        Command::Completions(arguments) => shell::completions(context, &arguments),
+        Command::Man(arguments) => shell::man(context, &arguments),
+        Command::Credentials(args) => credentials::run(context, &args).await,
     }
 }
 

@@ -248,7 +248,8 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
     }
     let near = |c: &'a str| {
         let apart = strsim::damerau_levenshtein(&word.to_lowercase(), c);
-        let close = apart <= 1 + c.len() / 4 || (word.len() >= 4 && (c.starts_with(word) || word.starts_with(c)));
+        let close =
+            apart <= word.len().max(c.len()) / 3 || (word.len() >= 4 && (c.starts_with(word) || word.starts_with(c)));
         close.then_some((apart, c))
     };
     candidates.into_iter().filter_map(near).min().map(|(_, c)| c)

@@ -2,4 +2,5 @@
 
 mod apply;
 mod bed;
+mod credentials;
 mod support;
