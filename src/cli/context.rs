@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use anstream::ColorChoice;
 use clap::{Args, ValueEnum};
 use pgcleave::event::Event;
+use pgcleave::interrupt::Interrupt;
+use pgcleave::manifest::service::Project;
 use pgcleave::pg::connect::Target;
 use pgcleave::pg::error::Error;
 use secrecy::SecretString;
@@ -87,11 +89,13 @@ impl Global {
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) global: Global,
+    /// Ctrl-C asks the work to stop at its next step.
+    pub(crate) interrupt: Interrupt,
 }
 
 impl Context {
     pub(crate) fn new(global: Global) -> Self {
-        Self { global }
+        Self { global, interrupt: Interrupt::default() }
     }
 
     /// Gives the format, if it is one of those that the command can write.
@@ -103,6 +107,11 @@ impl Context {
         let name = |f: Format| f.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default();
         let names: Vec<_> = offered.iter().map(|f| name(*f)).collect();
         Err(Failure::usage(format!("--format {} is not for this command; it has {}", name(chosen), names.join(", "))))
+    }
+
+    /// Reads the manifests.
+    pub(crate) fn project(&self) -> Result<Project, Failure> {
+        Ok(pgcleave::load::project(&self.global.config, self.global.env.as_deref())?)
     }
 
     /// Finds the connection string: the option, else the environment variable (`DATABASE_URL` by default).

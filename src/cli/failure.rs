@@ -38,6 +38,12 @@ impl Failure {
         Self { verdict: Verdict::Invalid, code: "usage", chain: vec![message.into()], hint: None }
     }
 
+    /// Says that a file could not be read or written.
+    pub(crate) fn file(doing: &str, file: &std::path::Path, error: &std::io::Error) -> Self {
+        let message = format!("cannot {doing} {}: {error}", file.display());
+        Self { verdict: Verdict::Failed, code: "file", chain: vec![message], hint: None }
+    }
+
     /// Replaces the hint.
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

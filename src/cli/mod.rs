@@ -1,8 +1,10 @@
 //! The command line: arguments, one file per command, and everything that a person sees.
 
+mod apply;
 pub(crate) mod context;
 pub(crate) mod failure;
 mod hint;
+mod plan;
 
 use clap::{Parser, Subcommand};
 use pgcleave::error::Verdict;
@@ -21,17 +23,37 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Plan(plan::PlanArgs),
+    Apply(apply::ApplyArgs),
+}
 
 /// Runs the command, tells of a failure, and gives the verdict.
 pub(crate) async fn run(cli: Cli) -> Verdict {
     let context = Context::new(cli.global);
+    listen_for_ctrl_c(&context);
     match dispatch(&context, cli.command).await {
         Ok(verdict) => verdict,
         Err(failure) => failure.report(&context),
     }
 }
 
-async fn dispatch(_context: &Context, command: Command) -> Result<Verdict, Failure> {
-    match command {}
+async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failure> {
+    match command {
+        Command::Plan(args) => plan::run(context, &args).await,
+        Command::Apply(args) => apply::run(context, &args).await,
+    }
+}
+
+/// Lets the first Ctrl-C ask the work to stop at its next step, and the second end the process.
+fn listen_for_ctrl_c(context: &Context) {
+    let interrupt = context.interrupt.clone();
+    tokio::spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            if interrupt.requested() {
+                std::process::exit(Verdict::Interrupted as i32);
+            }
+            interrupt.request();
+        }
+    });
 }

@@ -51,6 +51,48 @@ pub struct Issued {
     pub login: Ident,
 }
 
+/// First passwords that are made but not published yet, with what tells the server of them.
+#[derive(Debug)]
+pub struct Prepared {
+    secrets: Vec<Secret>,
+    /// The statements that give the logins their verifiers and the registry its rows; they hold no password.
+    pub statements: Vec<Sql>,
+    /// What will have been issued.
+    pub issued: Vec<Issued>,
+}
+
+/// Makes first passwords for credentials that the registry does not know.
+///
+/// Run the statements in a transaction, [`publish`], then commit: a crash before the commit leaves a published
+/// password that the server does not know and no row in the registry, and the next run issues a new one.
+///
+/// # Errors
+/// The system gave no random bytes, or a name is too long.
+pub async fn prepare(issuer: &Issuer, new: &[Declared]) -> Result<Prepared, Error> {
+    let secrets = new.iter().map(|d| make(issuer, d, Slot::A)).collect::<Result<Vec<_>, _>>()?;
+    let mut statements = set_passwords(&secrets).await;
+    let mut issued = Vec::with_capacity(new.len());
+    for (declared, secret) in new.iter().zip(&secrets) {
+        let (service, name) = (Literal(declared.service.as_str()), Literal(&declared.credential));
+        let row = sql!("(", service, ", ", name, ", 'a', 'steady')");
+        statements.push(sql!("insert into pgcleave.credential (service, name, active, phase) values ", row));
+        issued.push(Issued {
+            service: declared.service.clone(),
+            credential: declared.credential.clone(),
+            login: secret.role.clone(),
+        });
+    }
+    Ok(Prepared { secrets, statements, issued })
+}
+
+/// Writes prepared passwords to the sink.
+///
+/// # Errors
+/// The sink refused: roll back.
+pub async fn publish(issuer: &Issuer, prepared: &Prepared, listener: Listener<'_>) -> Result<(), SinkError> {
+    issuer.sink.publish_all(&prepared.secrets, listener).await
+}
+
 /// Issues those of the credentials that the registry does not know, inside the caller's open transaction.
 ///
 /// When it returns, the sink holds their passwords: commit, nothing else is left to do. The services' own registry
@@ -65,23 +107,17 @@ pub async fn issue(
     listener: Listener<'_>,
 ) -> Result<Vec<Issued>, Error> {
     let known = credential::all(connection).await?;
-    let is_known = |d: &Declared| known.iter().any(|row| row.service == d.service && row.name == d.credential);
-    let new: Vec<_> = declared.iter().filter(|d| !is_known(d)).collect();
+    let is_known = |d: &&Declared| known.iter().any(|row| row.service == d.service && row.name == d.credential);
+    let new: Vec<_> = declared.iter().filter(|d| !is_known(d)).cloned().collect();
     if new.is_empty() {
         return Ok(Vec::new());
     }
-    let secrets = new.iter().map(|d| make(issuer, d, Slot::A)).collect::<Result<Vec<_>, _>>()?;
-    let sql = set_passwords(&secrets).await;
-    exec::batch(connection, "set the passwords of new logins", &sql).await?;
-    let rows: Vec<_> = new.iter().map(|d| (&d.service, d.credential.as_str())).collect();
-    credential::insert(connection, &rows).await?;
-    issuer.sink.publish_all(&secrets, listener).await?;
-    let issued = |(d, secret): (&&Declared, &Secret)| Issued {
-        service: d.service.clone(),
-        credential: d.credential.clone(),
-        login: secret.role.clone(),
-    };
-    Ok(new.iter().zip(&secrets).map(issued).collect())
+    let prepared = prepare(issuer, &new).await?;
+    for statement in &prepared.statements {
+        exec::batch(connection, "set the password of a new login", statement).await?;
+    }
+    publish(issuer, &prepared, listener).await?;
+    Ok(prepared.issued)
 }
 
 /// Finds issued credentials whose secret is missing from the sink; they are told of, never silently replaced.
@@ -116,16 +152,15 @@ pub(super) fn make(issuer: &Issuer, declared: &Declared, slot: Slot) -> Result<S
 }
 
 /// Writes the statements that give each login its verifier; they hold no password.
-pub(super) async fn set_passwords(secrets: &[Secret]) -> Sql {
+pub(super) async fn set_passwords(secrets: &[Secret]) -> Vec<Sql> {
     let logins: Vec<_> = secrets.iter().map(|s| (s.role.clone(), s.password.clone())).collect();
     // thousands of rounds of HMAC each: not on the runtime's own threads
     let work = move || {
-        let mut all = Sql::new();
-        for (role, password) in logins {
-            let verifier = password::verifier(&password);
-            all.push(&sql!("alter role ", role, " login password ", Literal(verifier.expose_secret()), ";\n"));
-        }
-        all
+        let statement = |(role, password): &(Ident, secrecy::SecretString)| {
+            let verifier = password::verifier(password);
+            sql!("alter role ", role, " login password ", Literal(verifier.expose_secret()))
+        };
+        logins.iter().map(statement).collect()
     };
     tokio::task::spawn_blocking(work).await.expect("computing a verifier does not panic")
 }

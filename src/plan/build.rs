@@ -19,7 +19,7 @@ use crate::sql;
 pub const FORMAT: &str = "pgcleave.plan/1";
 
 /// What to plan for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {
     /// Only these services and what all share; all when empty.
     pub services: BTreeSet<Ident>,
@@ -62,14 +62,17 @@ pub struct Plan {
     pub server: Server,
     /// Before every role's name.
     pub role_prefix: String,
-    /// Only these services; all when empty.
-    pub services: BTreeSet<Ident>,
+    /// What it was asked for.
+    pub options: Options,
     /// What to do, in order.
     pub changes: Vec<Change>,
     /// The hazards of all changes.
     pub hazards: BTreeSet<Hazard>,
     /// What no manifest knows, and is left alone.
     pub unmanaged: Vec<Unmanaged>,
+    /// The services whose migrations cannot run as they are, and why; all else of them is done.
+    #[serde(default)]
+    pub blocked: BTreeMap<Ident, String>,
     /// What else a person should know, in sentences.
     pub notes: Vec<String>,
     /// SHA-256 of the managed state that the plan was made from, in hexadecimal.
@@ -137,10 +140,11 @@ pub fn build(project: &Project, observed: &Observed, pending: &[PendingMigration
             administrator: observed.administrator.name.clone(),
         },
         role_prefix: project.naming.prefix.clone(),
-        services: options.services.clone(),
+        options: options.clone(),
         hazards: changes.iter().flat_map(|c| c.hazards.iter().copied()).collect(),
         changes,
         unmanaged: if options.prune { Vec::new() } else { differences.unmanaged },
+        blocked: BTreeMap::new(),
         notes,
         fingerprint: fingerprint(&observed.state),
     }

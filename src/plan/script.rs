@@ -1,6 +1,6 @@
 //! Changes → the statements of each transaction, in the order in which they run.
 
-use super::change::{Change, Phase, Stage};
+use super::change::{Action, Change, Phase, Stage};
 use crate::ident::Ident;
 use crate::model::state::Observed;
 use crate::sql;
@@ -18,6 +18,8 @@ pub struct Transaction {
     pub stage: Stage,
     /// The statements without BEGIN and COMMIT.
     pub statements: Vec<Sql>,
+    /// The credentials, by short name, that get their first password in it.
+    pub issues: Vec<String>,
     /// How many of the plan's changes they carry out.
     pub changes: usize,
 }
@@ -63,7 +65,10 @@ fn transaction(changes: &[&Change], stage: Stage, observed: &Observed) -> Transa
     if let Some(become_owner) = become_owner.filter(|_| borrowed) {
         statements.push(become_owner.give_back());
     }
-    Transaction { service, stage, statements, changes: changes.len() }
+    let issue = |change: &&&Change| change.action == Action::Issue;
+    let names = changes.iter().filter(issue).filter_map(|change| change.object.split_once('/'));
+    let issues = names.map(|(_, name)| name.to_owned()).collect();
+    Transaction { service, stage, statements, issues, changes: changes.len() }
 }
 
 /// A membership in the owner role that an administrator who is no superuser gives itself for one transaction.

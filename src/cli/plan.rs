@@ -1,0 +1,108 @@
+//! `pgcleave plan`: shows what apply would do.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use clap::Args;
+use pgcleave::error::Verdict;
+use pgcleave::ident::Ident;
+use pgcleave::manifest::service::Project;
+use pgcleave::plan::build::{Options, Plan};
+use pgcleave::plan::change::Hazard;
+use pgcleave::report;
+
+use super::context::{Context, Format};
+use super::failure::Failure;
+
+/// What is planned for, as plan and apply both take it.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Selection {
+    /// Allows a hazard by name: revoke, change-owner, lock-many, drop-role, drop-service
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = hazard)]
+    pub(crate) allow: Vec<Hazard>,
+    /// Revokes grants and memberships that no manifest knows
+    #[arg(long)]
+    pub(crate) prune: bool,
+}
+
+fn hazard(name: &str) -> Result<Hazard, String> {
+    let names = Hazard::ALL.map(Hazard::name).join(", ");
+    Hazard::from_name(name).ok_or_else(|| format!("there is no such hazard; there are {names}"))
+}
+
+impl Selection {
+    /// Gives the planner's options, once the named services are known to exist.
+    pub(crate) fn options(&self, project: &Project, services: &[String]) -> Result<Options, Failure> {
+        let mut selected = BTreeSet::new();
+        for name in services {
+            let service = project.services.keys().find(|s| s.as_str() == name);
+            let unknown = || {
+                let known: Vec<_> = project.services.keys().map(Ident::as_str).collect();
+                Failure::usage(format!("there is no service {name:?}; there are {}", known.join(", ")))
+            };
+            selected.insert(service.ok_or_else(unknown)?.clone());
+        }
+        let drop_services = self.allow.contains(&Hazard::DropService);
+        Ok(Options { services: selected, prune: self.prune, drop_services })
+    }
+}
+
+/// Shows what separates the database from its manifests
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// Only these services, and what all share
+    #[arg(value_name = "SERVICE")]
+    services: Vec<String>,
+    #[command(flatten)]
+    selection: Selection,
+    /// Saves the plan, for apply; it holds no secret
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Writes SQL that psql can run
+    #[arg(long)]
+    sql: bool,
+    /// Ends with 3 when changes are pending
+    #[arg(long)]
+    detailed_exitcode: bool,
+}
+
+/// Runs the command.
+pub(crate) async fn run(context: &Context, args: &PlanArgs) -> Result<Verdict, Failure> {
+    let format = context.format(&[Format::Human, Format::Json, Format::Markdown])?;
+    if args.sql && format != Format::Human {
+        return Err(Failure::usage("--sql is a format of its own: leave --format out"));
+    }
+    let project = context.project()?;
+    let options = args.selection.options(&project, &args.services)?;
+    let target = context.target(project.database_url_env.as_deref())?;
+    let mut connection = target.connect("pgcleave plan").await?;
+    let (plan, observed) = pgcleave::apply::plan(&mut connection, &project, &options).await?;
+    let answer = match format {
+        _ if args.sql => report::plan::sql(&plan, &observed),
+        Format::Json => report::plan::json(&plan),
+        Format::Markdown => report::plan::markdown(&plan),
+        _ => report::plan::human(&plan, context.global.verbose > 0),
+    };
+    context.answer(&answer);
+    if let Some(file) = &args.out {
+        save(context, &plan, file)?;
+    }
+    let pending = args.detailed_exitcode && !plan.is_empty();
+    Ok(if pending { Verdict::Pending } else { Verdict::Done })
+}
+
+/// Writes the plan's file whole or not at all.
+fn save(context: &Context, plan: &Plan, file: &std::path::Path) -> Result<(), Failure> {
+    use std::io::Write as _;
+    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
+    let write = || -> std::io::Result<()> {
+        let mut whole = tempfile::NamedTempFile::new_in(folder)?;
+        whole.write_all(report::plan::json(plan).as_bytes())?;
+        whole.as_file().sync_all()?;
+        whole.persist(file)?;
+        Ok(())
+    };
+    write().map_err(|error| Failure::file("save the plan as", file, &error))?;
+    context.story(&format!("saved as {}", file.display()));
+    Ok(())
+}
