@@ -14,7 +14,7 @@ mod shell;
 
 use clap::{Parser, Subcommand};
 use pgcleave::error::Verdict;
-use pgcleave::interrupt::{self, Interrupt};
+use pgcleave::interrupt::Interrupt;
 
 use context::{Context, Global};
 use failure::Failure;
@@ -70,14 +70,14 @@ async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failur
 
 /// Lets the first Ctrl-C ask the work to stop at its next step, and the second end the process.
 fn listen_for_ctrl_c() -> Interrupt {
-    let (trigger, interrupt) = interrupt::channel();
-    let watched = interrupt.clone();
+    let interrupt = Interrupt::default();
+    let told = interrupt.clone();
     tokio::spawn(async move {
         while tokio::signal::ctrl_c().await.is_ok() {
-            if watched.is_set() {
+            if told.requested() {
                 std::process::exit(Verdict::Interrupted as i32);
             }
-            trigger.pull();
+            told.request();
         }
     });
     interrupt

@@ -3,4 +3,5 @@
 mod apply;
 mod bed;
 mod credentials;
+mod migrate;
 mod support;
