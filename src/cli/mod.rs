@@ -1,14 +1,20 @@
 //! The command line: arguments, one file per command, and everything that a person sees.
 
 mod apply;
+mod check;
 pub(crate) mod context;
 mod credentials;
 pub(crate) mod failure;
 mod hint;
+mod init;
+mod invalid;
 mod plan;
+mod schema;
+mod shell;
 
 use clap::{Parser, Subcommand};
 use pgcleave::error::Verdict;
+use pgcleave::interrupt::{self, Interrupt};
 
 use context::{Context, Global};
 use failure::Failure;
@@ -25,15 +31,24 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Writes pgcleave.yaml and a commented manifest
+    Init(init::Arguments),
+    /// Validates the manifests, without a database
+    Check,
     Plan(plan::PlanArgs),
     Apply(apply::ApplyArgs),
+    /// Prints the JSON Schema of a manifest
+    Schema(schema::Arguments),
+    /// Prints a shell's completions
+    Completions(shell::CompletionsArguments),
+    /// Prints the manual page
+    Man(shell::ManArguments),
     Credentials(credentials::CredentialsArgs),
 }
 
 /// Runs the command, tells of a failure, and gives the verdict.
 pub(crate) async fn run(cli: Cli) -> Verdict {
-    let context = Context::new(cli.global);
-    listen_for_ctrl_c(&context);
+    let context = Context::new(cli.global, listen_for_ctrl_c());
     match dispatch(&context, cli.command).await {
         Ok(verdict) => verdict,
         Err(failure) => failure.report(&context),
@@ -42,21 +57,28 @@ pub(crate) async fn run(cli: Cli) -> Verdict {
 
 async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failure> {
     match command {
+        Command::Init(arguments) => init::run(context, &arguments),
+        Command::Check => check::run(context),
         Command::Plan(args) => plan::run(context, &args).await,
         Command::Apply(args) => apply::run(context, &args).await,
+        Command::Schema(arguments) => schema::run(context, &arguments),
+        Command::Completions(arguments) => shell::completions(context, &arguments),
+        Command::Man(arguments) => shell::man(context, &arguments),
         Command::Credentials(args) => credentials::run(context, &args).await,
     }
 }
 
 /// Lets the first Ctrl-C ask the work to stop at its next step, and the second end the process.
-fn listen_for_ctrl_c(context: &Context) {
-    let interrupt = context.interrupt.clone();
+fn listen_for_ctrl_c() -> Interrupt {
+    let (trigger, interrupt) = interrupt::channel();
+    let watched = interrupt.clone();
     tokio::spawn(async move {
         while tokio::signal::ctrl_c().await.is_ok() {
-            if interrupt.requested() {
+            if watched.is_set() {
                 std::process::exit(Verdict::Interrupted as i32);
             }
-            interrupt.request();
+            trigger.pull();
         }
     });
+    interrupt
 }
