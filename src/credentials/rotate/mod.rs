@@ -322,8 +322,14 @@ impl Rotation<'_> {
     /// Logs in as a client would, and checks that the login can do its work.
     async fn try_login(&self, secret: &Secret) -> Result<(), Error> {
         let target = self.target.with_login(&secret.role, &secret.password);
-        let mut connection = target.connect("pgcleave credentials rotate").await?;
         let role = self.issuer.naming.access(&secret.service, secret.access)?;
+        let not_ready = || Error::NotReady { login: secret.role.as_str().to_owned(), role: role.as_str().to_owned() };
+        let mut connection = match target.connect("pgcleave credentials rotate").await {
+            Ok(connection) => connection,
+            // CONNECT comes through that role too
+            Err(error) if error.sqlstate() == Some("42501") => return Err(not_ready()),
+            Err(error) => return Err(error.into()),
+        };
         let ready: bool = sqlx::query_scalar(
             "select case when $2 then current_user = r.rolname else pg_catalog.pg_has_role(session_user, r.oid, 'usage') end \
              from pg_catalog.pg_roles r where r.rolname = $1::name",
@@ -336,10 +342,7 @@ impl Rotation<'_> {
         .unwrap_or(false);
         // the answer is there: how the session ends is of no interest
         let _ = connection.close().await;
-        if ready {
-            return Ok(());
-        }
-        Err(Error::NotReady { login: secret.role.as_str().to_owned(), role: role.as_str().to_owned() })
+        if ready { Ok(()) } else { Err(not_ready()) }
     }
 
     fn in_use(&self, run: &Run<'_>, old: &Ident, sessions: &[Session]) -> Error {

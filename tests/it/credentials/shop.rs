@@ -148,7 +148,8 @@ impl Shop {
         self.run_as(
             "orders",
             "migrator",
-            "create table orders.line (id bigint generated always as identity primary key, at date not null)
+            "create table orders.item (id bigint generated always as identity primary key, name text);
+             create table orders.line (id bigint, at date not null, primary key (id, at))
                partition by range (at);
              create table orders.line_2026 partition of orders.line for values from ('2026-01-01') to ('2027-01-01');
              create sequence orders.numbers;

@@ -190,7 +190,7 @@ async fn a_missing_grant_and_a_missing_contract_are_found() {
 
 #[tokio::test]
 async fn a_secret_that_does_not_log_in_is_a_problem_and_no_finding() {
-    let shop = Shop::new().await;
+    let shop = Shop::new().await.with_objects().await;
     let login = shop.login("orders", "app", Slot::A);
     shop.db.run(&format!("alter role {login} nologin")).await;
     let file = shop.secrets_folder().join(format!("{}orders_reports.env", shop.db.prefix()));
