@@ -156,7 +156,12 @@ fn compare(saved: &Plan, now: &Plan) -> Result<(), Error> {
     if saved.fingerprint != now.fingerprint {
         return Err(Error::Moved);
     }
-    if saved.changes != now.changes {
+    let done = |plan: &Plan| -> Vec<_> {
+        let what =
+            |c: &Change| (c.stage, c.service.clone(), c.action, c.object.clone(), c.run_as.clone(), c.sql.clone());
+        plan.changes.iter().map(what).collect()
+    };
+    if done(saved) != done(now) {
         return Err(Error::Outdated);
     }
     Ok(())

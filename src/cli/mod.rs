@@ -3,6 +3,7 @@
 mod apply;
 mod check;
 pub(crate) mod context;
+mod credentials;
 pub(crate) mod failure;
 mod hint;
 mod init;
@@ -42,6 +43,7 @@ enum Command {
     Completions(shell::CompletionsArguments),
     /// Prints the manual page
     Man(shell::ManArguments),
+    Credentials(credentials::CredentialsArgs),
 }
 
 /// Runs the command, tells of a failure, and gives the verdict.
@@ -62,6 +64,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failur
         Command::Schema(arguments) => schema::run(context, &arguments),
         Command::Completions(arguments) => shell::completions(context, &arguments),
         Command::Man(arguments) => shell::man(context, &arguments),
+        Command::Credentials(args) => credentials::run(context, &args).await,
     }
 }
 

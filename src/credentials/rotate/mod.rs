@@ -21,6 +21,7 @@ use super::issue::{Declared, Issuer, make, set_passwords};
 use super::secret::Secret;
 use crate::event::Listener;
 use crate::ident::Ident;
+use crate::interrupt::Interrupt;
 use crate::model::naming::{Access, Slot};
 use crate::pg::connect::Target;
 use crate::pg::{self, exec, lock};
@@ -45,6 +46,8 @@ pub struct Options {
     pub settle: Duration,
     /// How long to wait for another run on the same credential, in seconds.
     pub lock_wait_seconds: u64,
+    /// Ends the waiting and begins nothing new; old logins that are in use stay open.
+    pub interrupt: Interrupt,
 }
 
 impl Default for Options {
@@ -55,6 +58,7 @@ impl Default for Options {
             terminate: false,
             settle: Duration::from_secs(3),
             lock_wait_seconds: 10,
+            interrupt: Interrupt::never(),
         }
     }
 }
@@ -223,6 +227,7 @@ impl Rotation<'_> {
             grace,
             goal: self.options.goal,
             published: run.published,
+            interrupted: self.options.interrupt.is_set(),
         })
     }
 
@@ -262,10 +267,7 @@ impl Rotation<'_> {
             Step::Announce => credential::begin_publishing(connection, &row.service, &row.name).await?,
             Step::Publish => {
                 let secret = make(self.issuer, run.declared, idle)?;
-                let sql = set_passwords(std::slice::from_ref(&secret)).await;
-                for statement in &sql {
-                    exec::batch(connection, "set the idle login's password", statement).await?;
-                }
+                set_password(connection, &secret).await?;
                 self.try_login(&secret).await?;
                 self.issuer.sink.publish(&secret, self.listener).await?;
                 run.published = true;
@@ -286,12 +288,9 @@ impl Rotation<'_> {
     }
 
     async fn publish_before_commit(&self, connection: &mut PgConnection, secret: &Secret) -> Result<(), Error> {
-        let sql = set_passwords(std::slice::from_ref(secret)).await;
         exec::batch(connection, "begin", &sql!("begin")).await?;
         let result = async {
-            for statement in &sql {
-                exec::batch(connection, "set the idle login's password", statement).await?;
-            }
+            set_password(connection, secret).await?;
             self.issuer.sink.publish(secret, self.listener).await?;
             Ok(())
         }
@@ -351,6 +350,13 @@ impl Rotation<'_> {
             sessions: sessions.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
         }
     }
+}
+
+async fn set_password(connection: &mut PgConnection, secret: &Secret) -> Result<(), Error> {
+    for statement in set_passwords(std::slice::from_ref(secret)).await {
+        exec::batch(connection, "set the idle login's password", &statement).await?;
+    }
+    Ok(())
 }
 
 /// Tells whether the server turned a login away for its password or its NOLOGIN.

@@ -81,7 +81,7 @@ fn privileges(comparison: &Comparison<'_>, site: &Site<'_>, desired: &Acl, actua
         let reason = format!("{privileges} is not for {}", grantee.as_str());
         let mut revoke = change(Phase::Revokes, Action::Revoke, &reason);
         if *grantee == Grantee::Public && !comparison.observed.other_logins.is_empty() {
-            revoke.reason = format!("{reason}; {} may rely on it", some(&comparison.observed.other_logins));
+            revoke.reason = format!("{reason}; other logins of this server may rely on it");
             add_hazard(&mut revoke.hazards, Hazard::Revoke);
         }
         revoke.sql = vec![revoke_sql(site.on, grantee, *privileges)];
@@ -91,14 +91,4 @@ fn privileges(comparison: &Comparison<'_>, site: &Site<'_>, desired: &Acl, actua
 
 fn revoke_sql(on: &Sql, grantee: &Grantee, privileges: Privileges) -> Sql {
     sql!("revoke ", privileges, " on ", on, " from ", grantee)
-}
-
-/// Names the first few of many.
-fn some(names: &std::collections::BTreeSet<Ident>) -> String {
-    const SHOWN: usize = 3;
-    let first: Vec<_> = names.iter().take(SHOWN).map(Ident::as_str).collect();
-    match names.len().saturating_sub(SHOWN) {
-        0 => first.join(", "),
-        more => format!("{} and {more} more", first.join(", ")),
-    }
 }

@@ -8,8 +8,11 @@
 mod database;
 mod docker;
 mod local;
+mod project;
 mod reaper;
 mod server;
 
 pub(crate) use database::TestDb;
+pub(crate) use project::{Answer, Project, answer};
+pub(crate) use reaper::Reaper;
 pub(crate) use server::server_log;
