@@ -2,6 +2,7 @@
 
 mod apply;
 mod bed;
+mod manifest;
 mod credentials;
 mod migrate;
 mod support;
