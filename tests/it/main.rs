@@ -2,7 +2,7 @@
 
 mod apply;
 mod bed;
-mod manifest;
 mod credentials;
+mod manifest;
 mod migrate;
 mod support;
