@@ -2,15 +2,21 @@
 
 mod apply;
 mod audit;
+mod check;
 pub(crate) mod context;
+mod credentials;
 pub(crate) mod failure;
 mod hint;
+mod init;
+mod invalid;
 mod plan;
 mod why;
+mod schema;
+mod shell;
 
 use clap::{Parser, Subcommand};
 use pgcleave::error::Verdict;
-use pgcleave::interrupt::{self, Interrupt};
+use pgcleave::interrupt::Interrupt;
 
 use context::{Context, Global};
 use failure::Failure;
@@ -27,10 +33,21 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Writes pgcleave.yaml and a commented manifest
+    Init(init::Arguments),
+    /// Validates the manifests, without a database
+    Check,
     Plan(plan::PlanArgs),
     Apply(apply::ApplyArgs),
     Audit(audit::AuditArgs),
     Why(why::WhyArgs),
+    /// Prints the JSON Schema of a manifest
+    Schema(schema::Arguments),
+    /// Prints a shell's completions
+    Completions(shell::CompletionsArguments),
+    /// Prints the manual page
+    Man(shell::ManArguments),
+    Credentials(credentials::CredentialsArgs),
 }
 
 /// Runs the command, tells of a failure, and gives the verdict.
@@ -44,23 +61,29 @@ pub(crate) async fn run(cli: Cli) -> Verdict {
 
 async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failure> {
     match command {
+        Command::Init(arguments) => init::run(context, &arguments),
+        Command::Check => check::run(context),
         Command::Plan(args) => plan::run(context, &args).await,
         Command::Apply(args) => apply::run(context, &args).await,
         Command::Audit(args) => audit::run(context, &args).await,
         Command::Why(args) => why::run(context, &args).await,
+        Command::Schema(arguments) => schema::run(context, &arguments),
+        Command::Completions(arguments) => shell::completions(context, &arguments),
+        Command::Man(arguments) => shell::man(context, &arguments),
+        Command::Credentials(args) => credentials::run(context, &args).await,
     }
 }
 
 /// Lets the first Ctrl-C ask the work to stop at its next step, and the second end the process.
 fn listen_for_ctrl_c() -> Interrupt {
-    let (trigger, interrupt) = interrupt::channel();
-    let watched = interrupt.clone();
+    let interrupt = Interrupt::default();
+    let told = interrupt.clone();
     tokio::spawn(async move {
         while tokio::signal::ctrl_c().await.is_ok() {
-            if watched.is_set() {
+            if told.requested() {
                 std::process::exit(Verdict::Interrupted as i32);
             }
-            trigger.pull();
+            told.request();
         }
     });
     interrupt

@@ -125,25 +125,6 @@ async fn read(
     Ok(rows.iter().map(row).collect())
 }
 
-/// Adds credentials that have just been issued, all with login a; the services' rows are there already.
-///
-/// # Errors
-/// The server refused, for example since one of them is there.
-pub async fn insert(connection: &mut PgConnection, issued: &[(&Ident, &str)]) -> Result<(), Error> {
-    let services: Vec<_> = issued.iter().map(|(service, _)| service.as_str().to_owned()).collect();
-    let names: Vec<_> = issued.iter().map(|(_, name)| (*name).to_owned()).collect();
-    sqlx::query(
-        "insert into pgcleave.credential (service, name, active) \
-         select s, n, 'a' from pg_catalog.unnest($1::text[], $2::text[]) as t (s, n)",
-    )
-    .bind(services)
-    .bind(names)
-    .execute(connection)
-    .await
-    .map_err(|e| Error::new("register credentials", &e))?;
-    Ok(())
-}
-
 /// Announces that the other login is about to get a new password and to be published.
 ///
 /// # Errors

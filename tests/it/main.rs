@@ -2,4 +2,7 @@
 
 mod apply;
 mod bed;
+mod credentials;
+mod manifest;
+mod migrate;
 mod support;

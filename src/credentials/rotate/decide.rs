@@ -21,6 +21,8 @@ pub struct Seen {
     pub goal: Goal,
     /// Whether this run has published a new secret.
     pub published: bool,
+    /// Whether the run was asked to stop.
+    pub interrupted: bool,
 }
 
 /// What the sink holds while a new secret is being published.
@@ -98,13 +100,14 @@ pub enum Why {
 #[must_use]
 pub fn decide(seen: &Seen) -> Decision {
     match seen.phase {
-        Phase::Steady if seen.published || seen.goal == Goal::Finish => Decision::Done,
+        Phase::Steady if seen.published || seen.goal == Goal::Finish || seen.interrupted => Decision::Done,
         Phase::Steady => Decision::Go(Step::Announce),
         Phase::Publishing => match seen.sink {
             Holds::Idle => Decision::Go(Step::Switch),
             Holds::Unknown if seen.resumed => Decision::Go(Step::PublishBeforeCommit),
             Holds::Unknown | Holds::Other => Decision::Go(Step::Publish),
         },
+        Phase::Retiring if seen.interrupted => Decision::LeftOpen,
         Phase::Retiring if !seen.settled => Decision::Wait(Why::Settling),
         Phase::Retiring if seen.sessions_on_old == 0 || seen.grace == Grace::Over => Decision::Go(Step::Retire),
         Phase::Retiring if seen.grace == Grace::Running => Decision::Wait(Why::Sessions),
@@ -126,6 +129,7 @@ mod tests {
         grace: Grace::Unlimited,
         goal: Goal::Rotate,
         published: false,
+        interrupted: false,
     };
 
     #[test]
@@ -152,6 +156,14 @@ mod tests {
         assert_eq!(decide(&Seen { grace: Grace::Over, ..seen }), Decision::Go(Step::Retire));
         assert_eq!(decide(&Seen { sessions_on_old: 0, ..seen }), Decision::Go(Step::Retire));
         assert_eq!(decide(&Seen { sessions_on_old: 0, settled: false, ..seen }), Decision::Wait(Why::Settling));
+    }
+
+    #[test]
+    fn an_interrupt_ends_the_waiting_and_never_a_publication() {
+        let seen = Seen { interrupted: true, ..SEEN };
+        assert_eq!(decide(&seen), Decision::Done);
+        assert_eq!(decide(&Seen { phase: Phase::Publishing, ..seen }), Decision::Go(Step::Publish));
+        assert_eq!(decide(&Seen { phase: Phase::Retiring, settled: false, ..seen }), Decision::LeftOpen);
     }
 
     #[test]

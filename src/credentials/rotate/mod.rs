@@ -21,6 +21,7 @@ use super::issue::{Declared, Issuer, make, set_passwords};
 use super::secret::Secret;
 use crate::event::Listener;
 use crate::ident::Ident;
+use crate::interrupt::Interrupt;
 use crate::model::naming::{Access, Slot};
 use crate::pg::connect::Target;
 use crate::pg::{self, exec, lock};
@@ -45,6 +46,8 @@ pub struct Options {
     pub settle: Duration,
     /// How long to wait for another run on the same credential, in seconds.
     pub lock_wait_seconds: u64,
+    /// Ends the waiting and begins nothing new; old logins that are in use stay open.
+    pub interrupt: Interrupt,
 }
 
 impl Default for Options {
@@ -55,6 +58,7 @@ impl Default for Options {
             terminate: false,
             settle: Duration::from_secs(3),
             lock_wait_seconds: 10,
+            interrupt: Interrupt::default(),
         }
     }
 }
@@ -223,6 +227,7 @@ impl Rotation<'_> {
             grace,
             goal: self.options.goal,
             published: run.published,
+            interrupted: self.options.interrupt.requested(),
         })
     }
 
@@ -262,10 +267,7 @@ impl Rotation<'_> {
             Step::Announce => credential::begin_publishing(connection, &row.service, &row.name).await?,
             Step::Publish => {
                 let secret = make(self.issuer, run.declared, idle)?;
-                let sql = set_passwords(std::slice::from_ref(&secret)).await;
-                for statement in &sql {
-                    exec::batch(connection, "set the idle login's password", statement).await?;
-                }
+                set_password(connection, &secret).await?;
                 self.try_login(&secret).await?;
                 self.issuer.sink.publish(&secret, self.listener).await?;
                 run.published = true;
@@ -286,12 +288,9 @@ impl Rotation<'_> {
     }
 
     async fn publish_before_commit(&self, connection: &mut PgConnection, secret: &Secret) -> Result<(), Error> {
-        let sql = set_passwords(std::slice::from_ref(secret)).await;
         exec::batch(connection, "begin", &sql!("begin")).await?;
         let result = async {
-            for statement in &sql {
-                exec::batch(connection, "set the idle login's password", statement).await?;
-            }
+            set_password(connection, secret).await?;
             self.issuer.sink.publish(secret, self.listener).await?;
             Ok(())
         }
@@ -323,8 +322,14 @@ impl Rotation<'_> {
     /// Logs in as a client would, and checks that the login can do its work.
     async fn try_login(&self, secret: &Secret) -> Result<(), Error> {
         let target = self.target.with_login(&secret.role, &secret.password);
-        let mut connection = target.connect("pgcleave credentials rotate").await?;
         let role = self.issuer.naming.access(&secret.service, secret.access)?;
+        let not_ready = || Error::NotReady { login: secret.role.as_str().to_owned(), role: role.as_str().to_owned() };
+        let mut connection = match target.connect("pgcleave credentials rotate").await {
+            Ok(connection) => connection,
+            // CONNECT comes through that role too
+            Err(error) if error.sqlstate() == Some("42501") => return Err(not_ready()),
+            Err(error) => return Err(error.into()),
+        };
         let ready: bool = sqlx::query_scalar(
             "select case when $2 then current_user = r.rolname else pg_catalog.pg_has_role(session_user, r.oid, 'usage') end \
              from pg_catalog.pg_roles r where r.rolname = $1::name",
@@ -337,10 +342,7 @@ impl Rotation<'_> {
         .unwrap_or(false);
         // the answer is there: how the session ends is of no interest
         let _ = connection.close().await;
-        if ready {
-            return Ok(());
-        }
-        Err(Error::NotReady { login: secret.role.as_str().to_owned(), role: role.as_str().to_owned() })
+        if ready { Ok(()) } else { Err(not_ready()) }
     }
 
     fn in_use(&self, run: &Run<'_>, old: &Ident, sessions: &[Session]) -> Error {
@@ -351,6 +353,13 @@ impl Rotation<'_> {
             sessions: sessions.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
         }
     }
+}
+
+async fn set_password(connection: &mut PgConnection, secret: &Secret) -> Result<(), Error> {
+    for statement in set_passwords(std::slice::from_ref(secret)).await {
+        exec::batch(connection, "set the idle login's password", &statement).await?;
+    }
+    Ok(())
 }
 
 /// Tells whether the server turned a login away for its password or its NOLOGIN.

@@ -101,15 +101,15 @@ pub fn judge<'a>(
         attempts: 0,
     };
     let mut wanted: Vec<_> = contracts(owner, service).filter(|_| service.name != owner.name).collect();
-    let mut said = None;
+    let mut leaked = Vec::new();
     for (attempt, answer) in answers {
         cell.attempts += 1;
         wanted.retain(|exposed| !is_about(exposed, attempt));
         let words = words(attempt);
         match (expected(project, service, access, owner, attempt), answer) {
-            (Expected::Refuse, Answer::Reached) if is_said_by(said, attempt) => {}
+            (Expected::Refuse, Answer::Reached) if is_said_by(&leaked, attempt) => {}
             (Expected::Refuse, Answer::Reached) => {
-                said = Some(attempt);
+                leaked.push(attempt);
                 cell.leaks.push(words);
             }
             (Expected::Reach, Answer::Refused) => cell.missing.push(words),
@@ -125,14 +125,10 @@ pub fn judge<'a>(
 }
 
 /// An INSERT or UPDATE that was reached says already that columns can be written.
-fn is_said_by(last: Option<&Attempt>, attempt: &Attempt) -> bool {
+fn is_said_by(leaked: &[&Attempt], attempt: &Attempt) -> bool {
+    let is_same = |l: &&&Attempt| (&l.schema, l.kind, &l.name) == (&attempt.schema, attempt.kind, &attempt.name);
     attempt.action == Action::WriteColumns
-        && last.is_some_and(|l| {
-            l.kind == attempt.kind
-                && l.name == attempt.name
-                && l.schema == attempt.schema
-                && matches!(l.action, Action::Insert | Action::Update)
-        })
+        && leaked.iter().rev().take_while(is_same).any(|l| matches!(l.action, Action::Insert | Action::Update))
 }
 
 fn declared(service: &Service, access: Access, owner: &Service) -> Declared {

@@ -60,7 +60,7 @@ async fn killed_at_random_times_the_next_run_converges_and_every_credential_work
     shop.converged();
     for (service, credential) in [("orders", "app"), ("orders", "reports"), ("orders", "migrator"), ("billing", "app")]
     {
-        let file = shop.project.path().join(format!(".secrets/{service}_{credential}.env"));
+        let file = shop.project.path().join(format!(".secrets/{}{service}_{credential}.env", shop.db.prefix()));
         let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
         let url = text.lines().find_map(|line| line.strip_prefix("DATABASE_URL=")).expect("a connection string");
         let login = PgConnection::connect(url.trim_matches(['\'', '"'])).await;

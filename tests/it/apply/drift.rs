@@ -42,10 +42,10 @@ async fn restores_what_was_revoked_by_hand() {
 async fn unmanaged_grants_are_reported_and_only_pruned_on_demand() {
     let shop = Shop::applied().await;
     shop.sql(
-        "create role \"@alice\"; create role \"@bob\"; grant select on orders.orders to \"@alice\" with grant option; \
+        "create role \"@alice\"; create role \"@bob\"; grant usage on schema orders to \"@alice\"; grant select on orders.orders to \"@alice\" with grant option; \
          set role \"@alice\"; grant select on orders.orders to \"@bob\"; reset role; \
          grant \"@orders_writer\" to \"@bob\"; grant pg_read_all_data to \"@orders_app_a\"; \
-         grant select (id) on orders.lines to \"@bob\"; grant usage on schema orders to \"@alice\"",
+         grant select (id) on orders.lines to \"@bob\"",
     )
     .await;
     let plan = shop.project.run(&["plan", "--format", "json"]).exits(0).json();
