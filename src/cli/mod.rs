@@ -10,9 +10,9 @@ mod hint;
 mod init;
 mod invalid;
 mod plan;
-mod why;
 mod schema;
 mod shell;
+mod why;
 
 use clap::{Parser, Subcommand};
 use pgcleave::error::Verdict;
