@@ -32,7 +32,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("analyze", &["model", "manifest"]),
     ("load", &["model", "manifest"]),
     ("pg", &[]),
-    ("catalog", &["model", "pg"]),
+    ("catalog", &["model", "audit", "pg"]),
     ("registry", &["model", "pg"]),
     ("credentials", &["model", "manifest", "plan", "pg", "catalog", "registry"]),
     ("migrate", &["model", "manifest", "plan", "analyze", "pg", "catalog", "registry", "credentials"]),
