@@ -44,8 +44,6 @@ impl Reacher {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Node {
     pub(super) role: RoleId,
-    /// Inherit while the holder's privileges are inherited, Set once an identity is left behind.
-    pub(super) phase: Edge,
     /// The service of the roles between, the holder left out.
     pub(super) seen: Option<ServiceId>,
     /// The state nearer to the holder, and the edge to it; none where only the phase changed.
@@ -61,6 +59,7 @@ pub(super) struct Node {
 #[derive(Debug, Default)]
 pub(super) struct Ways {
     pub(super) nodes: Vec<Node>,
+    /// By role, phase (Inherit while the holder's privileges are inherited, Set once an identity is left behind), `seen`.
     at: HashMap<(RoleId, Edge, Option<ServiceId>), u32>,
 }
 
@@ -83,7 +82,7 @@ impl Ways {
             tail = if depth <= END { own } else { nearer.tail };
             inherits = nearer.inherits && edge.is_none_or(|e| e == Edge::Inherit);
         }
-        self.nodes.push(Node { role, phase, seen, next, depth, tail, inherits });
+        self.nodes.push(Node { role, seen, next, depth, tail, inherits });
     }
 
     /// Gives the principal of a state with its way.
