@@ -394,14 +394,8 @@ fn finds_codes_and_what_is_not_documented() {
     let text = "kinds! {\n    A = \"of-a-list\",\n}\nimpl C for E {\n    fn code(&self) -> &'static str {\n        match self {\n            \
                 Self::A => \"of-a-body\",\n        }\n    }\n}\nlet f = F { code: \"of-a-field\", x: 1 };\nlet s = \"none\";\n";
     let codes = codes(&source("src/a.rs", text));
-    assert_eq!(
-        codes.iter().map(String::as_str).collect::<Vec<_>>(),
-        ["of-a-body", "of-a-field", "of-a-list"]
-    );
-    assert_eq!(
-        undocumented(&codes, "# Errors\n## of-a-body\n## of-a-field\n## of-a-list\n"),
-        Vec::<String>::new()
-    );
+    assert_eq!(codes.iter().map(String::as_str).collect::<Vec<_>>(), ["of-a-body", "of-a-field", "of-a-list"]);
+    assert_eq!(undocumented(&codes, "# Errors\n## of-a-body\n## of-a-field\n## of-a-list\n"), Vec::<String>::new());
     assert_eq!(undocumented(&codes, "## of-a-body\n## of-a-field\n## of-another\n").len(), 2);
 }
 
