@@ -1,6 +1,7 @@
 //! The command line: arguments, one file per command, and everything that a person sees.
 
 mod apply;
+mod audit;
 mod check;
 pub(crate) mod context;
 mod credentials;
@@ -9,6 +10,7 @@ mod hint;
 mod init;
 mod invalid;
 mod plan;
+mod why;
 mod schema;
 mod shell;
 
@@ -37,6 +39,8 @@ enum Command {
     Check,
     Plan(plan::PlanArgs),
     Apply(apply::ApplyArgs),
+    Audit(audit::AuditArgs),
+    Why(why::WhyArgs),
     /// Prints the JSON Schema of a manifest
     Schema(schema::Arguments),
     /// Prints a shell's completions
@@ -61,6 +65,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failur
         Command::Check => check::run(context),
         Command::Plan(args) => plan::run(context, &args).await,
         Command::Apply(args) => apply::run(context, &args).await,
+        Command::Audit(args) => audit::run(context, &args).await,
+        Command::Why(args) => why::run(context, &args).await,
         Command::Schema(arguments) => schema::run(context, &arguments),
         Command::Completions(arguments) => shell::completions(context, &arguments),
         Command::Man(arguments) => shell::man(context, &arguments),
