@@ -10,9 +10,9 @@
 //!
 //! Pure code decides, thin code acts: docs/architecture.md tells which room is which.
 
-pub mod audit;
 pub mod analyze;
 pub mod apply;
+pub mod audit;
 pub mod catalog;
 pub mod credentials;
 pub mod error;

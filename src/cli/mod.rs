@@ -37,13 +37,13 @@ enum Command {
     Check,
     Plan(plan::PlanArgs),
     Apply(apply::ApplyArgs),
+    Credentials(credentials::CredentialsArgs),
     /// Prints the JSON Schema of a manifest
     Schema(schema::Arguments),
     /// Prints a shell's completions
     Completions(shell::CompletionsArguments),
     /// Prints the manual page
     Man(shell::ManArguments),
-    Credentials(credentials::CredentialsArgs),
 }
 
 /// Runs the command, tells of a failure, and gives the verdict.
@@ -61,10 +61,10 @@ async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failur
         Command::Check => check::run(context),
         Command::Plan(args) => plan::run(context, &args).await,
         Command::Apply(args) => apply::run(context, &args).await,
+        Command::Credentials(args) => credentials::run(context, &args).await,
         Command::Schema(arguments) => schema::run(context, &arguments),
         Command::Completions(arguments) => shell::completions(context, &arguments),
         Command::Man(arguments) => shell::man(context, &arguments),
-        Command::Credentials(args) => credentials::run(context, &args).await,
     }
 }
 
