@@ -41,13 +41,13 @@ enum Command {
     Apply(apply::ApplyArgs),
     Audit(audit::AuditArgs),
     Why(why::WhyArgs),
+    Credentials(credentials::CredentialsArgs),
     /// Prints the JSON Schema of a manifest
     Schema(schema::Arguments),
     /// Prints a shell's completions
     Completions(shell::CompletionsArguments),
     /// Prints the manual page
     Man(shell::ManArguments),
-    Credentials(credentials::CredentialsArgs),
 }
 
 /// Runs the command, tells of a failure, and gives the verdict.
@@ -67,10 +67,10 @@ async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failur
         Command::Apply(args) => apply::run(context, &args).await,
         Command::Audit(args) => audit::run(context, &args).await,
         Command::Why(args) => why::run(context, &args).await,
+        Command::Credentials(args) => credentials::run(context, &args).await,
         Command::Schema(arguments) => schema::run(context, &arguments),
         Command::Completions(arguments) => shell::completions(context, &arguments),
         Command::Man(arguments) => shell::man(context, &arguments),
-        Command::Credentials(args) => credentials::run(context, &args).await,
     }
 }
 

@@ -42,6 +42,7 @@ fn service(name: &str, credentials: &[(&str, Access)], exposes: Vec<Exposed>) ->
         team: None,
         schema: ident(name),
         migrations: None,
+        database_url_env: None,
         extensions: Vec::new(),
         credentials: credentials.iter().map(|(n, access)| ((*n).to_owned(), credential(*access))).collect(),
         exposes,
@@ -120,7 +121,7 @@ impl Shop {
             lock_wait_seconds: 60,
             jobs: 1,
             saved: None,
-            interrupt: pgcleave::interrupt::Interrupt::default(),
+            interrupt: pgcleave::interrupt::Interrupt::never(),
         };
         let applied = pgcleave::apply::apply(&self.target, &self.project, &options, &quiet).await.expect("it applies");
         assert_eq!(applied.failed(), 0, "{applied:?}");
