@@ -8,6 +8,7 @@ pub(crate) mod failure;
 mod hint;
 mod init;
 mod invalid;
+mod migrate;
 mod plan;
 mod schema;
 mod shell;
@@ -37,6 +38,7 @@ enum Command {
     Check,
     Plan(plan::PlanArgs),
     Apply(apply::ApplyArgs),
+    Migrate(migrate::MigrateArgs),
     /// Prints the JSON Schema of a manifest
     Schema(schema::Arguments),
     /// Prints a shell's completions
@@ -61,6 +63,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failur
         Command::Check => check::run(context),
         Command::Plan(args) => plan::run(context, &args).await,
         Command::Apply(args) => apply::run(context, &args).await,
+        Command::Migrate(args) => migrate::run(context, &args).await,
         Command::Schema(arguments) => schema::run(context, &arguments),
         Command::Completions(arguments) => shell::completions(context, &arguments),
         Command::Man(arguments) => shell::man(context, &arguments),
