@@ -9,6 +9,7 @@ pub(crate) mod failure;
 mod hint;
 mod init;
 mod invalid;
+mod migrate;
 mod plan;
 mod why;
 mod schema;
@@ -42,6 +43,7 @@ enum Command {
     Audit(audit::AuditArgs),
     Why(why::WhyArgs),
     Credentials(credentials::CredentialsArgs),
+    Migrate(migrate::MigrateArgs),
     /// Prints the JSON Schema of a manifest
     Schema(schema::Arguments),
     /// Prints a shell's completions
@@ -68,6 +70,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failur
         Command::Audit(args) => audit::run(context, &args).await,
         Command::Why(args) => why::run(context, &args).await,
         Command::Credentials(args) => credentials::run(context, &args).await,
+        Command::Migrate(args) => migrate::run(context, &args).await,
         Command::Schema(arguments) => schema::run(context, &arguments),
         Command::Completions(arguments) => shell::completions(context, &arguments),
         Command::Man(arguments) => shell::man(context, &arguments),
