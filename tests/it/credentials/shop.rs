@@ -50,7 +50,6 @@ fn service(name: &str, credentials: &[(&str, Access)], exposes: Vec<Exposed>) ->
         read_models: Vec::new(),
         event_log: None,
         outbox: None,
-        database_url_env: None,
         at: Position::default(),
     }
 }
