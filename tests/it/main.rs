@@ -2,6 +2,6 @@
 
 mod apply;
 mod bed;
-mod manifest;
 mod credentials;
+mod manifest;
 mod support;
