@@ -1,6 +1,7 @@
 //! The command line: arguments, one file per command, and everything that a person sees.
 
 mod apply;
+mod audit;
 mod check;
 pub(crate) mod context;
 mod credentials;
@@ -8,9 +9,11 @@ pub(crate) mod failure;
 mod hint;
 mod init;
 mod invalid;
+mod migrate;
 mod plan;
 mod schema;
 mod shell;
+mod why;
 
 use clap::{Parser, Subcommand};
 use pgcleave::error::Verdict;
@@ -37,13 +40,16 @@ enum Command {
     Check,
     Plan(plan::PlanArgs),
     Apply(apply::ApplyArgs),
+    Audit(audit::AuditArgs),
+    Why(why::WhyArgs),
+    Credentials(credentials::CredentialsArgs),
+    Migrate(migrate::MigrateArgs),
     /// Prints the JSON Schema of a manifest
     Schema(schema::Arguments),
     /// Prints a shell's completions
     Completions(shell::CompletionsArguments),
     /// Prints the manual page
     Man(shell::ManArguments),
-    Credentials(credentials::CredentialsArgs),
 }
 
 /// Runs the command, tells of a failure, and gives the verdict.
@@ -61,10 +67,13 @@ async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failur
         Command::Check => check::run(context),
         Command::Plan(args) => plan::run(context, &args).await,
         Command::Apply(args) => apply::run(context, &args).await,
+        Command::Audit(args) => audit::run(context, &args).await,
+        Command::Why(args) => why::run(context, &args).await,
+        Command::Credentials(args) => credentials::run(context, &args).await,
+        Command::Migrate(args) => migrate::run(context, &args).await,
         Command::Schema(arguments) => schema::run(context, &arguments),
         Command::Completions(arguments) => shell::completions(context, &arguments),
         Command::Man(arguments) => shell::man(context, &arguments),
-        Command::Credentials(args) => credentials::run(context, &args).await,
     }
 }
 
