@@ -1,46 +1,40 @@
-//! How a person's Ctrl-C reaches the work: asked for between steps, never by dropping what is under way.
+//! A request to stop, checked between steps; a statement under way is never cut off.
 
-use tokio::sync::watch;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Tells all holders of its [`Interrupt`] to stop.
-#[derive(Debug)]
-pub struct Trigger(watch::Sender<bool>);
+use tokio::sync::Notify;
 
-/// Whether the work should stop.
-#[derive(Debug, Clone)]
-pub struct Interrupt(watch::Receiver<bool>);
+/// Carries a request to stop from the terminal to the work.
+#[derive(Debug, Clone, Default)]
+pub struct Interrupt(Arc<Inner>);
 
-/// Makes a pair: one to pull, one to watch.
-#[must_use]
-pub fn channel() -> (Trigger, Interrupt) {
-    let (sender, receiver) = watch::channel(false);
-    (Trigger(sender), Interrupt(receiver))
-}
-
-impl Trigger {
-    /// Tells them; once is enough.
-    pub fn pull(&self) {
-        self.0.send_replace(true);
-    }
+#[derive(Debug, Default)]
+struct Inner {
+    requested: AtomicBool,
+    told: Notify,
 }
 
 impl Interrupt {
-    /// Makes one that nobody will ever pull.
-    #[must_use]
-    pub fn never() -> Self {
-        channel().1
+    /// Asks the work to stop at its next step.
+    pub fn request(&self) {
+        self.0.requested.store(true, Ordering::Release);
+        self.0.told.notify_waiters();
     }
 
-    /// Tells whether the work should stop now.
+    /// Tells whether the work should stop.
     #[must_use]
-    pub fn is_set(&self) -> bool {
-        *self.0.borrow()
+    pub fn requested(&self) -> bool {
+        self.0.requested.load(Ordering::Acquire)
     }
 
-    /// Waits until the work should stop; for ever, if nobody is left to say so.
-    pub async fn wait(&mut self) {
-        if self.0.wait_for(|set| *set).await.is_err() {
-            std::future::pending::<()>().await;
+    /// Waits until the work should stop.
+    pub async fn wait(&self) {
+        let mut told = std::pin::pin!(self.0.told.notified());
+        // Whoever asks after this line wakes us, whoever asked before it is seen by the next.
+        told.as_mut().enable();
+        if !self.requested() {
+            told.await;
         }
     }
 }

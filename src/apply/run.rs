@@ -53,27 +53,20 @@ pub async fn plan(
     project: &Project,
     options: &build::Options,
 ) -> Result<(Plan, Observed), Error> {
-    let (plan, observed, _) = look(connection, project, options).await?;
-    Ok((plan, observed))
-}
-
-/// Services whose migrations cannot run as they are, with the reason.
-type Unusable = Vec<(Ident, migrate::Error)>;
-
-async fn look(
-    connection: &mut PgConnection,
-    project: &Project,
-    options: &build::Options,
-) -> Result<(Plan, Observed, Unusable), Error> {
     let asked = build::asked(project);
     let scope =
         Scope { naming: project.naming.clone(), roles: asked.roles, schemas: asked.schemas, views: asked.views };
     let observed = catalog::observe(connection, &scope).await?;
-    let pending = migrate::pending(connection, project, &options.services).await?;
+    let pending = migrate::pending(connection, project).await?;
     let mut plan = build::build(project, &observed, &pending.migrations, options);
-    let unusable = pending.problems.iter();
-    plan.notes.extend(unusable.map(|(service, why)| format!("{}: its migrations cannot run: {why}", service.as_str())));
-    Ok((plan, observed, pending.problems))
+    plan.blocked = pending.problems.iter().map(|(service, problem)| (service.clone(), problem.to_string())).collect();
+    if !options.services.is_empty() {
+        plan.blocked.retain(|service, _| options.services.contains(service));
+    }
+    let notes =
+        plan.blocked.iter().map(|(service, why)| format!("{}'s migrations cannot run: {why}", service.as_str()));
+    plan.notes.extend(notes);
+    Ok((plan, observed))
 }
 
 /// Applies: what all share, then each service's roles and grants, its migrations, and what these made.
@@ -91,7 +84,7 @@ pub async fn apply(
 ) -> Result<Applied, Error> {
     let mut connection = target.connect(&application()).await?;
     lock::take(&mut connection, LOCK, options.lock_wait_seconds, listener).await?;
-    let (plan, observed, unusable) = look(&mut connection, project, &options.plan).await?;
+    let (plan, observed) = plan(&mut connection, project, &options.plan).await?;
     if let Some(saved) = &options.saved {
         compare(saved, &plan)?;
     }
@@ -100,20 +93,11 @@ pub async fn apply(
         return Err(Error::Hazards(refused));
     }
     let mut applied = Tally::default();
-    let unusable: BTreeMap<Ident, String> = unusable.into_iter().map(|(s, why)| (s, why.to_string())).collect();
     if !plan.is_empty() {
         registry::ensure(&mut connection).await?;
         let issuer = issuer(target, project);
         let means = Means { issuer: &issuer, listener, interrupt: &options.interrupt };
-        let mut work = Work {
-            connection: &mut connection,
-            target,
-            project,
-            options,
-            means,
-            unusable: &unusable,
-            tally: &mut applied,
-        };
+        let mut work = Work { connection: &mut connection, target, project, options, means, tally: &mut applied };
         work.all(&plan, &observed).await?;
         registry::record_plan(
             &mut connection,
@@ -126,8 +110,8 @@ pub async fn apply(
             applied.secrets = Some(issuer.sink.label());
         }
     }
-    for (service, why) in &unusable {
-        applied.of(Some(service)).error.get_or_insert_with(|| why.clone());
+    for (service, problem) in &plan.blocked {
+        applied.of(Some(service)).error.get_or_insert_with(|| problem.clone());
     }
     let Tally { services, secrets } = applied;
     let services = services.into_values().collect();
@@ -208,14 +192,13 @@ struct Work<'a> {
     project: &'a Project,
     options: &'a Options,
     means: Means<'a>,
-    unusable: &'a BTreeMap<Ident, String>,
     tally: &'a mut Tally,
 }
 
 impl Work<'_> {
     async fn all(&mut self, plan: &Plan, observed: &Observed) -> Result<(), Error> {
         self.stage(&plan.changes, Stage::Provision, observed).await?;
-        for (service, why) in self.unusable {
+        for (service, why) in &plan.blocked {
             self.tally.of(Some(service)).error.get_or_insert_with(|| why.clone());
         }
         let migrating = |change: &&Change| change.kind == Kind::Migration;
@@ -224,13 +207,13 @@ impl Work<'_> {
         let settling: BTreeSet<Ident> = if migrating.is_empty() {
             BTreeSet::new()
         } else {
-            self.migrate(migrating.into_iter().filter(|s| !self.tally.failed(s)).collect()).await?
+            self.migrate(&migrating.into_iter().filter(|s| !self.tally.failed(s)).collect()).await?
         };
         if settling.is_empty() {
             return self.stage(&plan.changes, Stage::Settle, observed).await;
         }
         // what the migrations made could not be known before
-        let (now, observed, _) = look(self.connection, self.project, &self.options.plan).await?;
+        let (now, observed) = self::plan(self.connection, self.project, &self.options.plan).await?;
         let contracts = plan.changes.iter().filter(|c| c.stage == Stage::Settle && !c.sql.is_empty());
         let exposing: BTreeSet<&Ident> = contracts.filter_map(|c| c.service.as_ref()).collect();
         let is_due = |change: &Change| {
@@ -249,17 +232,16 @@ impl Work<'_> {
     }
 
     /// Runs the migrations, and gives the services in which something may be new.
-    async fn migrate(&mut self, services: BTreeSet<Ident>) -> Result<BTreeSet<Ident>, Error> {
+    async fn migrate(&mut self, services: &BTreeSet<Ident>) -> Result<BTreeSet<Ident>, Error> {
         if services.is_empty() {
-            return Ok(services);
+            return Ok(BTreeSet::new());
         }
         let options = migrate::Options {
-            services,
             jobs: self.options.jobs,
             lock_wait_seconds: self.options.lock_wait_seconds,
             interrupt: self.options.interrupt.clone(),
         };
-        let outcomes = migrate::run(self.target, self.project, &options, self.means.listener).await?;
+        let outcomes = migrate::run(self.target, self.project, services, &options, self.means.listener).await?;
         let mut well = BTreeSet::new();
         for outcome in outcomes {
             let entry = self.tally.of(Some(&outcome.service));

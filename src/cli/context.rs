@@ -114,6 +114,13 @@ impl Context {
         Ok(pgcleave::load::project(&self.global.config, self.global.env.as_deref())?)
     }
 
+    /// Reads the manifests, if there is a pgcleave.yaml where it is looked for.
+    pub(crate) fn project_if_any(&self) -> Result<Option<Project>, Failure> {
+        let config = &self.global.config;
+        let file = if config.is_dir() { config.join(pgcleave::load::CONFIG_FILE) } else { config.clone() };
+        if file.exists() { self.project().map(Some) } else { Ok(None) }
+    }
+
     /// Finds the connection string: the option, else the environment variable (`DATABASE_URL` by default).
     pub(crate) fn target(&self, variable: Option<&str>) -> Result<Target, Error> {
         let variable = variable.unwrap_or("DATABASE_URL");

@@ -24,6 +24,7 @@ pub(crate) fn report(invalid: &Invalid) {
         for note in notes {
             let _ = write!(err, "{}", Shown { handler: &handler, note: &note });
         }
+        let _ = writeln!(err);
     }
     let count = invalid.problems.len();
     if count > MAX_SHOWN {
@@ -115,7 +116,7 @@ struct Excerpt {
     span: SourceSpan,
     /// The line's number, from 0 as miette counts.
     line: usize,
-    /// The first shown column, from 0.
+    /// The mark's column in the whole line, from 0.
     column: usize,
 }
 
@@ -134,7 +135,7 @@ impl Excerpt {
             file: at.file.display().to_string(),
             span: (from, to - from).into(),
             line: at.line - 1,
-            column,
+            column: at.column - 1,
             text,
         })
     }
@@ -144,11 +145,13 @@ impl SourceCode for Excerpt {
     fn read_span<'a>(
         &'a self,
         _span: &SourceSpan,
-        _before: usize,
-        _after: usize,
+        before: usize,
+        after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
         let whole = (0, self.text.len()).into();
         let (data, name) = (self.text.as_bytes(), self.file.clone());
-        Ok(Box::new(MietteSpanContents::new_named(name, data, whole, self.line, self.column, 1)))
+        // Asked for the mark without lines around it, miette wants its place; else the beginning of what is shown.
+        let column = if (before, after) == (0, 0) { self.column } else { 0 };
+        Ok(Box::new(MietteSpanContents::new_named(name, data, whole, self.line, column, 1)))
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: arguments, one file per command, and everything that a person sees.
 
 mod apply;
+mod audit;
 mod check;
 pub(crate) mod context;
 mod credentials;
@@ -8,13 +9,15 @@ pub(crate) mod failure;
 mod hint;
 mod init;
 mod invalid;
+mod migrate;
 mod plan;
 mod schema;
 mod shell;
+mod why;
 
 use clap::{Parser, Subcommand};
 use pgcleave::error::Verdict;
-use pgcleave::interrupt::{self, Interrupt};
+use pgcleave::interrupt::Interrupt;
 
 use context::{Context, Global};
 use failure::Failure;
@@ -37,7 +40,10 @@ enum Command {
     Check,
     Plan(plan::PlanArgs),
     Apply(apply::ApplyArgs),
+    Audit(audit::AuditArgs),
+    Why(why::WhyArgs),
     Credentials(credentials::CredentialsArgs),
+    Migrate(migrate::MigrateArgs),
     /// Prints the JSON Schema of a manifest
     Schema(schema::Arguments),
     /// Prints a shell's completions
@@ -61,7 +67,10 @@ async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failur
         Command::Check => check::run(context),
         Command::Plan(args) => plan::run(context, &args).await,
         Command::Apply(args) => apply::run(context, &args).await,
+        Command::Audit(args) => audit::run(context, &args).await,
+        Command::Why(args) => why::run(context, &args).await,
         Command::Credentials(args) => credentials::run(context, &args).await,
+        Command::Migrate(args) => migrate::run(context, &args).await,
         Command::Schema(arguments) => schema::run(context, &arguments),
         Command::Completions(arguments) => shell::completions(context, &arguments),
         Command::Man(arguments) => shell::man(context, &arguments),
@@ -70,14 +79,14 @@ async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failur
 
 /// Lets the first Ctrl-C ask the work to stop at its next step, and the second end the process.
 fn listen_for_ctrl_c() -> Interrupt {
-    let (trigger, interrupt) = interrupt::channel();
-    let watched = interrupt.clone();
+    let interrupt = Interrupt::default();
+    let told = interrupt.clone();
     tokio::spawn(async move {
         while tokio::signal::ctrl_c().await.is_ok() {
-            if watched.is_set() {
+            if told.requested() {
                 std::process::exit(Verdict::Interrupted as i32);
             }
-            trigger.pull();
+            told.request();
         }
     });
     interrupt

@@ -128,7 +128,11 @@ impl Decode for String {
         match &node.value {
             Value::Scalar { text, .. } if node.what() == "a text" => Some(text.clone()),
             Value::Scalar { text, .. } if !node.is_null() => {
-                reading.wrong_type(node, "a text", format!("put it into quotes: \"{text}\""));
+                reading.wrong_type(
+                    node,
+                    "a text",
+                    format!("put it into quotes: \"{}\"", quoted(text).trim_matches('`')),
+                );
                 None
             }
             Value::Scalar { .. } => {

@@ -198,8 +198,8 @@ fn mistakes_of_writing_are_told_with_their_place() {
     check(
         &[("a", "- x")],
         expect![[r#"
-        m/a.yaml:1:1: `` must be a mapping, but is a list [wrong-type]; write `{ service: … }`; the keys here are service, description, team, schema, migrations, extensions, credentials, exposes, consumes, read_models, event_log, outbox, database
-    "#]],
+            m/a.yaml:1:1: the file must be a mapping, but is a list [wrong-type]; write `{ service: … }`; the keys here are service, description, team, schema, migrations, extensions, credentials, exposes, consumes, read_models, event_log, outbox, database
+        "#]],
     );
 }
 
@@ -332,8 +332,8 @@ fn contracts_need_both_sides() {
     check(
         &[a],
         expect![[r#"
-        m/a.yaml:3:27: there is no service `b` [unknown-service]; write `a`, or add a manifest `b.yaml`
-    "#]],
+            m/a.yaml:3:27: there is no service `b` [unknown-service]; add a manifest `b.yaml`, or remove this
+        "#]],
     );
     check_one(
         "exposes: [{ view: x, to: [a] }]\nconsumes: [a.x]",
@@ -345,11 +345,11 @@ fn contracts_need_both_sides() {
     check_one(
         "exposes: [{ view: x, to: [] }, { view: x, table: y, to: [b, b] }]",
         expect![[r#"
-        m/a.yaml:2:26: the list names nobody [bad-value]; name the services that may use it, or remove the entry
-        m/a.yaml:2:32: an entry of `exposes` names exactly one object [bad-value]; write one of view, table, function, procedure, sequence and type: `{ view: order_summary, to: [billing] }`
-        m/a.yaml:2:58: there is no service `b` [unknown-service]; write `a`, or add a manifest `b.yaml`
-        m/a.yaml:2:61: there is no service `b` [unknown-service]; write `a`, or add a manifest `b.yaml`
-    "#]],
+            m/a.yaml:2:26: the list names nobody [bad-value]; name the services that may use it, or remove the entry
+            m/a.yaml:2:32: an entry of `exposes` names exactly one object [bad-value]; write one of view, table, function, procedure, sequence and type: `{ view: order_summary, to: [billing] }`
+            m/a.yaml:2:58: there is no service `b` [unknown-service]; add a manifest `b.yaml`, or remove this
+            m/a.yaml:2:61: there is no service `b` [unknown-service]; add a manifest `b.yaml`, or remove this
+        "#]],
     );
     let f = ("a", "service: a\nexposes: [{ function: f(uuid), to: [b] }]");
     check(
@@ -381,8 +381,8 @@ fn contracts_need_both_sides() {
     check(
         &[("a", "{"), ("b", "service: b\nconsumes: [a.summary]")],
         expect![[r#"
-        m/a.yaml:2:1: this is not YAML: while parsing a node, did not find expected node content [yaml-syntax]; compare brackets, quotes and indentation here and on the lines above
-    "#]],
+            m/a.yaml:1:2: this is not YAML: while parsing a node, did not find expected node content [yaml-syntax]; compare brackets, quotes and indentation here and on the lines above
+        "#]],
     );
 }
 
@@ -405,37 +405,37 @@ fn what_is_exposed_is_checked() {
     check_one(
         "exposes: [{ function: f, to: [b] }]",
         expect![[r#"
-        m/a.yaml:2:23: `f` does not say which argument types [bad-signature]; write `f(uuid, text)` with its own types, or `f()` for none
-        m/a.yaml:2:31: there is no service `b` [unknown-service]; write `a`, or add a manifest `b.yaml`
-    "#]],
+            m/a.yaml:2:23: `f` does not say which argument types [bad-signature]; write `f(uuid, text)` with its own types, or `f()` for none
+            m/a.yaml:2:31: there is no service `b` [unknown-service]; add a manifest `b.yaml`, or remove this
+        "#]],
     );
     check_one(
         "exposes: [{ function: a.f(), to: [b] }]",
         expect![[r#"
-        m/a.yaml:2:23: `a.f()` is no function: it names a schema [bad-signature]; write its name and argument types: `cancel_order(uuid, text)`, without the schema
-        m/a.yaml:2:35: there is no service `b` [unknown-service]; write `a`, or add a manifest `b.yaml`
-    "#]],
+            m/a.yaml:2:23: `a.f()` is no function: it names a schema [bad-signature]; write its name and argument types: `cancel_order(uuid, text)`, without the schema
+            m/a.yaml:2:35: there is no service `b` [unknown-service]; add a manifest `b.yaml`, or remove this
+        "#]],
     );
     check_one(
         "exposes: [{ view: a.v, to: [b] }]",
         expect![[r#"
-        m/a.yaml:2:19: `a.v` cannot be a view's name [bad-name]; write `v`, without the schema
-        m/a.yaml:2:29: there is no service `b` [unknown-service]; write `a`, or add a manifest `b.yaml`
-    "#]],
+            m/a.yaml:2:19: `a.v` cannot be a view's name [bad-name]; write `v`, without the schema
+            m/a.yaml:2:29: there is no service `b` [unknown-service]; add a manifest `b.yaml`, or remove this
+        "#]],
     );
     check_one(
         "exposes: [{ to: [b] }]",
         expect![[r#"
-        m/a.yaml:2:11: an entry of `exposes` names exactly one object [bad-value]; write one of view, table, function, procedure, sequence and type: `{ view: order_summary, to: [billing] }`
-        m/a.yaml:2:18: there is no service `b` [unknown-service]; write `a`, or add a manifest `b.yaml`
-    "#]],
+            m/a.yaml:2:11: an entry of `exposes` names exactly one object [bad-value]; write one of view, table, function, procedure, sequence and type: `{ view: order_summary, to: [billing] }`
+            m/a.yaml:2:18: there is no service `b` [unknown-service]; add a manifest `b.yaml`, or remove this
+        "#]],
     );
     check_one(
         "exposes: [{ sequence: s, to: [b], privileges: [insert] }]",
         expect![[r#"
-        m/a.yaml:2:31: there is no service `b` [unknown-service]; write `a`, or add a manifest `b.yaml`
-        m/a.yaml:2:48: `insert` is no privilege of this kind of object [bad-privilege]; write some of select, update, usage
-    "#]],
+            m/a.yaml:2:31: there is no service `b` [unknown-service]; add a manifest `b.yaml`, or remove this
+            m/a.yaml:2:48: `insert` is no privilege of this kind of object [bad-privilege]; write some of select, update, usage
+        "#]],
     );
 }
 
@@ -464,8 +464,8 @@ fn values_are_checked() {
     check_one(
         "read_models: [{ name: r, query: q.sql, refresh: { every: 24 } }]",
         expect![[r#"
-        m/a.yaml:2:58: `every` must be a text, but is a number [wrong-type]; put it into quotes: "24"
-    "#]],
+            m/a.yaml:2:58: `24` is not a duration [bad-value]; write a number and a unit: `30s`, `15m`, `24h` or `7d`
+        "#]],
     );
     check_one(
         "read_models: [{ name: r, query: q.sql, refresh: { every: daily } }]",
@@ -563,7 +563,7 @@ fn bytes_that_are_no_text_are_told_with_their_place() {
     draft.add(&SourceFile { path: "m/a.yaml".into(), bytes: b"service: a\nteam: \xff\n".to_vec() });
     expect![[r#"
         m/a.yaml:2:7: byte 18 of the file, 0xff, is not UTF-8 [not-text]; save the file as UTF-8
-        pgcleave.yaml:1:1: `` must be a mapping, but is a text [wrong-type]; write `{ manifests: … }`; the keys here are manifests, environments, secrets, audit
+        pgcleave.yaml:1:1: the file must be a mapping, but is a text [wrong-type]; write `{ manifests: … }`; the keys here are manifests, environments, secrets, audit
     "#]].assert_eq(&told(&draft.check(None, &Disk::new())));
 }
 

@@ -35,8 +35,6 @@ use discover::File;
 /// How to migrate.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Only these services; all when empty.
-    pub services: BTreeSet<Ident>,
     /// How many services at once.
     pub jobs: usize,
     /// How long to wait for somebody else who migrates the same schema, in seconds.
@@ -48,12 +46,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self {
-            services: BTreeSet::new(),
-            jobs: (2 * cores).min(4),
-            lock_wait_seconds: 60,
-            interrupt: Interrupt::never(),
-        }
+        Self { jobs: (2 * cores).min(4), lock_wait_seconds: 60, interrupt: Interrupt::default() }
     }
 }
 
@@ -77,7 +70,7 @@ pub struct Pending {
     pub problems: Vec<(Ident, Error)>,
 }
 
-/// Migrates the services of a project; one that fails does not stop the others.
+/// Migrates these services of a project, or all when none is named; one that fails does not stop the others.
 ///
 /// Nothing is written, and no login made, for a service of which nothing is pending. Gives the services by name.
 ///
@@ -87,10 +80,11 @@ pub struct Pending {
 pub async fn run(
     target: &Target,
     project: &Project,
+    services: &BTreeSet<Ident>,
     options: &Options,
     listener: Listener<'_>,
 ) -> Result<Vec<Outcome>, Error> {
-    let chosen = choose(project, &options.services)?;
+    let chosen = choose(project, services)?;
     let mut admin = target.connect("pgcleave migrate").await?;
     registry::ensure(&mut admin).await?;
     let recorded = registry::migrations(&mut admin).await?;
@@ -118,12 +112,8 @@ pub async fn run(
 ///
 /// # Errors
 /// The server could not be asked. What is wrong with a service's files is in [`Pending::problems`].
-pub async fn pending(
-    connection: &mut PgConnection,
-    project: &Project,
-    services: &BTreeSet<Ident>,
-) -> Result<Pending, Error> {
-    let chosen = choose(project, services)?;
+pub async fn pending(connection: &mut PgConnection, project: &Project) -> Result<Pending, Error> {
+    let chosen = choose(project, &BTreeSet::new())?;
     let recorded = registry::migrations(connection).await?;
     let mut all = Pending::default();
     for (service, found) in chosen {

@@ -16,9 +16,10 @@ use crate::manifest::service::Service;
 use crate::model::naming::Naming;
 use crate::pg::connect::Target;
 use crate::pg::error::Error as PgError;
-use crate::pg::lock;
 use crate::pg::refinery::{Failure, Session};
+use crate::pg::{exec, lock};
 use crate::registry;
+use crate::sql;
 
 /// One service to be migrated.
 pub(super) struct Job<'a> {
@@ -78,13 +79,12 @@ async fn attempt(job: &Job<'_>, applied: &mut Vec<String>) -> Result<(), Error> 
 /// Takes the schema's lock, for as long as the administrator's connection lasts.
 async fn take_lock(job: &Job<'_>, admin: &mut PgConnection) -> Result<(), Error> {
     let what = format!("the migrations of schema {}", job.service.schema.as_str());
-    let mut interrupt = job.options.interrupt.clone();
     tokio::select! {
         taken = lock::take(admin, &what, job.options.lock_wait_seconds, job.listener) => taken?,
         // Whoever is interrupted closes the connection, and the lock with it.
-        () = interrupt.wait() => return Err(Error::Interrupted),
+        () = job.options.interrupt.wait() => return Err(Error::Interrupted),
     }
-    if job.options.interrupt.is_set() { Err(Error::Interrupted) } else { Ok(()) }
+    if job.options.interrupt.requested() { Err(Error::Interrupted) } else { Ok(()) }
 }
 
 async fn as_login(job: &Job<'_>, place: &Place, login: &Login, application: &str, applied: &mut Vec<String>) -> Ran {
@@ -146,7 +146,7 @@ async fn migrate(
         }
     };
     applied.extend(todo.iter().take(done).map(|file| file.name.clone()));
-    let result = if job.options.interrupt.is_set() && result.is_err() { Err(Error::Interrupted) } else { result };
+    let result = if job.options.interrupt.requested() && result.is_err() { Err(Error::Interrupted) } else { result };
     Ran { history: session.applied(&place.schema).await.ok(), result }
 }
 
@@ -167,11 +167,10 @@ fn checked<'a>(files: &'a [File], before: &[Migration]) -> Result<Vec<&'a File>,
 
 /// Runs the work to its end, and cancels the statement under way when a person asks to stop.
 async fn cancellable<T>(job: &Job<'_>, cancel: &Cancel<'_>, work: impl Future<Output = T>) -> T {
-    let mut interrupt = job.options.interrupt.clone();
     tokio::pin!(work);
     tokio::select! {
         done = &mut work => return done,
-        () = interrupt.wait() => {}
+        () = job.options.interrupt.wait() => {}
     }
     if let Err(error) = cancel.send().await {
         (job.listener)(Event::Warning { message: format!("the statement cannot be cancelled: {error}") });
@@ -188,6 +187,8 @@ struct Cancel<'a> {
 impl Cancel<'_> {
     async fn send(&self) -> Result<(), PgError> {
         let mut connection = self.target.connect("pgcleave cancel").await?;
+        // A session may be cancelled by the role that logged in, not by the one it became.
+        exec::batch(&mut connection, "be the login itself", &sql!("set role none")).await?;
         sqlx::query("select pg_catalog.pg_cancel_backend($1)")
             .bind(self.pid)
             .execute(&mut connection)

@@ -3,4 +3,6 @@
 mod apply;
 mod bed;
 mod credentials;
+mod manifest;
+mod migrate;
 mod support;

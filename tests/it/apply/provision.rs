@@ -3,7 +3,7 @@
 use sqlx::{Connection as _, PgConnection};
 
 use super::Shop;
-use crate::support::{Project, TestDb};
+use crate::support::{Project, Proxy, TestDb};
 
 #[tokio::test]
 async fn provisions_an_empty_database_and_the_next_plan_is_empty() {
@@ -139,4 +139,30 @@ async fn an_extension_is_found_through_the_search_path() {
     shop.sql("insert into vault.keys default values").await;
     assert!(shop.holds("(select length(k) from vault.keys) = 8").await);
     assert!(!shop.holds("has_schema_privilege('public', 'extensions', 'usage')").await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_takes_the_same_number_of_round_trips_for_2_and_for_20_services() {
+    let mut counts = Vec::new();
+    for services in [2, 20] {
+        let db = TestDb::new().await;
+        let mut project = Project::new(&db);
+        for i in 0..services {
+            project
+                .manifest(&format!("s{i}"), "migrations: ../migrations/all\ncredentials: { app: { access: write } }\n");
+        }
+        project.write("migrations/all/V1__t.sql", "create table t (id serial primary key);");
+        let shop = Shop { db, project };
+        shop.apply(&[]).exits(0);
+        project = shop.project;
+        let url = shop.db.url();
+        let address = url.rsplit_once('@').expect("a login").1.split(['/', '?']).next().expect("an address");
+        let (host, port) = address.rsplit_once(':').expect("a port");
+        let proxy = Proxy::start(host, port.parse().expect("a port"), std::time::Duration::ZERO).await;
+        project.connect_as(proxy.through(&url));
+        project.expect_no_changes();
+        counts.push(proxy.round_trips());
+    }
+    assert!(counts[0] > 0);
+    assert_eq!(counts[0], counts[1]);
 }
