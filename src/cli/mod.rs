@@ -4,11 +4,15 @@ mod apply;
 mod check;
 pub(crate) mod context;
 mod credentials;
+mod demo;
+mod dev;
+mod example;
 pub(crate) mod failure;
 mod hint;
 mod init;
 mod invalid;
 mod migrate;
+mod own_server;
 mod plan;
 mod schema;
 mod shell;
@@ -39,6 +43,8 @@ enum Command {
     Plan(plan::PlanArgs),
     Apply(apply::ApplyArgs),
     Migrate(migrate::MigrateArgs),
+    Demo(demo::DemoArgs),
+    Dev(dev::DevArgs),
     /// Prints the JSON Schema of a manifest
     Schema(schema::Arguments),
     /// Prints a shell's completions
@@ -64,6 +70,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failur
         Command::Plan(args) => plan::run(context, &args).await,
         Command::Apply(args) => apply::run(context, &args).await,
         Command::Migrate(args) => migrate::run(context, &args).await,
+        Command::Demo(args) => demo::run(context, &args).await,
+        Command::Dev(args) => dev::run(context, &args).await,
         Command::Schema(arguments) => schema::run(context, &arguments),
         Command::Completions(arguments) => shell::completions(context, &arguments),
         Command::Man(arguments) => shell::man(context, &arguments),

@@ -3,6 +3,7 @@
 mod apply;
 mod bed;
 mod credentials;
+mod embedded;
 mod manifest;
 mod migrate;
 mod support;
