@@ -5,11 +5,15 @@ mod audit;
 mod check;
 pub(crate) mod context;
 mod credentials;
+mod demo;
+mod dev;
+mod example;
 pub(crate) mod failure;
 mod hint;
 mod init;
 mod invalid;
 mod migrate;
+mod own_server;
 mod plan;
 mod schema;
 mod shell;
@@ -44,6 +48,8 @@ enum Command {
     Why(why::WhyArgs),
     Credentials(credentials::CredentialsArgs),
     Migrate(migrate::MigrateArgs),
+    Demo(demo::DemoArgs),
+    Dev(dev::DevArgs),
     /// Prints the JSON Schema of a manifest
     Schema(schema::Arguments),
     /// Prints a shell's completions
@@ -71,6 +77,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failur
         Command::Why(args) => why::run(context, &args).await,
         Command::Credentials(args) => credentials::run(context, &args).await,
         Command::Migrate(args) => migrate::run(context, &args).await,
+        Command::Demo(args) => demo::run(context, &args).await,
+        Command::Dev(args) => dev::run(context, &args).await,
         Command::Schema(arguments) => schema::run(context, &arguments),
         Command::Completions(arguments) => shell::completions(context, &arguments),
         Command::Man(arguments) => shell::man(context, &arguments),

@@ -4,6 +4,7 @@ mod apply;
 mod audit;
 mod bed;
 mod credentials;
+mod embedded;
 mod manifest;
 mod migrate;
 mod support;

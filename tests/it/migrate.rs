@@ -158,7 +158,7 @@ async fn runs_as_the_owner_and_leaves_no_login() {
     assert_eq!(shop.result("orders").await, Ok(vec!["V1__tables.sql".to_owned(), "V2__who.sql".to_owned()]));
     let owner = shop.owner("orders");
     let owners = "select distinct tableowner::text from pg_tables where schemaname = 'orders'";
-    assert_eq!(shop.db.texts(owners).await, [owner.clone()]);
+    assert_eq!(shop.db.texts(owners).await, [owner.as_str()]);
     assert_eq!(shop.db.texts("select c from orders.who").await, [owner]);
     assert_eq!(shop.history("orders").await, ["1 tables", "2 who"]);
     shop.assert_no_login_left().await;
