@@ -7,4 +7,5 @@ mod credentials;
 mod embedded;
 mod manifest;
 mod migrate;
+mod registry;
 mod support;
