@@ -8,4 +8,5 @@ mod embedded;
 mod manifest;
 mod migrate;
 mod sql;
+mod registry;
 mod support;
