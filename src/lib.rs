@@ -11,6 +11,7 @@
 //! Pure code decides, thin code acts: docs/architecture.md tells which room is which.
 
 pub mod apply;
+pub mod analyze;
 pub mod catalog;
 pub mod credentials;
 pub mod error;
