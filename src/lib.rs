@@ -18,6 +18,7 @@ pub mod error;
 pub mod event;
 pub mod ident;
 pub mod interrupt;
+pub mod load;
 pub mod manifest;
 pub mod migrate;
 pub mod model;

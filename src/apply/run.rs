@@ -58,7 +58,15 @@ pub async fn plan(
         Scope { naming: project.naming.clone(), roles: asked.roles, schemas: asked.schemas, views: asked.views };
     let observed = catalog::observe(connection, &scope).await?;
     let pending = migrate::pending(connection, project).await?;
-    Ok((build::build(project, &observed, &pending, options), observed))
+    let mut plan = build::build(project, &observed, &pending.migrations, options);
+    plan.blocked = pending.problems.iter().map(|(service, problem)| (service.clone(), problem.to_string())).collect();
+    if !options.services.is_empty() {
+        plan.blocked.retain(|service, _| options.services.contains(service));
+    }
+    let notes =
+        plan.blocked.iter().map(|(service, why)| format!("{}'s migrations cannot run: {why}", service.as_str()));
+    plan.notes.extend(notes);
+    Ok((plan, observed))
 }
 
 /// Applies: what all share, then each service's roles and grants, its migrations, and what these made.
@@ -101,6 +109,9 @@ pub async fn apply(
         if applied.services.values().any(|s| !s.issued.is_empty()) {
             applied.secrets = Some(issuer.sink.label());
         }
+    }
+    for (service, problem) in &plan.blocked {
+        applied.of(Some(service)).error.get_or_insert_with(|| problem.clone());
     }
     let Tally { services, secrets } = applied;
     let services = services.into_values().collect();
@@ -224,7 +235,7 @@ impl Work<'_> {
             let entry = self.tally.of(Some(&outcome.service));
             entry.migrations = outcome.applied;
             match outcome.error {
-                Some(error) => entry.error = Some(error),
+                Some(error) => entry.error = Some(error.to_string()),
                 None => {
                     well.insert(outcome.service);
                 }

@@ -70,6 +70,9 @@ pub struct Plan {
     pub hazards: BTreeSet<Hazard>,
     /// What no manifest knows, and is left alone.
     pub unmanaged: Vec<Unmanaged>,
+    /// The services whose migrations cannot run as they are, and why; all else of them is done.
+    #[serde(default)]
+    pub blocked: BTreeMap<Ident, String>,
     /// What else a person should know, in sentences.
     pub notes: Vec<String>,
     /// SHA-256 of the managed state that the plan was made from, in hexadecimal.
@@ -141,6 +144,7 @@ pub fn build(project: &Project, observed: &Observed, pending: &[PendingMigration
         hazards: changes.iter().flat_map(|c| c.hazards.iter().copied()).collect(),
         changes,
         unmanaged: if options.prune { Vec::new() } else { differences.unmanaged },
+        blocked: BTreeMap::new(),
         notes,
         fingerprint: fingerprint(&observed.state),
     }

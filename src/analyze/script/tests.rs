@@ -126,7 +126,7 @@ fn the_header_ends_where_the_statements_begin() {
     assert!(read("select '-- pgcleave: no-transaction'").transaction);
     assert!(!read("\n/* x */ --pgcleave: no-transaction\nselect 1").transaction);
     assert_eq!(cut("select 1"), None);
-    assert_eq!(cut("-- pgcleave: no-transaction\nselect 1;"), Some(vec![28..36]));
+    assert_eq!(cut("-- pgcleave: no-transaction\nselect 1;").expect("asked for")[0], 28..36);
 }
 
 #[test]
