@@ -12,6 +12,7 @@
 
 pub mod apply;
 pub mod analyze;
+pub mod audit;
 pub mod catalog;
 pub mod credentials;
 pub mod error;

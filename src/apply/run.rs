@@ -140,7 +140,12 @@ fn compare(saved: &Plan, now: &Plan) -> Result<(), Error> {
     if saved.fingerprint != now.fingerprint {
         return Err(Error::Moved);
     }
-    if saved.changes != now.changes {
+    let done = |plan: &Plan| -> Vec<_> {
+        let what =
+            |c: &Change| (c.stage, c.service.clone(), c.action, c.object.clone(), c.run_as.clone(), c.sql.clone());
+        plan.changes.iter().map(what).collect()
+    };
+    if done(saved) != done(now) {
         return Err(Error::Outdated);
     }
     Ok(())
@@ -193,6 +198,9 @@ struct Work<'a> {
 impl Work<'_> {
     async fn all(&mut self, plan: &Plan, observed: &Observed) -> Result<(), Error> {
         self.stage(&plan.changes, Stage::Provision, observed).await?;
+        for (service, why) in &plan.blocked {
+            self.tally.of(Some(service)).error.get_or_insert_with(|| why.clone());
+        }
         let migrating = |change: &&Change| change.kind == Kind::Migration;
         let migrating: BTreeSet<Ident> =
             plan.changes.iter().filter(migrating).filter_map(|c| c.service.clone()).collect();
@@ -223,7 +231,11 @@ impl Work<'_> {
         change.hazards.iter().any(|h| *h != Hazard::Revoke && !self.options.allow.contains(h))
     }
 
+    /// Runs the migrations, and gives the services in which something may be new.
     async fn migrate(&mut self, services: &BTreeSet<Ident>) -> Result<BTreeSet<Ident>, Error> {
+        if services.is_empty() {
+            return Ok(BTreeSet::new());
+        }
         let options = migrate::Options {
             jobs: self.options.jobs,
             lock_wait_seconds: self.options.lock_wait_seconds,

@@ -158,6 +158,9 @@ impl Message {
             job.tries += 1;
             let transient = error.is_transient() || error.sqlstate() == Some("55P03");
             if transient && job.tries < TRIES {
+                if let Some((at, lock)) = job.transaction.lock.take() {
+                    job.transaction.statements.insert(at, lock);
+                }
                 tokio::time::sleep(Duration::from_millis(FIRST_PAUSE_MILLIS << (job.tries - 1))).await;
                 rest.push_front(job);
             } else {

@@ -2,6 +2,7 @@
 
 mod administrator;
 mod default_privileges;
+pub mod facts;
 mod objects;
 mod registry;
 mod roles;

@@ -94,8 +94,8 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(global: Global) -> Self {
-        Self { global, interrupt: Interrupt::default() }
+    pub(crate) fn new(global: Global, interrupt: Interrupt) -> Self {
+        Self { global, interrupt }
     }
 
     /// Gives the format, if it is one of those that the command can write.
@@ -112,6 +112,13 @@ impl Context {
     /// Reads the manifests.
     pub(crate) fn project(&self) -> Result<Project, Failure> {
         Ok(pgcleave::load::project(&self.global.config, self.global.env.as_deref())?)
+    }
+
+    /// Reads the manifests, if there is a pgcleave.yaml where it is looked for.
+    pub(crate) fn project_if_any(&self) -> Result<Option<Project>, Failure> {
+        let config = &self.global.config;
+        let file = if config.is_dir() { config.join(pgcleave::load::CONFIG_FILE) } else { config.clone() };
+        if file.exists() { self.project().map(Some) } else { Ok(None) }
     }
 
     /// Finds the connection string: the option, else the environment variable (`DATABASE_URL` by default).

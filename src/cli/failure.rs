@@ -1,9 +1,11 @@
 //! How a failed command tells why, and what to do about it.
 
+use std::any::Any;
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use pgcleave::error::{Coded, Verdict};
+use pgcleave::manifest::Invalid;
 
 use super::context::Context;
 
@@ -15,10 +17,13 @@ pub(crate) struct Failure {
     /// The error and its causes, outermost first.
     chain: Vec<String>,
     hint: Option<String>,
+    /// The manifests' problems, which are shown with their lines instead.
+    invalid: Option<Box<Invalid>>,
 }
 
 impl<E: Coded> From<E> for Failure {
-    fn from(error: E) -> Self {
+    fn from(mut error: E) -> Self {
+        let invalid = (&mut error as &mut dyn Any).downcast_mut::<Invalid>().map(|i| Box::new(std::mem::take(i)));
         let mut chain = vec![error.to_string()];
         let mut source = std::error::Error::source(&error);
         while let Some(cause) = source {
@@ -28,20 +33,26 @@ impl<E: Coded> From<E> for Failure {
             }
             source = cause.source();
         }
-        Self { verdict: error.verdict(), code: error.code(), chain, hint: super::hint::of(error.code()) }
+        Self { verdict: error.verdict(), code: error.code(), chain, hint: super::hint::of(error.code()), invalid }
     }
 }
 
 impl Failure {
     /// Says that the command line itself is wrong.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Invalid, code: "usage", chain: vec![message.into()], hint: None }
+        Self { verdict: Verdict::Invalid, code: "usage", chain: vec![message.into()], hint: None, invalid: None }
+    }
+
+    /// Says that there is a file already where one would be written.
+    pub(crate) fn file_exists(file: &std::path::Path) -> Self {
+        let message = format!("{} is there already", file.display());
+        Self { verdict: Verdict::Failed, code: "file-exists", chain: vec![message], hint: None, invalid: None }
     }
 
     /// Says that a file could not be read or written.
     pub(crate) fn file(doing: &str, file: &std::path::Path, error: &std::io::Error) -> Self {
         let message = format!("cannot {doing} {}: {error}", file.display());
-        Self { verdict: Verdict::Failed, code: "file", chain: vec![message], hint: None }
+        Self { verdict: Verdict::Failed, code: "file", chain: vec![message], hint: None, invalid: None }
     }
 
     /// Replaces the hint.
@@ -52,6 +63,10 @@ impl Failure {
 
     /// Writes it to stderr and gives its verdict.
     pub(crate) fn report(self, _context: &Context) -> Verdict {
+        if let Some(invalid) = &self.invalid {
+            super::invalid::report(invalid);
+            return self.verdict;
+        }
         let mut err = anstream::stderr().lock();
         let red = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
         let (message, causes) = self.chain.split_first().expect("an error has a text");

@@ -1,13 +1,23 @@
 //! The command line: arguments, one file per command, and everything that a person sees.
 
 mod apply;
+mod audit;
+mod check;
 pub(crate) mod context;
+mod credentials;
 pub(crate) mod failure;
 mod hint;
+mod init;
+mod invalid;
+mod migrate;
 mod plan;
+mod why;
+mod schema;
+mod shell;
 
 use clap::{Parser, Subcommand};
 use pgcleave::error::Verdict;
+use pgcleave::interrupt::Interrupt;
 
 use context::{Context, Global};
 use failure::Failure;
@@ -24,14 +34,27 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Writes pgcleave.yaml and a commented manifest
+    Init(init::Arguments),
+    /// Validates the manifests, without a database
+    Check,
     Plan(plan::PlanArgs),
     Apply(apply::ApplyArgs),
+    Audit(audit::AuditArgs),
+    Why(why::WhyArgs),
+    Credentials(credentials::CredentialsArgs),
+    Migrate(migrate::MigrateArgs),
+    /// Prints the JSON Schema of a manifest
+    Schema(schema::Arguments),
+    /// Prints a shell's completions
+    Completions(shell::CompletionsArguments),
+    /// Prints the manual page
+    Man(shell::ManArguments),
 }
 
 /// Runs the command, tells of a failure, and gives the verdict.
 pub(crate) async fn run(cli: Cli) -> Verdict {
-    let context = Context::new(cli.global);
-    listen_for_ctrl_c(&context);
+    let context = Context::new(cli.global, listen_for_ctrl_c());
     match dispatch(&context, cli.command).await {
         Ok(verdict) => verdict,
         Err(failure) => failure.report(&context),
@@ -40,20 +63,31 @@ pub(crate) async fn run(cli: Cli) -> Verdict {
 
 async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failure> {
     match command {
+        Command::Init(arguments) => init::run(context, &arguments),
+        Command::Check => check::run(context),
         Command::Plan(args) => plan::run(context, &args).await,
         Command::Apply(args) => apply::run(context, &args).await,
+        Command::Audit(args) => audit::run(context, &args).await,
+        Command::Why(args) => why::run(context, &args).await,
+        Command::Credentials(args) => credentials::run(context, &args).await,
+        Command::Migrate(args) => migrate::run(context, &args).await,
+        Command::Schema(arguments) => schema::run(context, &arguments),
+        Command::Completions(arguments) => shell::completions(context, &arguments),
+        Command::Man(arguments) => shell::man(context, &arguments),
     }
 }
 
 /// Lets the first Ctrl-C ask the work to stop at its next step, and the second end the process.
-fn listen_for_ctrl_c(context: &Context) {
-    let interrupt = context.interrupt.clone();
+fn listen_for_ctrl_c() -> Interrupt {
+    let interrupt = Interrupt::default();
+    let told = interrupt.clone();
     tokio::spawn(async move {
         while tokio::signal::ctrl_c().await.is_ok() {
-            if interrupt.requested() {
+            if told.requested() {
                 std::process::exit(Verdict::Interrupted as i32);
             }
-            interrupt.request();
+            told.request();
         }
     });
+    interrupt
 }

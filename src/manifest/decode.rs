@@ -46,7 +46,8 @@ impl<'a> Reading<'a> {
     }
 
     fn wrong_type(&mut self, node: &Node, expected: &str, help: String) {
-        let message = format!("{} must be {expected}, but is {}", quoted(&self.key), node.what());
+        let subject = if self.key.is_empty() { "the file".to_owned() } else { quoted(&self.key) };
+        let message = format!("{subject} must be {expected}, but is {}", node.what());
         self.push(Kind::WrongType, node.span, message, help);
     }
 }
@@ -127,7 +128,11 @@ impl Decode for String {
         match &node.value {
             Value::Scalar { text, .. } if node.what() == "a text" => Some(text.clone()),
             Value::Scalar { text, .. } if !node.is_null() => {
-                reading.wrong_type(node, "a text", format!("put it into quotes: \"{text}\""));
+                reading.wrong_type(
+                    node,
+                    "a text",
+                    format!("put it into quotes: \"{}\"", quoted(text).trim_matches('`')),
+                );
                 None
             }
             Value::Scalar { .. } => {

@@ -20,6 +20,9 @@ mod signature;
 mod value;
 mod yaml;
 
+#[cfg(test)]
+mod tests;
+
 pub use check::{Disk, Found};
 pub use draft::{Draft, SourceFile};
 pub use problem::Invalid;

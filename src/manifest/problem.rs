@@ -123,7 +123,7 @@ impl fmt::Display for Problem {
 pub struct Invalid {
     /// The mistakes, by file and place.
     pub problems: Vec<Problem>,
-    /// The texts by file; passwords in them are masked, characters keep their places.
+    /// The texts by file.
     pub sources: BTreeMap<PathBuf, Arc<Source>>,
 }
 
@@ -157,27 +157,41 @@ impl Invalid {
     }
 }
 
-/// A file's text for showing: lines to look up, passwords masked, control characters replaced.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A file's text for showing; nothing is made of it until a line is asked for.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Source {
-    lines: Vec<String>,
+    text: String,
 }
 
 impl Source {
     /// Takes a file's text.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        // YAML ends a line at a lone carriage return too; the marks count so.
-        let lines = text.replace("\r\n", "\n");
-        Self { lines: lines.split(['\n', '\r']).map(masked).collect() }
+        Self { text: text.strip_prefix('\u{feff}').unwrap_or(text).to_owned() }
     }
 
-    /// Gives a line, counted from 1, without its end.
+    /// Gives a line, counted from 1, without its end: passwords masked, control characters replaced.
     #[must_use]
-    pub fn line(&self, number: usize) -> Option<&str> {
-        self.lines.get(number.checked_sub(1)?).map(String::as_str)
+    pub fn line(&self, number: usize) -> Option<String> {
+        let mut rest = self.text.as_str();
+        for _ in 1..number {
+            rest = &rest[end_of_line(rest)?.1..];
+        }
+        Some(masked(end_of_line(rest).map_or(rest, |(end, _)| &rest[..end])))
     }
+}
+
+/// It can hold a password, so it is shown by its length only.
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source({} bytes)", self.text.len())
+    }
+}
+
+/// Finds where a line ends and the next begins; YAML ends one at a lone carriage return too, and the marks count so.
+fn end_of_line(text: &str) -> Option<(usize, usize)> {
+    let end = text.find(['\n', '\r'])?;
+    Some((end, if text[end..].starts_with("\r\n") { end + 2 } else { end + 1 }))
 }
 
 /// Masks what looks like a password and replaces control characters; every character keeps its place.
@@ -248,7 +262,8 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
     }
     let near = |c: &'a str| {
         let apart = strsim::damerau_levenshtein(&word.to_lowercase(), c);
-        let close = apart <= 1 + c.len() / 4 || (word.len() >= 4 && (c.starts_with(word) || word.starts_with(c)));
+        let close =
+            apart <= word.len().max(c.len()) / 3 || (word.len() >= 4 && (c.starts_with(word) || word.starts_with(c)));
         close.then_some((apart, c))
     };
     candidates.into_iter().filter_map(near).min().map(|(_, c)| c)
@@ -271,6 +286,14 @@ mod tests {
         ] {
             assert_eq!(masked(line), shown);
         }
+    }
+
+    #[test]
+    fn lines_end_as_yaml_ends_them() {
+        let source = Source::new("\u{feff}a\r\nb\rc\n\nd: postgres://u:p@h");
+        let lines: Vec<_> = (1..=6).map_while(|n| source.line(n)).collect();
+        assert_eq!(lines, ["a", "b", "c", "", "d: postgres://u:*@h"]);
+        assert_eq!(format!("{source:?}"), "Source(27 bytes)");
     }
 
     #[test]

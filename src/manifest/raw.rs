@@ -127,7 +127,8 @@ record! {
     #[schemars(rename = "Refresh")]
     RawRefresh {
         /// How old it may get: `30s`, `15m`, `24h`, `7d`.
-        every: Option<At<String>>,
+        #[schemars(with = "Option<String>")]
+        every: Option<At<Scalar>>,
         /// The time of day, `HH:MM`.
         at: Option<At<String>>,
     }

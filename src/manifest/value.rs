@@ -1,15 +1,15 @@
 //! Values with a form of their own: durations, times of day, dates, variables, settings.
 
-use super::decode::At;
+use super::decode::{At, Scalar};
 use super::problem::{Kind, quoted};
 use super::report::Report;
 
 /// Reads `90s`, `15m`, `24h`, `7d`, `1h 30m` as seconds, more than none.
-pub(crate) fn duration_seconds(text: &At<String>, report: &mut Report<'_>) -> Option<u64> {
-    let seconds = parse_duration(&text.value).filter(|s| *s > 0);
+pub(crate) fn duration_seconds(At { value: Scalar(text), span }: &At<Scalar>, report: &mut Report<'_>) -> Option<u64> {
+    let seconds = parse_duration(text).filter(|s| *s > 0);
     if seconds.is_none() {
-        let message = format!("{} is not a duration", quoted(&text.value));
-        report.push(Kind::BadValue, text.span, message, "write a number and a unit: `30s`, `15m`, `24h` or `7d`");
+        let message = format!("{} is not a duration", quoted(text));
+        report.push(Kind::BadValue, *span, message, "write a number and a unit: `30s`, `15m`, `24h` or `7d`");
     }
     seconds
 }

@@ -59,8 +59,8 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    fn new(kind: Kind, span: Span, message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { kind, span, message: message.into(), help: help.into(), also: None }
+    fn new(kind: Kind, span: Span, message: impl Into<String>, help: impl Into<String>) -> Box<Self> {
+        Box::new(Self { kind, span, message: message.into(), help: help.into(), also: None })
     }
 }
 
@@ -106,7 +106,7 @@ fn is_number(text: &str) -> bool {
 pub(crate) fn parse(text: &str) -> (Option<Node>, Vec<Fault>) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if let Some(fault) = control_character(text) {
-        return (None, vec![fault]);
+        return (None, vec![*fault]);
     }
     let mut builder = Builder::default();
     let mut parser = Parser::new_from_str(text);
@@ -116,13 +116,13 @@ pub(crate) fn parse(text: &str) -> (Option<Node>, Vec<Fault>) {
             Err(error) => Err(syntax(error.info(), *error.marker(), text)),
         };
         if let Err(fault) = step {
-            builder.faults.push(fault);
+            builder.faults.push(*fault);
             return (None, builder.faults);
         }
     }
     if builder.root.is_none() {
         let help = "write the keys, or remove the file; `pgcleave init` shows what a file looks like";
-        builder.faults.push(Fault::new(Kind::EmptyFile, START, "the file says nothing", help));
+        builder.faults.push(*Fault::new(Kind::EmptyFile, START, "the file says nothing", help));
     }
     (builder.root, builder.faults)
 }
@@ -130,7 +130,7 @@ pub(crate) fn parse(text: &str) -> (Option<Node>, Vec<Fault>) {
 const START: Span = Span { line: 1, column: 1, length: 0 };
 
 /// Finds a character that no text file has; the parser would take a NUL for the end.
-fn control_character(text: &str) -> Option<Fault> {
+fn control_character(text: &str) -> Option<Box<Fault>> {
     let (mut line, mut column, mut before) = (1, 1, ' ');
     for c in text.chars() {
         match c {
@@ -150,8 +150,15 @@ fn control_character(text: &str) -> Option<Fault> {
     None
 }
 
-fn syntax(info: &str, mark: Marker, text: &str) -> Fault {
-    let span = Span { line: mark.line().max(1), column: mark.col() + 1, length: 1 };
+fn syntax(info: &str, mark: Marker, text: &str) -> Box<Fault> {
+    // The end of the text is told as the end of its last line.
+    let lines = text.lines().count().max(1);
+    let last_column = text.lines().last().map_or(1, |line| line.chars().count() + 1);
+    let (line, column) = if mark.line() > lines { (lines, last_column) } else { (mark.line().max(1), mark.col() + 1) };
+    let span = Span { line, column, length: 1 };
+    if info.contains("recursion limit") {
+        return too_deep(span);
+    }
     let line = text.lines().nth(span.line - 1).unwrap_or_default();
     let indent = line.len() - line.trim_start().len();
     let help = if info.contains("tab") || line[..indent].contains('\t') {
@@ -162,6 +169,11 @@ fn syntax(info: &str, mark: Marker, text: &str) -> Fault {
         "compare brackets, quotes and indentation here and on the lines above"
     };
     Fault::new(Kind::YamlSyntax, span, format!("this is not YAML: {}", info.to_lowercase()), help)
+}
+
+fn too_deep(span: Span) -> Box<Fault> {
+    let message = format!("this nests more than {MAX_DEPTH} levels deep");
+    Fault::new(Kind::YamlTooComplex, span, message, "no manifest needs more than four levels")
 }
 
 /// A mapping or list that is still open.
@@ -180,7 +192,7 @@ struct Builder {
 }
 
 impl Builder {
-    fn take(&mut self, event: Event<'_>, marks: Marks) -> Result<(), Fault> {
+    fn take(&mut self, event: Event<'_>, marks: Marks) -> Result<(), Box<Fault>> {
         let span = place(marks);
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
@@ -227,10 +239,9 @@ impl Builder {
         }
     }
 
-    fn begin(&mut self, open: Open, span: Span) -> Result<(), Fault> {
+    fn begin(&mut self, open: Open, span: Span) -> Result<(), Box<Fault>> {
         if self.open.len() >= MAX_DEPTH {
-            let message = format!("this nests more than {MAX_DEPTH} levels deep");
-            return Err(Fault::new(Kind::YamlTooComplex, span, message, "no manifest needs more than four levels"));
+            return Err(too_deep(span));
         }
         if let Some(Open::Mapping { key: None, .. }) = self.open.last() {
             return Err(complex_key(span));
@@ -240,12 +251,12 @@ impl Builder {
         Ok(())
     }
 
-    fn add(&mut self, node: Node) -> Result<(), Fault> {
+    fn add(&mut self, node: Node) -> Result<(), Box<Fault>> {
         self.count(node.span)?;
         self.place(node)
     }
 
-    fn count(&mut self, span: Span) -> Result<(), Fault> {
+    fn count(&mut self, span: Span) -> Result<(), Box<Fault>> {
         self.nodes += 1;
         if self.nodes > MAX_NODES {
             let message = format!("the file has more than {MAX_NODES} values");
@@ -255,7 +266,7 @@ impl Builder {
     }
 
     /// Puts a finished node into the innermost open one.
-    fn place(&mut self, node: Node) -> Result<(), Fault> {
+    fn place(&mut self, node: Node) -> Result<(), Box<Fault>> {
         match self.open.last_mut() {
             None => self.root = Some(node),
             Some(Open::Sequence { items, .. }) => items.push(node),
@@ -280,7 +291,7 @@ impl Builder {
     }
 }
 
-fn complex_key(span: Span) -> Fault {
+fn complex_key(span: Span) -> Box<Fault> {
     Fault::new(
         Kind::WrongType,
         span,
@@ -326,8 +337,8 @@ mod tests {
 
     #[test]
     fn depth_and_number_are_limited() {
-        assert_eq!(faults(&"[".repeat(100_000)), "1:33+1 yaml-too-complex: this nests more than 32 levels deep");
-        assert_eq!(faults(&"- ".repeat(100_000)), "1:65+1 yaml-too-complex: this nests more than 32 levels deep");
+        assert_eq!(faults(&"[".repeat(100_000)), "1:256+1 yaml-too-complex: this nests more than 32 levels deep");
+        assert_eq!(faults(&"- ".repeat(100_000)), "1:65+0 yaml-too-complex: this nests more than 32 levels deep");
         let many = format!("[{}]", "a,".repeat(60_000));
         assert_eq!(faults(&many), "1:100000+1 yaml-too-complex: the file has more than 50000 values");
     }

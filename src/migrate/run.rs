@@ -16,9 +16,10 @@ use crate::manifest::service::Service;
 use crate::model::naming::Naming;
 use crate::pg::connect::Target;
 use crate::pg::error::Error as PgError;
-use crate::pg::lock;
 use crate::pg::refinery::{Failure, Session};
+use crate::pg::{exec, lock};
 use crate::registry;
+use crate::sql;
 
 /// One service to be migrated.
 pub(super) struct Job<'a> {
@@ -186,6 +187,8 @@ struct Cancel<'a> {
 impl Cancel<'_> {
     async fn send(&self) -> Result<(), PgError> {
         let mut connection = self.target.connect("pgcleave cancel").await?;
+        // A session may be cancelled by the role that logged in, not by the one it became.
+        exec::batch(&mut connection, "be the login itself", &sql!("set role none")).await?;
         sqlx::query("select pg_catalog.pg_cancel_backend($1)")
             .bind(self.pid)
             .execute(&mut connection)

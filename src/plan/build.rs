@@ -180,6 +180,7 @@ fn blank(service: &Ident, stage: Stage, phase: Phase, action: Action, kind: Kind
         reason: String::new(),
         hazards: Vec::new(),
         run_as: None,
+        locks: Vec::new(),
         sql: Vec::new(),
     }
 }

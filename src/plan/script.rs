@@ -1,10 +1,10 @@
 //! Changes → the statements of each transaction, in the order in which they run.
 
-use super::change::{Action, Change, Phase, Stage};
+use super::change::{Action, Change, Kind, Phase, Stage};
 use crate::ident::Ident;
 use crate::model::state::Observed;
 use crate::sql;
-use crate::sql::Sql;
+use crate::sql::{Comma, Sql};
 
 /// How long a statement may wait for a lock before its transaction is tried again, in milliseconds.
 pub const LOCK_TIMEOUT_MILLIS: i64 = 3_000;
@@ -18,6 +18,8 @@ pub struct Transaction {
     pub stage: Stage,
     /// The statements without BEGIN and COMMIT.
     pub statements: Vec<Sql>,
+    /// What locks the tables first, and before which statement: for another try after `tuple concurrently updated`.
+    pub lock: Option<(usize, Sql)>,
     /// The credentials, by short name, that get their first password in it.
     pub issues: Vec<String>,
     /// How many of the plan's changes they carry out.
@@ -40,6 +42,7 @@ fn transaction(changes: &[&Change], stage: Stage, observed: &Observed) -> Transa
         // nobody's objects can stand before PostgreSQL's own
         sql!("set local search_path = pg_catalog"),
     ];
+    let (mut lock_at, mut locks) = (None, std::collections::BTreeSet::<&Sql>::new());
     let mut role: Option<&Ident> = None;
     let mut borrowed = false;
     for change in changes {
@@ -57,8 +60,13 @@ fn transaction(changes: &[&Change], stage: Stage, observed: &Observed) -> Transa
             });
             role = change.run_as.as_ref();
         }
+        if !change.locks.is_empty() {
+            lock_at.get_or_insert(statements.len());
+            locks.extend(&change.locks);
+        }
         statements.extend(change.sql.iter().cloned());
     }
+    let lock = lock_at.map(|at| (at, sql!("lock table ", Comma(locks.iter().copied()), " in access share mode")));
     if role.is_some() {
         statements.push(sql!("reset role"));
     }
@@ -68,7 +76,7 @@ fn transaction(changes: &[&Change], stage: Stage, observed: &Observed) -> Transa
     let issue = |change: &&&Change| change.action == Action::Issue;
     let names = changes.iter().filter(issue).filter_map(|change| change.object.split_once('/'));
     let issues = names.map(|(_, name)| name.to_owned()).collect();
-    Transaction { service, stage, statements, issues, changes: changes.len() }
+    Transaction { service, stage, statements, lock, issues, changes: changes.len() }
 }
 
 /// A membership in the owner role that an administrator who is no superuser gives itself for one transaction.
@@ -79,6 +87,8 @@ struct Borrowed<'a> {
     owner: &'a Ident,
     administrator: &'a Ident,
     per_option: bool,
+    /// Whether objects change owners: the administrator then has to find them in a schema that it has just given away.
+    inherit: bool,
 }
 
 impl<'a> Borrowed<'a> {
@@ -92,13 +102,16 @@ impl<'a> Borrowed<'a> {
         let has_it = observed.state.memberships.iter().any(|(membership, options)| {
             membership.role == *owner && membership.member == administrator.name && options.set && !options.admin
         });
-        (!has_it).then_some(Self { owner, administrator: &administrator.name, per_option })
+        let inherit = changes.iter().any(|change| change.kind == Kind::Owner);
+        (!has_it).then_some(Self { owner, administrator: &administrator.name, per_option, inherit })
     }
 
     fn take(&self) -> Sql {
         let mut sql = sql!("grant ", self.owner, " to ", self.administrator);
         if self.per_option {
-            sql.push_static(" with inherit false, set true");
+            sql.push_static(" with inherit ");
+            sql.push_static(if self.inherit { "true" } else { "false" });
+            sql.push_static(", set true");
         }
         sql
     }

@@ -96,8 +96,8 @@ pub async fn record_migrations(
     sqlx::query(
         "insert into pgcleave.migration (schema, version, name, checksum, applied_on) \
          select $1, u.version, u.name, u.checksum, u.applied_on \
-         from pg_catalog.unnest($2::int8[], $3::text[], $4::text[], $5::text[]) \
-           as u (version, name, checksum, applied_on)",
+         from rows from (pg_catalog.unnest($2::int8[]), pg_catalog.unnest($3::text[]), \
+           pg_catalog.unnest($4::text[]), pg_catalog.unnest($5::text[])) as u (version, name, checksum, applied_on)",
     )
     .bind(schema.as_str())
     .bind(&versions)

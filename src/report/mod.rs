@@ -1,5 +1,8 @@
 //! Results → text: for people, for programs, for pull requests.
 
 pub mod apply;
+pub mod audit;
+pub mod credentials;
 pub mod plan;
 pub mod style;
+pub mod why;

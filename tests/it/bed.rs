@@ -1,8 +1,12 @@
 //! The test bed itself.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
 use sqlx::{Connection, PgConnection};
 
-use crate::support::{TestDb, server_log};
+use crate::support::{Reaper, TestDb, server_log};
 
 #[tokio::test]
 async fn each_test_has_a_database_and_a_prefix_of_its_own() {
@@ -78,7 +82,7 @@ async fn a_dropped_database_takes_its_roles_along() {
         if other.texts(&left).await.is_empty() {
             return;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("left behind: {:?}", other.texts(&left).await);
 }
@@ -94,4 +98,39 @@ async fn the_server_is_one_of_the_supported_majors() {
     if std::env::var_os("PGCLEAVE_TEST_DATABASE_URL").is_none() {
         assert_eq!(db.texts(settings).await, ["logical"]);
     }
+}
+
+#[test]
+fn a_killed_run_leaves_nothing_behind() {
+    const FOLDER: &str = "PGCLEAVE_TEST_BED_FOLDER";
+    if let Ok(folder) = std::env::var(FOLDER) {
+        hold_until_killed(&folder);
+    }
+    let folder = tempfile::tempdir().expect("there is room for a folder");
+    // The test itself, as the run that will be killed.
+    let mut run = Command::new(std::env::current_exe().expect("a process has a program"))
+        .args(["--exact", "bed::a_killed_run_leaves_nothing_behind"])
+        .env(FOLDER, folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the tests' own program can be run");
+    let mut told = BufReader::new(run.stderr.take().expect("it is piped")).lines().map_while(Result::ok);
+    assert!(told.any(|line| line == "held"), "it got to hold the folder");
+    assert!(folder.path().exists(), "nothing is removed while it lives");
+    run.kill().and_then(|()| run.wait()).expect("it can be killed");
+    for _ in 0..400 {
+        if !folder.path().exists() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("{} is still there", folder.path().display());
+}
+
+fn hold_until_killed(folder: &str) -> ! {
+    let _reaper = Reaper::start("rm -rf \"$1\"", &[folder]).expect("there is a shell");
+    let _ = std::io::stderr().write_all(b"held\n");
+    std::thread::sleep(Duration::from_secs(60));
+    panic!("nobody has killed this process");
 }

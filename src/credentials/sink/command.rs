@@ -83,7 +83,11 @@ async fn feed(mut child: Child, input: &[u8]) -> std::io::Result<Option<String>>
 
 /// Takes the password out of what is shown, as the command may repeat its input.
 fn scrub(text: &str, secret: &Secret) -> String {
-    let url = secret.url();
-    let text = text.replace(url.expose_secret(), "[url]").replace(secret.password.expose_secret(), "[password]");
+    let password = secret.password.expose_secret();
+    let escaped = serde_json::to_string(password).expect("a text is always JSON");
+    let text = text
+        .replace(secret.url().expose_secret(), "[url]")
+        .replace(escaped.trim_matches('"'), "[password]")
+        .replace(password, "[password]");
     text.chars().take(SHOWN_CHARS).collect()
 }

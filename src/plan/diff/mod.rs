@@ -107,6 +107,7 @@ pub fn prune(unmanaged: &[Unmanaged]) -> Vec<Change> {
         reason: format!("pruned: no manifest gives {grantee} anything here"),
         hazards: Vec::new(),
         run_as: Clone::clone(run_as),
+        locks: Vec::new(),
         sql: found.iter().map(|f| f.sql.clone()).collect::<BTreeSet<_>>().into_iter().collect(),
     };
     groups.into_iter().map(change).collect()
@@ -130,6 +131,7 @@ fn provision(service: Option<&Ident>, phase: Phase, action: Action, kind: Kind) 
         reason: String::new(),
         hazards: Vec::new(),
         run_as: None,
+        locks: Vec::new(),
         sql: Vec::new(),
     }
 }

@@ -312,6 +312,15 @@ impl<'a> Site<'a> {
         let on = on(self.schema, key.class, names);
         let statement = Statement { verb: key.verb, privileges: key.privileges, column: key.column, on: &on };
         let mut change = self.privilege(&statement, &key.grantee, &self.labels(names));
+        if key.class == Class::Relation {
+            let objects = self.comparison.actual().schemas.get(self.schema).map(|schema| &schema.objects);
+            // LOCK TABLE takes tables and views only
+            let lockable = |name: &&&ObjectName| {
+                let kind = objects.and_then(|objects| objects.get(**name)).map(|object| object.kind);
+                matches!(kind, Some(ObjectKind::Table | ObjectKind::View))
+            };
+            change.locks = names.iter().filter(lockable).map(|name| sql!(Named(self.schema, name))).collect();
+        }
         if key.history {
             // only migrations write their history: nobody can rely on this
             change.hazards.clear();

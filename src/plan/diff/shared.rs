@@ -14,7 +14,7 @@ pub(super) fn diff(comparison: &Comparison<'_>, found: &mut Differences) {
     let database = &desired.database;
     let on = sql!("database ", database.name);
     let label = format!("database {}", database.name.as_str());
-    let site = Site { service: None, on: &on, label: &label, owner: &database.owner, kind: Kind::Database };
+    let site = Site { on: &on, label: &label, owner: &database.owner };
     privileges(comparison, &site, &database.acl, &actual.database.acl, found);
 
     for (name, schema) in &desired.schemas {
@@ -51,24 +51,22 @@ fn shared_schema(comparison: &Comparison<'_>, name: &Ident, schema: &Schema, fou
     };
     let on = sql!("schema ", name);
     let label = format!("schema {}", name.as_str());
-    let site = Site { service: None, on: &on, label: &label, owner: &schema.owner, kind: Kind::Schema };
+    let site = Site { on: &on, label: &label, owner: &schema.owner };
     privileges(comparison, &site, &schema.acl, actual, found);
 }
 
 /// One thing that has an access list and belongs to no service.
 struct Site<'a> {
-    service: Option<&'a Ident>,
     on: &'a Sql,
     label: &'a str,
     owner: &'a Ident,
-    kind: Kind,
 }
 
 /// Grants and revokes what concerns PUBLIC and managed roles; what others hold here is nobody's business.
 fn privileges(comparison: &Comparison<'_>, site: &Site<'_>, desired: &Acl, actual: &Acl, found: &mut Differences) {
     let difference = acl::diff(desired, actual, site.owner, comparison.managed);
     let change = |phase, action, reason: &str| -> Change {
-        let mut change = provision(site.service, phase, action, site.kind);
+        let mut change = provision(None, phase, action, Kind::Privilege);
         change.object = site.label.to_owned();
         change.reason = reason.to_owned();
         change
@@ -83,7 +81,7 @@ fn privileges(comparison: &Comparison<'_>, site: &Site<'_>, desired: &Acl, actua
         let reason = format!("{privileges} is not for {}", grantee.as_str());
         let mut revoke = change(Phase::Revokes, Action::Revoke, &reason);
         if *grantee == Grantee::Public && !comparison.observed.other_logins.is_empty() {
-            revoke.reason = format!("{reason}; {} may rely on it", some(&comparison.observed.other_logins));
+            revoke.reason = format!("{reason}; other logins of this server may rely on it");
             add_hazard(&mut revoke.hazards, Hazard::Revoke);
         }
         revoke.sql = vec![revoke_sql(site.on, grantee, *privileges)];
@@ -93,14 +91,4 @@ fn privileges(comparison: &Comparison<'_>, site: &Site<'_>, desired: &Acl, actua
 
 fn revoke_sql(on: &Sql, grantee: &Grantee, privileges: Privileges) -> Sql {
     sql!("revoke ", privileges, " on ", on, " from ", grantee)
-}
-
-/// Names the first few of many.
-fn some(names: &std::collections::BTreeSet<Ident>) -> String {
-    const SHOWN: usize = 3;
-    let first: Vec<_> = names.iter().take(SHOWN).map(Ident::as_str).collect();
-    match names.len().saturating_sub(SHOWN) {
-        0 => first.join(", "),
-        more => format!("{} and {more} more", first.join(", ")),
-    }
 }

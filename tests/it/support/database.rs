@@ -133,7 +133,7 @@ async fn execute(connection: &mut PgConnection, sql: &str) {
 }
 
 /// Gives random lower-case letters and digits.
-fn random_word(length: usize) -> String {
+pub(super) fn random_word(length: usize) -> String {
     const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     let mut bytes = vec![0; length];
     getrandom::fill(&mut bytes).expect("the system gives random bytes");

@@ -7,6 +7,7 @@ use testcontainers::core::{IntoContainerPort as _, Mount, WaitFor};
 use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt as _};
 
+use super::database::random_word;
 use super::reaper::Reaper;
 use super::server::{Address, MAJORS, SETTINGS, SUPERUSER, Wanted};
 
@@ -41,7 +42,7 @@ impl Running {
 /// Starts a container of the wanted major, or says why not.
 pub(super) async fn start(wanted: Wanted) -> Result<(Address, Running), String> {
     let tag = tag(wanted).await?;
-    let name = format!("pgcleave-test-{}", std::process::id());
+    let name = format!("pgcleave-test-{}-{}", std::process::id(), random_word(5));
     // Before the container, so that there is no moment at which a kill leaves one behind; hence the second try.
     let script = "for try in 1 2; do docker rm --force --volumes \"$1\"; sleep 2; done";
     let reaper = Reaper::start(script, &[&name]).map_err(|error| format!("no shell to clean up with: {error}"))?;

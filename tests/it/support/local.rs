@@ -65,15 +65,19 @@ pub(super) fn start(wanted: Wanted) -> Result<(Address, Running), String> {
     Err(format!("{} does not start:\n{log}", bin.join("postgres").display()))
 }
 
-/// Stops the server by the first line of its pid file, then removes the folder.
+/// Stops the server by the first line of its pid file, then removes the folder; initdb may be at it still.
 const REAP: &str = r#"
-pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
-if [ -n "$pid" ]; then
-  kill -INT "$pid"
-  for wait in 1 2 3 4 5 6 7 8 9 10; do [ -e "$1/data/postmaster.pid" ] || break; sleep 0.5; done
-  [ -e "$1/data/postmaster.pid" ] && kill -QUIT "$pid" && sleep 1
-fi
-rm -rf "$1"
+for try in 1 2 3 4 5; do
+  pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
+  if [ -n "$pid" ]; then
+    kill -INT "$pid"
+    for wait in 1 2 3 4 5 6 7 8 9 10; do [ -e "$1/data/postmaster.pid" ] || break; sleep 0.3; done
+    [ -e "$1/data/postmaster.pid" ] && kill -QUIT "$pid" && sleep 1
+  fi
+  rm -rf "$1"
+  sleep 1
+  [ -e "$1" ] || break
+done
 "#;
 
 /// Finds what is installed: major → folder of programs.

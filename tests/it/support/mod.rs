@@ -8,8 +8,13 @@
 mod database;
 mod docker;
 mod local;
+mod project;
+mod proxy;
 mod reaper;
 mod server;
 
 pub(crate) use database::TestDb;
+pub(crate) use project::{Answer, Project, answer};
+pub(crate) use proxy::Proxy;
+pub(crate) use reaper::Reaper;
 pub(crate) use server::server_log;

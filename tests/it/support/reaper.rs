@@ -7,13 +7,13 @@ use std::process::{Child, Command, Stdio};
 ///
 /// It reads from a pipe whose other end only this process has. However the process ends, the system closes that end,
 /// and the shell runs its script. It must be kept for as long as the process lives.
-pub(super) struct Reaper {
+pub(crate) struct Reaper {
     _shell: Child,
 }
 
 impl Reaper {
     /// Starts the shell; `arguments` are the script's `$1`, `$2`, ….
-    pub(super) fn start(script: &str, arguments: &[&str]) -> std::io::Result<Self> {
+    pub(crate) fn start(script: &str, arguments: &[&str]) -> std::io::Result<Self> {
         // Ctrl-C and a closed terminal are the moments for which it is there.
         let script = format!("trap '' INT TERM HUP PIPE; while read -r _; do :; done; {script}");
         let shell = Command::new("/bin/sh")

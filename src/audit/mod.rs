@@ -1,0 +1,48 @@
+//! Who can reach what, by which path, and whether a contract declares it.
+//!
+//! [`facts`] is what was read, [`graph`] who can act as whom, [`services`] which role and schema belong to whom,
+//! [`rules`] the judgement. All of it is pure; the catalogs are read by `catalog::facts`.
+
+pub mod facts;
+pub mod finding;
+pub mod graph;
+pub mod name;
+pub mod path;
+pub mod rules;
+pub mod scene;
+pub mod services;
+pub mod through;
+pub mod waiver;
+pub mod why;
+
+use facts::Facts;
+use finding::{Finding, LookedAt, Report};
+use rules::Rule;
+use scene::Scene;
+use services::Services;
+
+/// What to judge.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The ids of the only rules to apply; empty for all.
+    pub rules: Vec<String>,
+}
+
+/// Judges a database.
+///
+/// The findings are sorted by severity, rule, service, principal and object; the same input gives the same report.
+#[must_use]
+pub fn run(facts: &Facts, services: &Services, options: &Options) -> Report {
+    let scene = Scene::new(facts, services);
+    let chosen =
+        |rule: &&Rule| options.rules.is_empty() || options.rules.iter().any(|id| id.eq_ignore_ascii_case(rule.id));
+    let applied: Vec<&Rule> = rules::ALL.iter().copied().filter(chosen).collect();
+    let mut findings: Vec<Finding> = Vec::new();
+    for rule in &applied {
+        let mut out = rules::Sink::new(&scene, rule);
+        (rule.check)(&scene, &mut out);
+        findings.extend(out.into_findings());
+    }
+    findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+    Report { findings, looked_at: LookedAt::new(&scene, applied.len()), not_readable: facts.not_readable.clone() }
+}

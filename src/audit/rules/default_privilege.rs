@@ -1,0 +1,220 @@
+//! FUT: what objects that do not exist yet will be open to.
+
+use std::collections::BTreeSet;
+
+use super::{Draft, Rule, Sink};
+use crate::audit::facts::object::{Object, SchemaId};
+use crate::audit::facts::outside::{DefaultAcl, DefaultKind};
+use crate::audit::facts::role::RoleId;
+use crate::audit::finding::Severity;
+use crate::audit::path::Path;
+use crate::audit::scene::{Reacher, Scene};
+use crate::audit::services::ServiceId;
+use crate::model::privilege::{Privilege, Privileges};
+
+/// A default privilege opens future objects to a foreigner.
+pub(super) static FUT01: Rule = Rule {
+    id: "FUT01",
+    title: "default privilege for a foreigner",
+    severity: Severity::Error,
+    explanation: "ALTER DEFAULT PRIVILEGES gives a foreign role, or PUBLIC, a privilege on every object that this \
+                  creator makes from now on, in the schema or everywhere.",
+    fix: "Take it back with ALTER DEFAULT PRIVILEGES FOR ROLE … REVOKE; objects made since need a REVOKE of their own.",
+    check: foreign,
+};
+
+/// Whoever creates in a service's schema leaves functions or types to PUBLIC.
+pub(super) static FUT02: Rule = Rule {
+    id: "FUT02",
+    title: "creator not hardened",
+    severity: Severity::Warning,
+    explanation: "New functions and types are PUBLIC's unless a *global* default privilege of their creator takes that \
+                  away; a REVOKE with IN SCHEMA is accepted and does nothing.",
+    fix: "ALTER DEFAULT PRIVILEGES FOR ROLE creator REVOKE EXECUTE ON ROUTINES FROM PUBLIC, and USAGE ON TYPES.",
+    check: unhardened,
+};
+
+/// A default privilege whose creator cannot create there.
+pub(super) static FUT04: Rule = Rule {
+    id: "FUT04",
+    title: "inert default privilege",
+    severity: Severity::Info,
+    explanation: "Default privileges follow the role that creates: this one's creator cannot create there, so that it \
+                  never takes effect. Somebody believed otherwise.",
+    fix: "Revoke it, or set it for the role that does create.",
+    check: inert,
+};
+
+/// Gives the service that the future objects will belong to.
+fn service_of(scene: &Scene<'_>, row: &DefaultAcl) -> Option<ServiceId> {
+    row.schema.and_then(|s| scene.map.of_schema(s)).or_else(|| scene.map.of_role(row.creator))
+}
+
+/// Tells whether a role may create in a schema, by itself or by what it inherits.
+fn creates_in(scene: &Scene<'_>, role: RoleId, schema: SchemaId) -> bool {
+    let row = scene.facts.schema_row(schema);
+    let held = scene.held(role, row.acl, crate::model::acl::AclKind::Schema);
+    held.contains(Privilege::Create) || scene.inherited(role).contains(row.owner)
+}
+
+fn takes_effect(scene: &Scene<'_>, row: &DefaultAcl) -> bool {
+    if matches!(row.kind, DefaultKind::Schemas | DefaultKind::LargeObjects) || scene.role(row.creator).superuser {
+        return true;
+    }
+    match row.schema {
+        Some(schema) => creates_in(scene, row.creator, schema),
+        None => (0..).map(SchemaId).take(scene.facts.schemas.len()).any(|s| creates_in(scene, row.creator, s)),
+    }
+}
+
+fn object(scene: &Scene<'_>, row: &DefaultAcl) -> String {
+    let place = row.schema.map(|s| format!(" in {}", crate::audit::name::shown(&scene.facts.schema_row(s).name)));
+    format!("future {} of {}{}", row.kind.words(), scene.name(row.creator), place.unwrap_or_default())
+}
+
+fn revoke(scene: &Scene<'_>, row: &DefaultAcl, privileges: Privileges, from: &str) -> String {
+    let place =
+        row.schema.map(|s| format!(" in schema {}", crate::audit::name::shown(&scene.facts.schema_row(s).name)));
+    let words: Vec<_> = privileges.iter().map(|p| p.keyword()).collect();
+    format!(
+        "alter default privileges for role {}{} revoke {} on {} from {from};",
+        scene.name(row.creator),
+        place.unwrap_or_default(),
+        words.join(", "),
+        row.kind.words()
+    )
+}
+
+fn foreign(scene: &Scene<'_>, out: &mut Sink<'_>) {
+    for row in scene.facts.default_acls.iter().filter(|row| takes_effect(scene, row)) {
+        let service = service_of(scene, row);
+        // a global row replaces the built-in default, which FUT02 judges
+        let built_in = if row.schema.is_none() { row.kind.acl_kind().public_default() } else { Privileges::NONE };
+        for entry in &scene.facts.acls[row.acl].entries {
+            let privileges = match entry.grantee {
+                None => entry.privileges.without(built_in),
+                Some(_) => entry.privileges,
+            };
+            if privileges.is_empty() {
+                continue;
+            }
+            for reacher in beneficiaries(scene, row, entry.grantee, service) {
+                let mut draft = Draft::new(scene, None, Object::Role(row.creator));
+                draft.principal = reacher.as_ref().map(|r| r.principal);
+                draft.path = reacher.as_ref().map_or_else(|| Path::from("PUBLIC"), |r| scene.path(r));
+                draft.object = object(scene, row);
+                draft.service = service;
+                draft.declared = false;
+                draft.path = draft.path.using(privileges, &draft.object);
+                let who = reacher.as_ref().map_or_else(|| "everybody".to_owned(), |r| scene.name(r.principal));
+                let passes = if entry.grantable.is_empty() { "" } else { ", with grant option" };
+                draft.message = format!("{who} will have {privileges} on {}{passes}", draft.object);
+                let from = entry.grantee.map_or_else(|| "public".to_owned(), |g| scene.name(g));
+                draft.fix = revoke(scene, row, privileges, &from);
+                out.add(draft);
+            }
+        }
+    }
+}
+
+/// Gives the foreign principals that a default privilege will be for; nothing stands for everybody.
+fn beneficiaries(
+    scene: &Scene<'_>,
+    row: &DefaultAcl,
+    grantee: Option<RoleId>,
+    service: Option<ServiceId>,
+) -> Vec<Option<Reacher>> {
+    let Some(grantee) = grantee else { return everybody(scene, row.schema.into_iter(), service) };
+    let role = scene.role(grantee);
+    if grantee == row.creator || role.superuser || role.dangling {
+        return Vec::new();
+    }
+    let mut reachers = scene.reachers(grantee, None);
+    reachers.retain(|r| scene.map.of_role(r.principal) != service);
+    reachers.into_iter().map(Some).collect()
+}
+
+/// Gives the foreign logins that may use one of the schemas; PUBLIC itself where there is none.
+fn everybody(
+    scene: &Scene<'_>,
+    schemas: impl Iterator<Item = SchemaId>,
+    service: Option<ServiceId>,
+) -> Vec<Option<Reacher>> {
+    let mut told = BTreeSet::new();
+    let mut found = Vec::new();
+    for schema in schemas {
+        for reacher in scene.public_reachers(Object::Schema(schema), Some(schema)) {
+            let Some(reacher) = reacher else { return vec![None] };
+            if scene.map.of_role(reacher.principal) != service && told.insert(reacher.principal) {
+                found.push(Some(reacher));
+            }
+        }
+    }
+    if found.is_empty() { vec![None] } else { found }
+}
+
+fn unhardened(scene: &Scene<'_>, out: &mut Sink<'_>) {
+    let schemas: Vec<SchemaId> = (0..).map(SchemaId).take(scene.facts.schemas.len()).collect();
+    let managed: Vec<SchemaId> = schemas.into_iter().filter(|s| scene.map.of_schema(*s).is_some()).collect();
+    let mut creators: std::collections::BTreeMap<RoleId, Vec<SchemaId>> = std::collections::BTreeMap::new();
+    for schema in managed {
+        let row = scene.facts.schema_row(schema);
+        let entries = scene.facts.acls[row.acl].entries.iter().filter(|e| e.privileges.contains(Privilege::Create));
+        let holders = entries.filter_map(|e| e.grantee).chain([row.owner]).filter(|r| !scene.role(*r).superuser);
+        let set = scene.graph.inheritors(holders);
+        for (role, _) in scene.facts.roles.iter().filter(|(id, _)| set.contains(*id) && scene.is_judged(*id)) {
+            creators.entry(role).or_default().push(schema);
+        }
+    }
+    for (creator, schemas) in creators {
+        for (kind, privilege) in [(DefaultKind::Routines, Privilege::Execute), (DefaultKind::Types, Privilege::Usage)] {
+            let global = |r: &&DefaultAcl| r.creator == creator && r.schema.is_none() && r.kind == kind;
+            let row = scene.facts.default_acls.iter().find(global);
+            if row.is_some_and(|r| !scene.facts.acls[r.acl].public().contains(privilege)) {
+                continue;
+            }
+            let service = schemas.first().and_then(|s| scene.map.of_schema(*s));
+            for reacher in everybody(scene, schemas.iter().copied(), service) {
+                let mut draft = Draft::new(scene, None, Object::Role(creator));
+                draft.principal = reacher.as_ref().map(|r| r.principal);
+                draft.object = format!("future {} of {}", kind.words(), scene.name(creator));
+                draft.service = service;
+                draft.declared = false;
+                let path = reacher.as_ref().map_or_else(|| Path::from("PUBLIC"), |r| scene.path(r));
+                draft.path = path.then("public", "PUBLIC").using(privilege, &draft.object);
+                let name = scene.name(creator);
+                draft.message = format!(
+                    "new {} of {name} will be PUBLIC's: no global default takes {privilege} away",
+                    kind.words()
+                );
+                draft.fix = format!(
+                    "alter default privileges for role {name} revoke {} on {} from public;",
+                    privilege.keyword(),
+                    kind.words()
+                );
+                out.add(draft);
+            }
+        }
+    }
+}
+
+fn inert(scene: &Scene<'_>, out: &mut Sink<'_>) {
+    for row in scene.facts.default_acls.iter().filter(|row| !takes_effect(scene, row)) {
+        // what a creator keeps for itself, or takes away, harms nobody
+        let others = |grantee: Option<RoleId>| grantee.is_some_and(|g| g != row.creator);
+        let granted = scene.facts.acls[row.acl].entries.iter().filter(|e| others(e.grantee));
+        for entry in granted {
+            let mut draft = Draft::new(scene, None, Object::Role(row.creator));
+            draft.principal = entry.grantee;
+            draft.object = object(scene, row);
+            draft.service = service_of(scene, row);
+            draft.declared = false;
+            let who = entry.grantee.map(|g| scene.name(g)).unwrap_or_default();
+            draft.path = Path::from(&who).using(entry.privileges, &draft.object);
+            draft.message =
+                format!("{} cannot create there, so that this never opens anything", scene.name(row.creator));
+            draft.fix = revoke(scene, row, entry.privileges, &who);
+            out.add(draft);
+        }
+    }
+}

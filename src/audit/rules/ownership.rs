@@ -1,0 +1,120 @@
+//! OWN: objects, schemas and databases in the hands of a foreign owner.
+
+use super::{Draft, Rule, Sink};
+use crate::audit::facts::object::{Object, SchemaId};
+use crate::audit::facts::role::RoleId;
+use crate::audit::finding::Severity;
+use crate::audit::scene::Scene;
+use crate::audit::services::ServiceId;
+
+/// An object in a service's schema is owned by another's role.
+pub(super) static OWN01: Rule = Rule {
+    id: "OWN01",
+    title: "object with a foreign owner",
+    severity: Severity::Error,
+    explanation: "An owner can read, change, drop and grant the object whatever its access list says; a function's \
+                  owner replaces its body, a type's owner changes its values.",
+    fix: "Give the object to the service's owner role.",
+    check: objects,
+};
+
+/// A service's schema is owned by another's role.
+pub(super) static OWN02: Rule = Rule {
+    id: "OWN02",
+    title: "schema with a foreign owner",
+    severity: Severity::Error,
+    explanation: "A schema's owner grants USAGE and CREATE in it and may drop everything in it, tables that it does \
+                  not own included.",
+    fix: "Give the schema to the service's owner role.",
+    check: schemas,
+};
+
+/// A service's role owns a database.
+pub(super) static OWN03: Rule = Rule {
+    id: "OWN03",
+    title: "database owned by a service",
+    severity: Severity::Error,
+    explanation: "A database's owner is a member of pg_database_owner without a row saying so: it owns schema public, \
+                  changes settings for everybody, and can drop the database with all services in it.",
+    fix: "Give the database to an administrator.",
+    check: databases,
+};
+
+/// Gives everything in a schema with its owner.
+fn owned<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = (Object, RoleId)> + 'a {
+    let facts = scene.facts;
+    let relations = (0..).zip(&facts.relations).map(|(at, r)| (Object::Relation(at), r.owner));
+    let routines = (0..).zip(&facts.routines).map(|(at, r)| (Object::Routine(at), r.owner));
+    let types = (0..).zip(&facts.types).filter(|(_, t)| t.relation == 0 && t.element == 0);
+    let types = types.map(|(at, t)| (Object::Type(at), t.owner));
+    let standalone = (0..).zip(&facts.standalone).map(|(at, o)| (Object::Standalone(at), o.owner));
+    relations.chain(routines).chain(types).chain(standalone)
+}
+
+fn objects(scene: &Scene<'_>, out: &mut Sink<'_>) {
+    for (object, owner) in owned(scene) {
+        let service = scene.service_of(object);
+        if scene.map.of_role(owner) != service && !scene.facts.is_extension_member(object) {
+            tell(scene, out, object, owner, service);
+        }
+    }
+    for (at, publication) in (0..).zip(&scene.facts.publications) {
+        let content = super::publication::service_of_content(scene, publication);
+        if content.is_some() && content != scene.map.of_role(publication.owner) {
+            tell(scene, out, Object::Publication(at), publication.owner, content);
+        }
+    }
+}
+
+fn schemas(scene: &Scene<'_>, out: &mut Sink<'_>) {
+    for (id, schema) in (0..).map(SchemaId).zip(&scene.facts.schemas) {
+        let service = scene.map.of_schema(id);
+        if service.is_some() && scene.map.of_role(schema.owner) != service {
+            tell(scene, out, Object::Schema(id), schema.owner, service);
+        }
+    }
+}
+
+fn databases(scene: &Scene<'_>, out: &mut Sink<'_>) {
+    for (at, database) in (0..).zip(&scene.facts.databases) {
+        for reacher in scene.reachers(database.owner, None) {
+            if scene.map.of_role(reacher.principal).is_none() {
+                continue;
+            }
+            let mut draft = Draft::new(scene, Some(&reacher), Object::Database(at));
+            draft.service = None;
+            let who = scene.name(reacher.principal);
+            draft.path = draft.path.using("owner", &draft.object);
+            draft.message = format!("{who} owns {} and with it schema public", draft.object);
+            draft.fix = format!("alter {} owner to …;", draft.object);
+            out.add(draft);
+        }
+    }
+}
+
+/// Tells of everyone who has a foreign owner's power; a superuser's is no finding here.
+fn tell(scene: &Scene<'_>, out: &mut Sink<'_>, object: Object, owner: RoleId, service: Option<ServiceId>) {
+    for reacher in scene.reachers(owner, None) {
+        if scene.map.of_role(reacher.principal) == service {
+            continue;
+        }
+        let mut draft = Draft::new(scene, Some(&reacher), object);
+        draft.service = service;
+        draft.path = draft.path.using("owner", &draft.object);
+        let whose = scene.service_name(service).map(|s| format!(" of service {s}")).unwrap_or_default();
+        draft.message = format!("{} owns {}{whose}", scene.name(reacher.principal), draft.object);
+        let to = service.and_then(|s| owner_of(scene, s)).unwrap_or_else(|| "…".to_owned());
+        draft.fix = format!("alter {} owner to {to};", scene.facts.sql_name(object));
+        if service.is_none() {
+            draft.severity = Some(Severity::Warning);
+        }
+        out.add(draft);
+    }
+}
+
+/// Names the role that owns a service's schema.
+fn owner_of(scene: &Scene<'_>, service: ServiceId) -> Option<String> {
+    let schemas = (0..).map(SchemaId).zip(&scene.facts.schemas);
+    let mut own = schemas.filter(|(id, _)| scene.map.of_schema(*id) == Some(service)).map(|(_, s)| s.owner);
+    own.find(|owner| scene.map.of_role(*owner) == Some(service)).map(|owner| scene.name(owner))
+}

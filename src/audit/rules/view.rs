@@ -1,0 +1,183 @@
+//! VIW01–03: views that carry rows over the line.
+
+use super::{Draft, Rule, Sink};
+use crate::audit::facts::object::{Object, Securable};
+use crate::audit::facts::relation::Relation;
+use crate::audit::facts::relation::RelationKind;
+use crate::audit::facts::role::RoleId;
+use crate::audit::finding::Severity;
+use crate::audit::scene::{Reacher, Scene};
+use crate::audit::through::{Base, Checked, bases};
+use crate::model::acl::AclKind;
+use crate::model::privilege::{Privilege, Privileges};
+
+/// A view passes a foreign table's rows on, by its owner's rights or its user's.
+pub(super) static VIW01: Rule = Rule {
+    id: "VIW01",
+    title: "view bridges the line",
+    severity: Severity::Error,
+    explanation: "A view reads its tables with its owner's rights, or with its user's where it is security_invoker: \
+                  whoever may read the view reads another service's rows, through any number of views. The schema's \
+                  USAGE is not asked for on the way. Auto-updatable views pass writes on as well.",
+    fix: "Make the view security_invoker, give it to the owner of what it reads, or drop it for a contract.",
+    check: |scene, out| bridges(scene, out, Kind::Owned),
+};
+
+/// A view owned by a superuser reads a foreign table.
+pub(super) static VIW02: Rule = Rule {
+    id: "VIW02",
+    title: "view owned by a superuser",
+    severity: Severity::Error,
+    explanation: "A view that a superuser owns reads whatever it names: no access list of the tables behind it counts.",
+    fix: "Give the view to the service's owner role; then its tables' access lists count again.",
+    check: |scene, out| bridges(scene, out, Kind::Superuser),
+};
+
+/// A materialized view keeps a copy of a foreign table's rows.
+pub(super) static VIW03: Rule = Rule {
+    id: "VIW03",
+    title: "materialized copy of foreign rows",
+    severity: Severity::Error,
+    explanation: "A materialized view holds a copy: its readers see the other service's rows even after every grant on \
+                  the tables behind it was revoked.",
+    fix: "Drop it, or let the other service expose it.",
+    check: |scene, out| bridges(scene, out, Kind::Copy),
+};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Owned,
+    Superuser,
+    Copy,
+}
+
+fn bridges(scene: &Scene<'_>, out: &mut Sink<'_>, kind: Kind) {
+    for (at, view) in (0..).zip(&scene.facts.relations).filter(|(_, r)| super::grant::is_view(r.kind)) {
+        if !crosses(scene, at, view) {
+            continue;
+        }
+        let Some(securable) = securable(scene, at) else { continue };
+        for (reacher, held) in readers(scene, &securable) {
+            tell(scene, out, kind, at, view, &reacher, held);
+        }
+    }
+}
+
+/// Tells whether anything behind a view is of another service than the view itself.
+fn crosses(scene: &Scene<'_>, at: u32, view: &Relation) -> bool {
+    let own = scene.service_of(Object::Relation(at));
+    let anyone = Checked::anyone();
+    bases(scene, view, anyone).iter().any(|base| scene.service_of(Object::Relation(base.relation)) != own)
+}
+
+pub(super) fn securable(scene: &Scene<'_>, at: u32) -> Option<Securable> {
+    let row = &scene.facts.relations[at as usize];
+    let object = Object::Relation(at);
+    Some(Securable { object, kind: AclKind::Relation, acl: row.acl, owner: row.owner, schema: Some(row.schema) })
+}
+
+/// Gives everyone who can use a relation by its access list or a column's, with what they hold.
+pub(super) fn readers(scene: &Scene<'_>, securable: &Securable) -> Vec<(Reacher, Privileges)> {
+    let mut found: Vec<(Reacher, Privileges)> = Vec::new();
+    let Object::Relation(at) = securable.object else { return found };
+    let oid = scene.facts.relations[at as usize].oid;
+    let columns = scene.facts.columns_of(oid).iter().map(|c| c.acl);
+    for acl in std::iter::once(securable.acl).chain(columns) {
+        for entry in &scene.facts.acls[acl].entries {
+            let reachers: Vec<Reacher> = match entry.grantee {
+                Some(role) if scene.role(role).superuser || scene.role(role).dangling => continue,
+                Some(role) => scene.reachers(role, securable.schema),
+                None => everyone(scene, securable),
+            };
+            for reacher in reachers {
+                match found.iter_mut().find(|(r, _)| r.principal == reacher.principal) {
+                    Some((_, held)) => *held = held.union(entry.privileges),
+                    None => found.push((reacher, entry.privileges)),
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Gives the logins that hold a PUBLIC privilege in a schema, its own service's too.
+fn everyone(scene: &Scene<'_>, securable: &Securable) -> Vec<Reacher> {
+    let usable = securable.schema.filter(|s| !scene.usage_is_public(*s)).map(|s| scene.users_of(s));
+    let may = |role: &&RoleId| usable.as_ref().is_none_or(|set| set.contains(**role));
+    scene.logins.iter().filter(may).map(|role| Reacher::itself(*role)).collect()
+}
+
+fn tell(
+    scene: &Scene<'_>,
+    out: &mut Sink<'_>,
+    kind: Kind,
+    at: u32,
+    view: &Relation,
+    reacher: &Reacher,
+    held: Privileges,
+) {
+    let own = scene.service_of(Object::Relation(at));
+    for base in bases(scene, view, Checked::by(reacher.principal)) {
+        let object = Object::Relation(base.relation);
+        if scene.service_of(object) == own
+            || !scene.is_foreign(reacher.principal, object)
+            || kind_of(scene, &base) != kind
+        {
+            continue;
+        }
+        let privileges = held.intersection(base.privileges).without(scene.declared(reacher.principal, object));
+        // whoever holds the view owner's rights anyway needs no view
+        let owner = view.owner == reacher.principal && !view.security_invoker;
+        if privileges.is_empty() || owner {
+            continue;
+        }
+        out.add(draft(scene, at, view, reacher, &base, privileges, kind));
+    }
+}
+
+fn kind_of(scene: &Scene<'_>, base: &Base) -> Kind {
+    if base.copied {
+        return Kind::Copy;
+    }
+    match base.checked_as {
+        Some(role) if scene.role(role).superuser => Kind::Superuser,
+        _ => Kind::Owned,
+    }
+}
+
+fn draft(
+    scene: &Scene<'_>,
+    at: u32,
+    view: &Relation,
+    reacher: &Reacher,
+    base: &Base,
+    privileges: Privileges,
+    kind: Kind,
+) -> Draft {
+    let object = Object::Relation(base.relation);
+    let mut draft = Draft::new(scene, Some(reacher), object);
+    let label = scene.facts.label(Object::Relation(at));
+    draft.path = draft.path.using(privileges, &label);
+    for (through, who) in &base.through {
+        draft.path = match who {
+            Some(role) => draft.path.then("view owner", scene.name(*role)),
+            None => draft.path.then("invoker", scene.name(reacher.principal)),
+        };
+        draft.path = draft.path.using(privileges, scene.facts.label(Object::Relation(*through)));
+    }
+    let verb = if kind == Kind::Copy { "a copy of the rows of" } else { "the rows of" };
+    let word = if privileges == Privilege::Select.into() { "reads" } else { "reaches" };
+    draft.message = format!("{} {word} {verb} {} through {label}", scene.name(reacher.principal), draft.object);
+    draft.fix = match (kind, view.kind) {
+        (Kind::Copy, RelationKind::MaterializedView) => format!("drop materialized view {label};"),
+        (Kind::Superuser, _) => {
+            format!("alter view {label} owner to {};", scene.name(scene.facts.schema_row(view.schema).owner))
+        }
+        _ if view.security_invoker => {
+            format!("drop view {label}; -- or revoke what its users hold on {}", draft.object)
+        }
+        _ if scene.facts.session.major >= 15 => format!("alter view {label} set (security_invoker = true);"),
+        _ => format!("drop view {label};"),
+    };
+    draft
+}

@@ -1,0 +1,300 @@
+//! Which role and which schema belong to which service, and what the contracts allow.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::facts::Facts;
+use super::facts::object::{Object, SchemaId};
+use super::facts::relation::RelationKind;
+use super::facts::role::RoleId;
+use super::graph::{Edge, Graph};
+use crate::ident::Ident;
+use crate::manifest::service::{ContractKind, Project};
+use crate::model::naming::Slot;
+use crate::model::privilege::{Privilege, Privileges};
+
+/// A service's position in [`Map::names`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceId(pub u32);
+
+/// One declared contract.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Contract {
+    /// Who exposes.
+    pub provider: Ident,
+    /// Who consumes.
+    pub consumer: Ident,
+    /// What kind of object.
+    pub kind: ContractKind,
+    /// The object's name in the provider's schema.
+    pub name: Ident,
+    /// A function's argument types; nothing for any.
+    pub arguments: Option<String>,
+    /// What may be done with it.
+    pub privileges: Privileges,
+}
+
+/// What is known of the services before the database is looked at.
+#[derive(Debug, Clone, Default)]
+pub struct Services {
+    /// Service → its schema.
+    pub schemas: BTreeMap<Ident, Ident>,
+    /// Role → its service.
+    pub roles: BTreeMap<Ident, Ident>,
+    /// All contracts.
+    pub contracts: Vec<Contract>,
+    /// Whether schemas and roles that no manifest names are put in services by owner, membership and name.
+    pub infer: bool,
+}
+
+impl Services {
+    /// Knows nothing: every schema with its owner is taken for a service.
+    #[must_use]
+    pub fn inferred() -> Self {
+        Self { infer: true, ..Self::default() }
+    }
+
+    /// Takes what the manifests say.
+    #[must_use]
+    pub fn from_project(project: &Project) -> Self {
+        let mut services = Self::default();
+        for (name, service) in &project.services {
+            services.schemas.insert(name.clone(), service.schema.clone());
+            let text = name.as_str();
+            let naming = &project.naming;
+            let logins = service
+                .credentials
+                .keys()
+                .flat_map(|credential| Slot::BOTH.map(|slot| naming.login(text, credential, slot)));
+            let groups = [naming.owner(text), naming.writer(text), naming.reader(text)];
+            for role in groups.into_iter().chain(logins).flatten() {
+                services.roles.insert(role, name.clone());
+            }
+            for exposed in &service.exposes {
+                services.contracts.extend(exposed.to.iter().map(|consumer| Contract {
+                    provider: name.clone(),
+                    consumer: consumer.clone(),
+                    kind: exposed.kind,
+                    name: exposed.name.clone(),
+                    arguments: exposed.arguments.clone(),
+                    privileges: exposed.privileges,
+                }));
+            }
+        }
+        services
+    }
+}
+
+/// The services of one database.
+#[derive(Debug, Clone, Default)]
+pub struct Map {
+    /// The services' names, sorted.
+    pub names: Vec<Ident>,
+    of_role: Vec<Option<ServiceId>>,
+    of_schema: Vec<Option<ServiceId>>,
+    declared: HashMap<(ServiceId, Object), Privileges>,
+    declared_schemas: BTreeSet<(ServiceId, SchemaId)>,
+}
+
+impl Map {
+    /// Puts every role and schema where it belongs.
+    #[must_use]
+    pub fn new(services: &Services, facts: &Facts, graph: &Graph) -> Self {
+        let mut schema_names: BTreeMap<Ident, Ident> =
+            services.schemas.iter().map(|(service, schema)| (schema.clone(), service.clone())).collect();
+        if services.infer {
+            infer_schemas(&mut schema_names, facts);
+        }
+        let names: BTreeSet<Ident> = schema_names.values().chain(services.schemas.keys()).cloned().collect();
+        let names: Vec<Ident> = names.into_iter().collect();
+        let id = |name: &Ident| names.binary_search(name).ok().map(|at| ServiceId(at as u32));
+        let of_schema: Vec<_> = facts.schemas.iter().map(|s| schema_names.get(&s.name).and_then(id)).collect();
+        let mut of_role: Vec<_> = facts.roles.iter().map(|(_, r)| services.roles.get(&r.name).and_then(id)).collect();
+        if services.infer {
+            infer_roles(&mut of_role, &of_schema, &names, facts, graph);
+        }
+        let mut map = Self { names, of_role, of_schema, ..Self::default() };
+        map.resolve_contracts(services, facts);
+        map
+    }
+
+    /// Gives a service's name.
+    #[must_use]
+    pub fn name(&self, id: ServiceId) -> &Ident {
+        &self.names[id.0 as usize]
+    }
+
+    /// Finds a service by name.
+    #[must_use]
+    pub fn find(&self, name: &Ident) -> Option<ServiceId> {
+        self.names.binary_search(name).ok().map(|at| ServiceId(at as u32))
+    }
+
+    /// Gives the service of a role.
+    #[must_use]
+    pub fn of_role(&self, role: RoleId) -> Option<ServiceId> {
+        self.of_role.get(role.at()).copied().flatten()
+    }
+
+    /// Gives the service of a schema.
+    #[must_use]
+    pub fn of_schema(&self, schema: SchemaId) -> Option<ServiceId> {
+        self.of_schema.get(schema.0 as usize).copied().flatten()
+    }
+
+    /// Gives what a contract lets a service do with an object.
+    #[must_use]
+    pub fn declared(&self, consumer: ServiceId, object: Object) -> Privileges {
+        match object {
+            Object::Schema(id) if self.declared_schemas.contains(&(consumer, id)) => Privilege::Usage.into(),
+            _ => self.declared.get(&(consumer, object)).copied().unwrap_or_default(),
+        }
+    }
+
+    /// Tells whether any contract is about an object.
+    #[must_use]
+    pub fn is_exposed(&self, object: Object) -> bool {
+        self.declared.keys().any(|(_, o)| *o == object)
+    }
+
+    fn resolve_contracts(&mut self, services: &Services, facts: &Facts) {
+        if services.contracts.is_empty() {
+            return;
+        }
+        let schema_of: HashMap<ServiceId, SchemaId> =
+            (0..).map(SchemaId).take(facts.schemas.len()).filter_map(|s| Some((self.of_schema(s)?, s))).collect();
+        let mut by_name: HashMap<(SchemaId, &Ident), Vec<Object>> = HashMap::new();
+        for (at, r) in (0..).zip(&facts.relations) {
+            by_name.entry((r.schema, &r.name)).or_default().push(Object::Relation(at));
+        }
+        for (at, r) in (0..).zip(&facts.routines) {
+            by_name.entry((r.schema, &r.name)).or_default().push(Object::Routine(at));
+        }
+        for (at, t) in (0..).zip(&facts.types) {
+            by_name.entry((t.schema, &t.name)).or_default().push(Object::Type(at));
+        }
+        for contract in &services.contracts {
+            let (Some(provider), Some(consumer)) = (self.find(&contract.provider), self.find(&contract.consumer))
+            else {
+                continue;
+            };
+            let Some(schema) = schema_of.get(&provider).copied() else { continue };
+            for object in by_name.get(&(schema, &contract.name)).into_iter().flatten() {
+                if fits(facts, *object, contract) {
+                    let held = self.declared.entry((consumer, *object)).or_default();
+                    *held = held.union(contract.privileges);
+                    self.declared_schemas.insert((consumer, schema));
+                }
+            }
+        }
+    }
+}
+
+fn fits(facts: &Facts, object: Object, contract: &Contract) -> bool {
+    match (object, contract.kind) {
+        (Object::Relation(at), ContractKind::Sequence) => facts.relations[at as usize].kind == RelationKind::Sequence,
+        (Object::Relation(at), ContractKind::View | ContractKind::Table) => {
+            facts.relations[at as usize].kind != RelationKind::Sequence
+        }
+        (Object::Routine(at), ContractKind::Function) => {
+            let arguments = &*facts.routines[at as usize].arguments;
+            contract.arguments.as_deref().is_none_or(|declared| declared == arguments)
+        }
+        (Object::Type(_), ContractKind::Type) => true,
+        _ => false,
+    }
+}
+
+/// Finds the longest of the names that a role's name begins with, followed by `_` or nothing.
+fn affinity<'a>(role: &str, names: impl Iterator<Item = &'a Ident>) -> Option<&'a Ident> {
+    names
+        .filter(|name| role.strip_prefix(name.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('_')))
+        .max_by_key(|name| name.as_str().len())
+}
+
+/// Takes schemas for services: one that roles are named after, or that a role of its own owns.
+///
+/// A schema that no role is named after goes with its owner's other schema, if there is one.
+fn infer_schemas(known: &mut BTreeMap<Ident, Ident>, facts: &Facts) {
+    let unknown: Vec<_> =
+        facts.schemas.iter().filter(|s| s.name.as_str() != "public" && !known.contains_key(&s.name)).collect();
+    // prefixes of all role names that end before an underscore: one look-up a schema instead of one a pair
+    let mut prefixes = BTreeSet::new();
+    for (_, role) in facts.roles.iter().filter(|(_, r)| !r.is_system() && !r.dangling && !r.superuser) {
+        let name = role.name.as_str();
+        prefixes.insert(name);
+        prefixes.extend(name.match_indices('_').map(|(at, _)| &name[..at]));
+    }
+    let named = |name: &Ident| prefixes.contains(name.as_str());
+    for schema in unknown.iter().filter(|s| named(&s.name)) {
+        known.insert(schema.name.clone(), schema.name.clone());
+    }
+    let mut by_owner: BTreeMap<RoleId, Ident> = BTreeMap::new();
+    for schema in unknown.iter().filter(|s| !named(&s.name)) {
+        let owner = &facts.roles[schema.owner];
+        if owner.superuser || owner.is_system() {
+            continue;
+        }
+        let named_after = affinity(owner.name.as_str(), known.keys()).and_then(|s| known.get(s)).cloned();
+        let service =
+            by_owner.entry(schema.owner).or_insert_with(|| named_after.unwrap_or(schema.name.clone())).clone();
+        known.insert(schema.name.clone(), service);
+    }
+}
+
+/// Puts each role that no manifest names in a service: a schema's owner, else by name, else by membership in an owner.
+///
+/// A name counts for more than a membership: `orders_app`, member of `billing_owner`, is a leak and not billing's.
+fn infer_roles(
+    of_role: &mut [Option<ServiceId>],
+    of_schema: &[Option<ServiceId>],
+    names: &[Ident],
+    facts: &Facts,
+    graph: &Graph,
+) {
+    let index: HashMap<&str, ServiceId> = (0..).map(ServiceId).zip(names).map(|(id, n)| (n.as_str(), id)).collect();
+    let by_name = |role: &str| {
+        let ends = std::iter::once(role.len()).chain(role.rmatch_indices('_').map(|(at, _)| at));
+        ends.into_iter().find_map(|end| index.get(&role[..end]).copied())
+    };
+    let mut owners: BTreeMap<RoleId, BTreeSet<ServiceId>> = BTreeMap::new();
+    for (schema, service) in facts.schemas.iter().zip(of_schema) {
+        if let Some(service) = service
+            && !facts.roles[schema.owner].superuser
+        {
+            owners.entry(schema.owner).or_default().insert(*service);
+        }
+    }
+    for (id, role) in facts.roles.iter() {
+        if of_role[id.at()].is_some() || role.is_system() || role.is_bootstrap() || role.dangling {
+            continue;
+        }
+        let owned = owners.get(&id).filter(|s| s.len() == 1).and_then(|s| s.first().copied());
+        of_role[id.at()] = by_name(role.name.as_str()).or(owned);
+    }
+    let mut members: BTreeMap<RoleId, BTreeSet<ServiceId>> = BTreeMap::new();
+    for (owner, services) in &owners {
+        for member in members_of(graph, *owner) {
+            members.entry(member).or_default().extend(services);
+        }
+    }
+    for (member, services) in members {
+        let role = &facts.roles[member];
+        if of_role[member.at()].is_none() && services.len() == 1 && !role.superuser && !role.is_system() {
+            of_role[member.at()] = services.first().copied();
+        }
+    }
+}
+
+/// Gives the roles that are members of a role by any chain that has an effect.
+fn members_of(graph: &Graph, role: RoleId) -> Vec<RoleId> {
+    let mut seen = std::collections::HashSet::from([role]);
+    let mut found = vec![role];
+    let mut at = 0;
+    while let Some(role) = found.get(at).copied() {
+        at += 1;
+        for edge in [Edge::Inherit, Edge::Set] {
+            found.extend(graph.previous(role, edge).iter().copied().filter(|r| seen.insert(*r)));
+        }
+    }
+    found.split_off(1)
+}

@@ -1,0 +1,362 @@
+//! Whether a role can reach an object, and by which ways.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::facts::Facts;
+use super::facts::acl::AclId;
+use super::facts::object::{Object, SchemaId};
+use super::facts::relation::RelationKind;
+use super::facts::role::RoleId;
+use super::graph::{Edge, Reach};
+use super::path::Path;
+use super::scene::Scene;
+use super::services::Services;
+use super::through::{Checked, bases, views_over};
+use crate::model::acl::AclKind;
+use crate::model::privilege::{Privilege, Privileges};
+
+/// What was asked.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// Who.
+    pub role: RoleId,
+    /// What.
+    pub object: Object,
+    /// Which privilege.
+    pub privilege: Privilege,
+    /// Whether to give every way, not only the shortest.
+    pub all: bool,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Answer {
+    /// Whether there is a way.
+    pub reachable: bool,
+    /// The ways, shortest first; one only unless all were asked for.
+    pub paths: Vec<Path>,
+    /// What was examined, in words.
+    pub examined: Vec<String>,
+}
+
+/// Says why a question cannot be asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// There is no such role.
+    #[error("there is no role {0:?}")]
+    NoRole(String),
+    /// There is no such object.
+    #[error("there is no relation, routine, type, schema or database {0:?} that was read")]
+    NoObject(String),
+    /// The name fits several objects.
+    #[error("{name:?} may be {}", .candidates.join(", "))]
+    Ambiguous {
+        /// What was given.
+        name: String,
+        /// What it may mean.
+        candidates: Vec<String>,
+    },
+    /// The object has no such privilege.
+    #[error("{object} has no privilege {privilege}; it has {offered}")]
+    NoPrivilege {
+        /// The object.
+        object: String,
+        /// The privilege asked for.
+        privilege: Privilege,
+        /// Those that it has.
+        offered: Privileges,
+    },
+}
+
+impl crate::error::Coded for Error {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NoRole(_) => "no-such-role",
+            Self::NoObject(_) => "no-such-object",
+            Self::Ambiguous { .. } => "ambiguous-object",
+            Self::NoPrivilege { .. } => "no-such-privilege",
+        }
+    }
+
+    fn verdict(&self) -> crate::error::Verdict {
+        crate::error::Verdict::Invalid
+    }
+}
+
+/// Finds the role, the object and the privilege that are meant.
+///
+/// An object is written as findings print it (`billing.invoices`, `schema billing`, `role billing_reader`); a routine
+/// may be written without its arguments, and a prefix such as `table` or `function` is allowed.
+///
+/// # Errors
+/// One of them is not there, or fits several.
+pub fn question(
+    facts: &Facts,
+    role: &str,
+    object: &str,
+    privilege: Option<Privilege>,
+    all: bool,
+) -> Result<Question, Error> {
+    let role = facts.roles.find(role).ok_or_else(|| Error::NoRole(role.to_owned()))?;
+    let object = find_object(facts, object)?;
+    let (kind, _) = acl_of(facts, object).ok_or_else(|| Error::NoObject(facts.label(object)))?;
+    let offered = kind.all(facts.session.major);
+    let privilege = privilege.or_else(|| default_of(offered)).unwrap_or(Privilege::Select);
+    if !offered.contains(privilege) {
+        return Err(Error::NoPrivilege { object: facts.label(object), privilege, offered });
+    }
+    Ok(Question { role, object, privilege, all })
+}
+
+fn default_of(offered: Privileges) -> Option<Privilege> {
+    use Privilege::{Connect, Execute, Select, Usage};
+    [Select, Execute, Usage, Connect].into_iter().find(|p| offered.contains(*p)).or_else(|| offered.iter().next())
+}
+
+fn find_object(facts: &Facts, name: &str) -> Result<Object, Error> {
+    const WORDS: [&str; 10] = [
+        "materialized view ",
+        "foreign table ",
+        "table ",
+        "view ",
+        "sequence ",
+        "function ",
+        "procedure ",
+        "routine ",
+        "type ",
+        "domain ",
+    ];
+    let bare = WORDS.iter().find_map(|w| name.strip_prefix(w)).unwrap_or(name);
+    let fits = |object: Object| {
+        let label = facts.label(object);
+        label == bare || (matches!(object, Object::Routine(_)) && label.split('(').next() == Some(bare))
+    };
+    let all = facts.securables().map(|s| s.object).filter(|o| !matches!(o, Object::SystemGrant(_)));
+    let found: Vec<Object> = all.filter(|o| fits(*o)).collect();
+    match found.as_slice() {
+        [] => Err(Error::NoObject(name.to_owned())),
+        [one] => Ok(*one),
+        // a table and its type share a name: the table is meant
+        [first, rest @ ..]
+            if matches!(first, Object::Relation(_)) && rest.iter().all(|o| matches!(o, Object::Type(_))) =>
+        {
+            Ok(*first)
+        }
+        many => {
+            Err(Error::Ambiguous { name: name.to_owned(), candidates: many.iter().map(|o| facts.label(*o)).collect() })
+        }
+    }
+}
+
+fn acl_of(facts: &Facts, object: Object) -> Option<(AclKind, AclId)> {
+    facts.securables().find(|s| s.object == object).map(|s| (s.kind, s.acl))
+}
+
+/// Answers a question: as a session of the role, under every identity that it can take or grant itself.
+#[must_use]
+pub fn why(facts: &Facts, question: &Question) -> Answer {
+    let services = Services::default();
+    let scene = Scene::new(facts, &services);
+    let mut search = Search { scene: &scene, question, paths: Vec::new(), identities: 0 };
+    search.run();
+    let examined = search.examined();
+    let mut paths = search.paths;
+    paths.sort_by_key(|p| (p.steps.len(), p.to_string()));
+    paths.dedup();
+    let reachable = !paths.is_empty();
+    if !question.all {
+        paths.truncate(1);
+    }
+    Answer { reachable, paths, examined }
+}
+
+/// An identity that the role comes to, and how.
+struct Identity {
+    role: RoleId,
+    path: Path,
+}
+
+struct Search<'a> {
+    scene: &'a Scene<'a>,
+    question: &'a Question,
+    paths: Vec<Path>,
+    identities: usize,
+}
+
+impl Search<'_> {
+    fn run(&mut self) {
+        for identity in self.identities() {
+            self.identities += 1;
+            self.under(&identity);
+        }
+    }
+
+    /// Goes through `set*`, and through what ADMIN OPTION and, before 16, CREATEROLE make of it.
+    fn identities(&self) -> Vec<Identity> {
+        let scene = self.scene;
+        let start = self.question.role;
+        let mut seen = BTreeSet::from([start]);
+        let mut queue = VecDeque::from([Identity { role: start, path: Path::from(scene.name(start)) }]);
+        let mut found = Vec::new();
+        while let Some(identity) = queue.pop_front() {
+            let role = identity.role;
+            let mut next: Vec<(Path, RoleId)> = Vec::new();
+            for to in scene.graph.next(role, Edge::Set) {
+                next.push((identity.path.clone().then(Edge::Set.word(), scene.name(*to)), *to));
+            }
+            let inherited = scene.inherited(role);
+            for holder in inherited.roles() {
+                for to in scene.graph.next(holder, Edge::Admin) {
+                    let path = self.inherit(&identity.path, &inherited, holder);
+                    next.push((path.then(Edge::Admin.word(), scene.name(*to)), *to));
+                }
+            }
+            if scene.facts.session.major < 16 && scene.role(role).create_role {
+                let others = scene.facts.roles.iter().filter(|(_, r)| !r.superuser && !r.dangling);
+                next.extend(
+                    others.map(|(to, _)| (identity.path.clone().then(Edge::CreateRole.word(), scene.name(to)), to)),
+                );
+            }
+            for (path, to) in next {
+                if seen.insert(to) {
+                    queue.push_back(Identity { role: to, path });
+                }
+            }
+            found.push(identity);
+        }
+        found
+    }
+
+    fn inherit(&self, path: &Path, inherited: &Reach, role: RoleId) -> Path {
+        let steps = inherited.steps_to(role).unwrap_or_default();
+        steps.iter().fold(path.clone(), |path, (edge, role)| path.then(edge.word(), self.scene.name(*role)))
+    }
+
+    fn under(&mut self, identity: &Identity) {
+        let (scene, object) = (self.scene, self.question.object);
+        let label = scene.facts.label(object);
+        if scene.role(identity.role).superuser {
+            self.paths.push(identity.path.clone().using("superuser", label));
+            return;
+        }
+        if self.may_use(identity.role, scene.facts.schema_of(object).filter(|_| !matches!(object, Object::Schema(_)))) {
+            self.direct(identity, &label);
+        }
+        if let Object::Relation(relation) = object {
+            self.through_views(identity, relation);
+            self.through_parents(identity, relation);
+        }
+    }
+
+    /// Tells whether an identity may use a schema, or owns it.
+    fn may_use(&self, identity: RoleId, schema: Option<SchemaId>) -> bool {
+        let Some(schema) = schema else { return true };
+        self.scene.usage_is_public(schema) || self.scene.users_of(schema).contains(identity)
+    }
+
+    fn direct(&mut self, identity: &Identity, label: &str) {
+        let (scene, question) = (self.scene, self.question);
+        let Some((kind, acl)) = acl_of(scene.facts, question.object) else { return };
+        let inherited = scene.inherited(identity.role);
+        if let Some(owner) = scene.facts.owner_of(question.object)
+            && inherited.contains(owner)
+        {
+            self.paths.push(self.inherit(&identity.path, &inherited, owner).using("owner", label));
+        }
+        let granted = scene.facts.acls[acl].entries.iter().filter(|e| e.privileges.contains(question.privilege));
+        for entry in granted {
+            match entry.grantee {
+                None => {
+                    self.paths.push(identity.path.clone().then("public", "PUBLIC").using(question.privilege, label))
+                }
+                Some(role) if inherited.contains(role) => {
+                    self.paths.push(self.inherit(&identity.path, &inherited, role).using(question.privilege, label));
+                }
+                Some(_) => {}
+            }
+        }
+        for role in inherited.roles().filter(|r| scene.role(*r).is_system()) {
+            let name = scene.role(role).name.as_str();
+            if super::scene::by_predefined_roles(kind, |n| n == name).contains(question.privilege) {
+                self.paths.push(self.inherit(&identity.path, &inherited, role).using(question.privilege, label));
+            }
+        }
+    }
+
+    /// Finds every view, however far above, that the identity may read and that leads down to the relation.
+    fn through_views(&mut self, identity: &Identity, relation: u32) {
+        let scene = self.scene;
+        let mut seen = BTreeSet::new();
+        let mut queue = VecDeque::from(views_over(scene, relation));
+        while let Some(view) = queue.pop_front() {
+            if !seen.insert(view) {
+                continue;
+            }
+            queue.extend(views_over(scene, view));
+            let row = &scene.facts.relations[view as usize];
+            let held = super::through::held(scene, identity.role, view, &[]);
+            if !held.contains(self.question.privilege) || !self.may_use(identity.role, Some(row.schema)) {
+                continue;
+            }
+            let found =
+                bases(scene, row, Checked::by(identity.role)).into_iter().find(|base| base.relation == relation);
+            let Some(base) = found.filter(|base| base.privileges.contains(self.question.privilege)) else { continue };
+            let privilege = self.question.privilege;
+            let mut path = identity.path.clone().using(privilege, scene.facts.label(Object::Relation(view)));
+            for (through, who) in &base.through {
+                let copied = base.copied && who.is_some();
+                path = match who {
+                    Some(role) if copied => path.then("copy made by", scene.name(*role)),
+                    Some(role) => path.then("view owner", scene.name(*role)),
+                    None => path.then("invoker", scene.name(identity.role)),
+                };
+                path = path.using(privilege, scene.facts.label(Object::Relation(*through)));
+            }
+            self.paths.push(path);
+        }
+    }
+
+    /// Finds parents that the identity may read: their children are not checked.
+    fn through_parents(&mut self, identity: &Identity, relation: u32) {
+        let scene = self.scene;
+        let oid = scene.facts.relations[relation as usize].oid;
+        let mut queue = VecDeque::from([oid]);
+        let mut seen = BTreeSet::from([oid]);
+        while let Some(child) = queue.pop_front() {
+            for link in scene.facts.inheritance.iter().filter(|l| l.child == child) {
+                let Some(parent) = scene.facts.relation(link.parent).filter(|_| seen.insert(link.parent)) else {
+                    continue;
+                };
+                queue.push_back(link.parent);
+                let row = &scene.facts.relations[parent];
+                let held = scene.held(identity.role, row.acl, AclKind::Relation);
+                if held.contains(self.question.privilege) && self.may_use(identity.role, Some(row.schema)) {
+                    let path = identity
+                        .path
+                        .clone()
+                        .using(self.question.privilege, scene.facts.label(Object::Relation(parent as u32)));
+                    let label = scene.facts.label(Object::Relation(relation));
+                    self.paths.push(path.then("child, unchecked", label));
+                }
+            }
+        }
+    }
+
+    fn examined(&self) -> Vec<String> {
+        let facts = self.scene.facts;
+        let mut examined =
+            vec![format!("{} identities that {} can take", self.identities, self.scene.name(self.question.role))];
+        if let Some((_, acl)) = acl_of(facts, self.question.object) {
+            examined.push(format!("{} entries of the access list", facts.acls[acl].entries.len()));
+        }
+        if let Object::Relation(relation) = self.question.object {
+            examined.push(format!("{} views that name it", views_over(self.scene, relation).len()));
+            if facts.relations[relation as usize].kind == RelationKind::Table {
+                let oid = facts.relations[relation as usize].oid;
+                let parents = facts.inheritance.iter().filter(|l| l.child == oid).count();
+                examined.push(format!("{parents} parent tables"));
+            }
+        }
+        examined
+    }
+}

@@ -1,0 +1,20 @@
+select
+  c.oid::int8 as oid,
+  c.relnamespace::int8 as schema,
+  c.relname::text as name,
+  c.relowner::int8 as owner,
+  c.relkind::text as kind,
+  c.relacl::text as acl,
+  case when c.relkind = 'v' then c.reloptions end as options,
+  case when c.relkind = 'v' then pg_catalog.pg_relation_is_updatable(c.oid, false) else 0 end as updatable,
+  c.relrowsecurity as row_security,
+  c.relforcerowsecurity as force_row_security,
+  c.relispopulated as populated,
+  c.relispartition as partition,
+  c.reltablespace::int8 as tablespace
+from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+  and n.nspname !~ '^pg_'
+  and n.nspname <> 'information_schema'
+order by c.oid

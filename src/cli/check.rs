@@ -1,0 +1,156 @@
+//! `pgcleave check`: tells whether the manifests are valid, without a database.
+
+use std::fmt::Write as _;
+
+use pgcleave::error::Verdict;
+use pgcleave::load;
+use pgcleave::manifest::Invalid;
+use pgcleave::manifest::service::{Project, Service};
+use serde::Serialize;
+
+use super::context::{Context, Format};
+use super::failure::Failure;
+
+pub(crate) fn run(context: &Context) -> Result<Verdict, Failure> {
+    let format = context.format(&[Format::Human, Format::Json])?;
+    let loaded = load::project(&context.global.config, context.global.env.as_deref());
+    if format == Format::Json {
+        let answer = Answer::of(&loaded);
+        let text = serde_json::to_string_pretty(&answer).expect("texts and numbers become JSON");
+        context.answer(&format!("{text}\n"));
+        return Ok(if loaded.is_ok() { Verdict::Done } else { Verdict::Invalid });
+    }
+    let project = loaded?;
+    context.answer(&summary(&project));
+    for (service, key, at) in project.not_yet_applied() {
+        let place = format!("{}:{}", at.file.display(), at.line);
+        context.story(&format!("note: {place}: `{key}` of {} is checked, and not yet applied", service.as_str()));
+    }
+    Ok(Verdict::Done)
+}
+
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+fn summary(project: &Project) -> String {
+    let services = &project.services;
+    let credentials: usize = services.values().map(|s| s.credentials.len()).sum();
+    let contracts: usize = services.values().map(|s| s.consumes.len()).sum();
+    let mut out = String::new();
+    let width = services.keys().map(|name| name.as_str().len()).max().unwrap_or_default();
+    for service in services.values() {
+        let schema = match service.schema == service.name {
+            true => String::new(),
+            false => format!("schema {}, ", service.schema.as_str()),
+        };
+        let logins: Vec<_> = service.credentials.keys().map(String::as_str).collect();
+        let logins = if logins.is_empty() { "no credentials".into() } else { logins.join(", ") };
+        let consumes: Vec<_> =
+            service.consumes.iter().map(|c| format!("{}.{}", c.service.as_str(), c.name.as_str())).collect();
+        let consumes = if consumes.is_empty() { String::new() } else { format!("; consumes {}", consumes.join(", ")) };
+        let _ = writeln!(out, "{:width$}  {schema}{logins}{consumes}", service.name.as_str());
+    }
+    let _ = writeln!(
+        out,
+        "the manifests are valid: {}, {}, {}",
+        counted(services.len(), "service", "services"),
+        counted(credentials, "credential", "credentials"),
+        counted(contracts, "contract", "contracts"),
+    );
+    out
+}
+
+/// `pgcleave.check/1`.
+#[derive(Serialize)]
+struct Answer<'a> {
+    format: &'static str,
+    valid: bool,
+    problems: Vec<ProblemAnswer<'a>>,
+    services: Vec<ServiceAnswer<'a>>,
+    not_yet_applied: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ProblemAnswer<'a> {
+    code: &'static str,
+    file: String,
+    line: usize,
+    column: usize,
+    message: &'a str,
+    help: &'a str,
+    also: Option<AlsoAnswer<'a>>,
+}
+
+#[derive(Serialize)]
+struct AlsoAnswer<'a> {
+    file: String,
+    line: usize,
+    column: usize,
+    message: &'a str,
+}
+
+#[derive(Serialize)]
+struct ServiceAnswer<'a> {
+    service: &'a str,
+    schema: &'a str,
+    team: Option<&'a str>,
+    credentials: Vec<&'a str>,
+    exposes: usize,
+    consumes: usize,
+}
+
+impl<'a> Answer<'a> {
+    fn of(loaded: &'a Result<Project, Invalid>) -> Self {
+        let mut answer = Self {
+            format: "pgcleave.check/1",
+            valid: loaded.is_ok(),
+            problems: vec![],
+            services: vec![],
+            not_yet_applied: vec![],
+        };
+        match loaded {
+            Ok(project) => {
+                answer.services = project.services.values().map(ServiceAnswer::of).collect();
+                let unapplied = project.not_yet_applied().into_iter();
+                answer.not_yet_applied =
+                    unapplied.map(|(service, key, _)| format!("{}.{key}", service.as_str())).collect();
+            }
+            Err(invalid) => answer.problems = invalid.problems.iter().map(ProblemAnswer::of).collect(),
+        }
+        answer
+    }
+}
+
+impl<'a> ProblemAnswer<'a> {
+    fn of(problem: &'a pgcleave::manifest::problem::Problem) -> Self {
+        let also = problem.also.as_ref().map(|(at, message)| AlsoAnswer {
+            file: at.file.display().to_string(),
+            line: at.line,
+            column: at.column,
+            message,
+        });
+        Self {
+            code: problem.kind.code(),
+            file: problem.at.file.display().to_string(),
+            line: problem.at.line,
+            column: problem.at.column,
+            message: &problem.message,
+            help: &problem.help,
+            also,
+        }
+    }
+}
+
+impl<'a> ServiceAnswer<'a> {
+    fn of(service: &'a Service) -> Self {
+        Self {
+            service: service.name.as_str(),
+            schema: service.schema.as_str(),
+            team: service.team.as_deref(),
+            credentials: service.credentials.keys().map(String::as_str).collect(),
+            exposes: service.exposes.len(),
+            consumes: service.consumes.len(),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! `pgcleave credentials`: lists, rotates and proves logins.
+
+mod rotate;
+
+use clap::{Args, Subcommand};
+use pgcleave::credentials::sink::Sink;
+use pgcleave::credentials::{list, verify};
+use pgcleave::error::Verdict;
+use pgcleave::report;
+
+use super::context::{Context, Format};
+use super::failure::Failure;
+
+/// Lists, rotates and proves credentials
+#[derive(Debug, Args)]
+pub(crate) struct CredentialsArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Lists the credentials: which login is active, since when, and who is on it
+    List,
+    Rotate(rotate::RotateArgs),
+    /// Logs in as each credential and proves what it reaches, and that it reaches nothing else
+    Verify,
+}
+
+/// Runs the command.
+pub(crate) async fn run(context: &Context, args: &CredentialsArgs) -> Result<Verdict, Failure> {
+    match &args.command {
+        Command::List => run_list(context).await,
+        Command::Rotate(args) => rotate::run(context, args).await,
+        Command::Verify => run_verify(context).await,
+    }
+}
+
+async fn run_list(context: &Context) -> Result<Verdict, Failure> {
+    let format = context.format(&[Format::Human, Format::Json])?;
+    let project = context.project()?;
+    let target = context.target(project.database_url_env.as_deref())?;
+    let mut connection = target.connect("pgcleave credentials list").await?;
+    let listed = list::list(&mut connection, &project).await?;
+    context.answer(&match format {
+        Format::Json => report::credentials::list::json(&listed),
+        _ => report::credentials::list::human(&listed),
+    });
+    Ok(Verdict::Done)
+}
+
+async fn run_verify(context: &Context) -> Result<Verdict, Failure> {
+    let format = context.format(&[Format::Human, Format::Json])?;
+    let project = context.project()?;
+    let target = context.target(project.database_url_env.as_deref())?;
+    let sink = Sink::new(&project.secrets, &project.root, &project.naming);
+    let mut connection = target.connect("pgcleave credentials verify").await?;
+    let matrix = verify::verify(&mut connection, &target, &project, &sink).await?;
+    context.answer(&match format {
+        Format::Json => report::credentials::matrix::json(&matrix),
+        _ => report::credentials::matrix::human(&matrix),
+    });
+    Ok(match (matrix.is_right(), matrix.has_findings()) {
+        (true, _) => Verdict::Done,
+        (false, true) => Verdict::Findings,
+        (false, false) => Verdict::Failed,
+    })
+}

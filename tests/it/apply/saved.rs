@@ -1,0 +1,72 @@
+//! Plans as files, and as SQL.
+
+use super::{ORDERS, Shop};
+
+#[tokio::test]
+async fn a_saved_plan_is_applied_as_it_is_and_holds_no_secret() {
+    let shop = Shop::new().await;
+    shop.project.run(&["plan", "--out", "plan.json"]).exits(0);
+    let text = std::fs::read_to_string(shop.project.path().join("plan.json")).expect("the plan");
+    assert!(!text.to_lowercase().contains("password '") && !text.contains("SCRAM-SHA-256$"), "{text}");
+    shop.apply(&["plan.json"]).exits(0);
+    shop.converged();
+}
+
+#[tokio::test]
+async fn a_saved_plan_is_refused_once_the_database_has_moved() {
+    let shop = Shop::new().await;
+    shop.project.run(&["plan", "--out", "plan.json"]).exits(0);
+    shop.sql("create schema orders").await;
+    let refused = shop.apply(&["plan.json"]).exits(5);
+    assert!(refused.stderr.contains("database-moved"), "{}", refused.stderr);
+    assert!(shop.holds("not exists (select from pg_roles where rolname = '@orders_owner')").await);
+}
+
+#[tokio::test]
+async fn a_saved_plan_is_refused_once_the_manifests_have_changed() {
+    let shop = Shop::new().await;
+    shop.project.run(&["plan", "--out", "plan.json"]).exits(0);
+    shop.project.manifest("orders", &ORDERS.replace("connection_limit: 7", "connection_limit: 8"));
+    let refused = shop.apply(&["plan.json"]).exits(5);
+    assert!(refused.stderr.contains("plan-outdated"), "{}", refused.stderr);
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_plan_is_refused() {
+    let shop = Shop::new().await;
+    shop.project.write("plan.json", "{}");
+    shop.apply(&["plan.json"]).exits(2);
+    shop.apply(&["missing.json"]).exits(1);
+    shop.apply(&["."]).exits(2);
+}
+
+#[tokio::test]
+async fn the_same_input_gives_the_same_bytes() {
+    let shop = Shop::new().await;
+    for format in
+        [&["plan", "-v"][..], &["plan", "--format", "json"], &["plan", "--format", "markdown"], &["plan", "--sql"]]
+    {
+        let (first, second) = (shop.project.run(format).exits(0), shop.project.run(format).exits(0));
+        assert!(!first.stdout.is_empty());
+        assert_eq!(first.stdout, second.stdout);
+    }
+}
+
+#[tokio::test]
+async fn the_sql_of_a_plan_does_what_apply_would_do() {
+    let shop = Shop::new().await;
+    let sql = shop.project.run(&["plan", "--sql"]).exits(0).stdout;
+    let sql: Vec<&str> = sql.lines().filter(|line| !line.starts_with('\\')).collect();
+    // contracts on what the migrations have yet to make cannot run before them
+    let sql = sql.join("\n").replace("grant select on table \"billing\".\"invoice_status\"", "-- grant");
+    shop.db.run(&sql).await;
+    let left = shop.project.run(&["plan", "--format", "json"]).exits(0).json();
+    let kinds: std::collections::BTreeSet<_> = left["changes"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|c| c["kind"].as_str().expect("a kind").to_owned())
+        .collect();
+    let rest = ["contract", "credential", "migration", "privilege", "service"].map(str::to_owned);
+    assert!(kinds.is_subset(&rest.into()), "{left:#}");
+}

@@ -1,0 +1,8 @@
+//! Credentials on a real server: sinks, issuing, rotation, and the proof of what each login reaches.
+
+mod issue;
+mod rotate;
+mod secrecy;
+mod shop;
+mod sinks;
+mod verify;
