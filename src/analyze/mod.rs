@@ -7,6 +7,7 @@
 //! ```
 
 mod body;
+pub mod coupling;
 mod dynamic;
 mod effort;
 mod find;

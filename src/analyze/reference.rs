@@ -134,7 +134,7 @@ impl Use {
             Self::Define => "creates, changes or drops",
             Self::Schema => "names the schema",
             Self::SearchPath => "looks up names in the schema",
-            Self::Role => "gives something to or takes something from the role",
+            Self::Role => "gives something to the role",
             Self::Unknown => "runs SQL that touches",
         }
     }

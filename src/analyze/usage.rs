@@ -35,6 +35,8 @@ pub(super) fn of(path: &SyntaxNode) -> Option<Usage> {
         OP if around == Some(OPERATOR_CALL) => Use::Operator.into(),
         COLLATION_REF if matches!(around, Some(COLLATE | COLLATION_FROM)) => Use::Collation.into(),
         OP_CLASS_REF if around == Some(PARTITION_ITEM) => Use::Object.into(),
+        // The parser takes an exclusion's operator class for an operator.
+        OP if around == Some(CONSTRAINT_EXCLUSION) => Use::Object.into(),
         PROCEDURE_NAME_REF if around == Some(CALL) => Use::Call.into(),
         FUNCTION_NAME_REF | ROUTINE_NAME_REF if is_kept(&holder) => Use::Call.into(),
         OPTION_SEQUENCE_NAME => Use::Define.into(),

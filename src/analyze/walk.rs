@@ -111,11 +111,12 @@ fn path(node: &SyntaxNode, known: &BTreeSet<String>, site: &Site<'_>, found: &mu
     let Some(usage) = usage::of(node) else { return };
     let segments = node.descendants().filter(|part| matches!(part.kind(), PATH_SEGMENT | PATH_SEGMENT_REF));
     let mut parts: Vec<String> = segments.map(|part| ast::normalize_name_node(&part)).collect();
-    if usage.used == Use::Operator
-        && let Some(last) = parts.last_mut()
+    if let (Some(operator), Some(last)) = (node.parent().filter(|parent| parent.kind() == OP), parts.last_mut())
+        && last.is_empty()
     {
-        *last = node.parent().map(|op| op.text().to_string()).unwrap_or_default();
-        *last = last.rsplit('.').next().unwrap_or_default().trim().to_owned();
+        // The tree keeps the operator's signs beside the path.
+        let text = operator.text().to_string();
+        *last = text.rsplit('.').next().unwrap_or_default().trim().to_owned();
     }
     if let [one] = parts.as_slice()
         && known.contains(one)
@@ -197,11 +198,14 @@ fn search_path(node: &SyntaxNode, site: &Site<'_>, found: &mut Vec<Found>) {
 
 /// Notes a role that is granted something, or given ownership.
 fn role(node: &SyntaxNode, site: &Site<'_>, found: &mut Vec<Found>) {
-    let is_given = |kind| {
-        matches!(kind, GRANT | REVOKE | ALTER_DEFAULT_PRIVILEGES | OWNER_TO | POLICY_ROLES | USER_MAPPING_ROLE)
-    };
     let name = ast::normalize_name_node(node);
-    if node.ancestors().take(5).any(|ancestor| is_given(ancestor.kind())) && dynamic::hole(&name).is_none() {
+    let mut around = node.ancestors().skip(1).take(4);
+    // The parser takes privileges for roles.
+    let given = around.find(|ancestor| !matches!(ancestor.kind(), ROLE_REF | ROLE_REF_LIST));
+    let is_given = given.is_some_and(|given| {
+        matches!(given.kind(), GRANT | GRANT_DEFAULT_PRIVILEGES | OWNER_TO | POLICY_ROLES | USER_MAPPING_ROLE)
+    });
+    if is_given && dynamic::hole(&name).is_none() {
         found.push(Found { name: Some(name), ..Found::new(site, range(node), Use::Role) });
     }
 }

@@ -47,7 +47,7 @@ fn tables_refer_by_keys_defaults_checks_and_parents() {
             6:28+12 Collation billing.coll
             7:18+9 Read billing.l
             8:41+9 ForeignKey billing.k
-            9:35+11 Define billing.ops
+            9:35+11 Object billing.ops
             9:61+8 Operator billing.=
             10:21+9 Inherit billing.p
             10:52+9 Call billing.r
@@ -176,7 +176,7 @@ fn types_and_definitions_refer() {
             4:22+9 Type billing.a
             4:35+9 Type billing.b
             4:60+9 Call billing.c
-            5:25+7 Define orders.
+            5:25+7 Define orders.+
             5:46+11 Call billing.opf
             5:69+10 Type billing.la
             6:25+8 Define orders.f
@@ -246,7 +246,6 @@ fn schemas_search_paths_and_roles_are_told() {
             2:42+17 SearchPath orders.-
             3:47+7 SearchPath billing.-
             3:87+7 SearchPath billing.-
-            4:15+5 Role -.usage
             4:31+7 Schema billing.-
             4:42+14 Role -.billing_reader
             4:58+6 Role -.public
@@ -260,7 +259,6 @@ fn schemas_search_paths_and_roles_are_told() {
             6:38+1 Role -.z
             6:64+13 Role -.billing_owner
             6:103+11 Role -.billing_app
-            7:15+7 Role -.execute
             7:35+10 Define billing.ff
             7:46+10 Type billing.tt
             7:61+1 Role -.x
@@ -439,8 +437,11 @@ fn quotes_and_case_are_read_as_the_server_reads_them() {
 #[test]
 fn errors_have_their_place() {
     let errors = syntax_errors("select 1;\n\nselect * frm x y z;\ncreate tabel x ();");
-    let lines: Vec<_> = errors.iter().map(|e| (e.line, e.column > 1, e.message.is_empty())).collect();
-    assert_eq!(lines, [(3, true, false), (4, true, false)]);
+    let lines: Vec<_> = errors.iter().map(|e| format!("{}:{} {}\n", e.line, e.column, e.message)).collect();
+    expect![[r#"
+        3:9 missing comma
+        4:1 expected command, found CREATE_KW
+    "#]].assert_eq(&lines.concat());
     assert_eq!(syntax_errors("create table a (b int); do $$ begin select 1 into x; end $$;"), []);
     assert_eq!(syntax_errors(&"(".repeat(100_000)).len(), 1);
 }
@@ -455,10 +456,10 @@ fn too_deep_text_is_unprovable_and_ends_nothing() {
         assert_eq!(references(&inside, &[]).len(), 2, "{one}");
     }
     for one in ["(", "f(", "(select ", "case when ", "not ", "a + "] {
-        references(&format!("select {}", one.repeat(250)), &[]);
+        let _ = references(&format!("select {}", one.repeat(250)), &[]);
     }
     let nested = (0..10).fold("select 1".to_owned(), |sql, _| format!("do '{}'", format!("begin execute '{}'; end", sql.replace('\'', "''")).replace('\'', "''")));
-    references(&nested, &[]);
+    let _ = references(&nested, &[]);
 }
 
 fn soup() -> impl Strategy<Value = String> {
@@ -481,7 +482,7 @@ proptest! {
                 prop_assert!(text.is_char_boundary(reference.at), "{reference:?}");
             }
         }
-        syntax_errors(&text);
+        let _ = syntax_errors(&text);
     }
 
     #[test]
