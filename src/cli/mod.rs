@@ -11,9 +11,9 @@ mod init;
 mod invalid;
 mod migrate;
 mod plan;
-mod why;
 mod schema;
 mod shell;
+mod why;
 
 use clap::{Parser, Subcommand};
 use pgcleave::error::Verdict;

@@ -68,7 +68,7 @@ pub(crate) async fn run(context: &Context, args: &RotateArgs) -> Result<Verdict,
         Format::Json => report::credentials::rotation::json(&outcomes),
         _ => report::credentials::rotation::human(&outcomes),
     });
-    Ok(if context.interrupt.is_set() { Verdict::Interrupted } else { verdict(&outcomes) })
+    Ok(if context.interrupt.requested() { Verdict::Interrupted } else { verdict(&outcomes) })
 }
 
 /// Finds the credentials that the arguments name; all when there are none.

@@ -58,7 +58,7 @@ impl Default for Options {
             terminate: false,
             settle: Duration::from_secs(3),
             lock_wait_seconds: 10,
-            interrupt: Interrupt::never(),
+            interrupt: Interrupt::default(),
         }
     }
 }
@@ -227,7 +227,7 @@ impl Rotation<'_> {
             grace,
             goal: self.options.goal,
             published: run.published,
-            interrupted: self.options.interrupt.is_set(),
+            interrupted: self.options.interrupt.requested(),
         })
     }
 

@@ -50,7 +50,6 @@ fn service(name: &str, credentials: &[(&str, Access)], exposes: Vec<Exposed>) ->
         read_models: Vec::new(),
         event_log: None,
         outbox: None,
-        database_url_env: None,
         at: Position::default(),
     }
 }
@@ -121,7 +120,7 @@ impl Shop {
             lock_wait_seconds: 60,
             jobs: 1,
             saved: None,
-            interrupt: pgcleave::interrupt::Interrupt::never(),
+            interrupt: pgcleave::interrupt::Interrupt::default(),
         };
         let applied = pgcleave::apply::apply(&self.target, &self.project, &options, &quiet).await.expect("it applies");
         assert_eq!(applied.failed(), 0, "{applied:?}");
