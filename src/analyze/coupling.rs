@@ -96,8 +96,8 @@ impl<'a> Owners<'a> {
     fn verdict(&self, service: &Service, reference: &Reference) -> Option<Verdict> {
         let name = service.name.as_str();
         if reference.certainty == Certainty::Unprovable {
-            let message = format!("{name} runs text here that only the run puts together");
-            let help = "nothing can be said of it; write the names out, or let format('%I') quote each under its schema";
+            let message = format!("{name} runs something here that nobody can know before it runs");
+            let help = "write the names out, or let format('%I') quote each under a schema that is written out";
             return Some(Verdict::warning(Kind::DynamicSql, message, help));
         }
         if reference.used == Use::Role {
@@ -112,7 +112,8 @@ impl<'a> Owners<'a> {
             if schema == "extensions" || self.project.services.values().any(is_extension) {
                 return None;
             }
-            let message = format!("{name} {} {}, and no service owns that schema", reference.used.verb(), shown(reference));
+            let message =
+                format!("{name} {} {}, and no service owns that schema", reference.used.verb(), shown(reference));
             let help = "what nobody owns stays behind when the service moves; keep it in a schema of its own service";
             return Some(Verdict::warning(Kind::UnknownSchema, message, help));
         };
@@ -129,7 +130,8 @@ impl<'a> Owners<'a> {
         }
         let owner = self.by_role.get(role).filter(|owner| owner.name != service.name)?;
         let message = format!("{name} gives something to {role}, a role of {}", owner.name.as_str());
-        let help = format!("remove it, and expose the object: `exposes: - {{ view: …, to: [{}] }}`", owner.name.as_str());
+        let help =
+            format!("remove it, and expose the object: `exposes: - {{ view: …, to: [{}] }}`", owner.name.as_str());
         Some(Verdict { kind: Kind::GrantByHand, is_problem: true, message, help })
     }
 }
@@ -179,13 +181,16 @@ fn uncovered(service: &Service, owner: &Service, reference: &Reference) -> Optio
         }
         Use::Inherit => return problem(of_another, format!("give {name} a table of its own")),
         Use::Define => {
-            return problem(of_another, format!("move it to the migrations of {other}: a service changes only its own schema"));
+            return problem(
+                of_another,
+                format!("move it to the migrations of {other}: a service changes only its own schema"),
+            );
         }
         Use::Schema | Use::SearchPath => {
             let help = format!("remove it, and write {other}'s exposed objects with their schema");
-            return problem(format!("{does} of {other}"), help);
+            return problem(of_another, help);
         }
-        Use::Operator | Use::Collation => return problem(of_another, format!("define one in {name}'s own schema")),
+        Use::Operator | Use::Collation => return problem(of_another, format!("define one in the schema of {name}")),
         _ => {}
     }
     let Some(object_name) = &reference.name else {
@@ -194,7 +199,13 @@ fn uncovered(service: &Service, owner: &Service, reference: &Reference) -> Optio
     let exposed = owner.exposes.iter().filter(|exposed| {
         exposed.name.as_str() == object_name && exposed.to.contains(&service.name) && fits(exposed.kind, reference.used)
     });
-    let allowed: Option<Privileges> = exposed.map(|exposed| exposed.privileges).reduce(Privileges::union);
+    // A relation's row type comes with it, and has no privileges of its own.
+    let with_row_type = |privileges: Privileges| match reference.used {
+        Use::Type => privileges.union(Privilege::Usage.into()),
+        _ => privileges,
+    };
+    let allowed: Option<Privileges> =
+        exposed.map(|exposed| with_row_type(exposed.privileges)).reduce(Privileges::union);
     let is_consumed =
         service.consumes.iter().any(|consumed| consumed.service == owner.name && consumed.name.as_str() == object_name);
     match allowed {
@@ -250,3 +261,6 @@ fn entry(reference: &Reference, object: &str, to: &str) -> String {
 fn words(privileges: Privileges) -> String {
     privileges.iter().map(Privilege::keyword).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests;

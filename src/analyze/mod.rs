@@ -1,7 +1,7 @@
 //! What SQL text says, without a server: statements, what they refer to, and where it stands.
 //!
 //! ```text
-//! text ─▶ effort (is it fit to parse?) ─▶ squawk's tree ─▶ walk ─▶ Reference, by place
+//! text ─▶ effort (is it fit to parse?) ─▶ squawk's tree ─▶ walk, usage, literal ─▶ find::Reference ─▶ coupling
 //!                     ▲                                     │
 //!                     └── body · dynamic: SQL within SQL ◀──┘
 //! ```
@@ -14,8 +14,8 @@ mod find;
 mod format;
 mod literal;
 mod reference;
-mod usage;
 pub mod script;
+mod usage;
 mod walk;
 
 pub use find::{Unreadable, body_references, expression_references, references, syntax_errors};

@@ -69,7 +69,8 @@ impl Sql {
         let shown = shown(file);
         if text.len() > MAX_BYTES {
             let message = format!("the file has more than {MAX_BYTES} bytes, and was not looked through");
-            let problem = about(file, Kind::FileTooLarge, message, "keep data in a file of its own, apart from definitions");
+            let problem =
+                about(file, Kind::FileTooLarge, message, "keep data in a file of its own, apart from definitions");
             self.warnings.problems.push(problem);
             return;
         }
@@ -122,9 +123,12 @@ mod tests {
 
     #[test]
     fn paths_are_shown_without_detours() {
-        for (path, expected) in
-            [("manifests/../migrations/a", "migrations/a"), ("../x/./y", "../x/y"), ("../../x", "../../x"), ("/a/../b", "/b")]
-        {
+        for (path, expected) in [
+            ("manifests/../migrations/a", "migrations/a"),
+            ("../x/./y", "../x/y"),
+            ("../../x", "../../x"),
+            ("/a/../b", "/b"),
+        ] {
             assert_eq!(shown(Path::new(path)), Path::new(expected));
         }
     }
