@@ -5,7 +5,7 @@ use squawk_syntax::ast::{self, AstNode as _};
 use squawk_syntax::decoded_text::DecodedText;
 use squawk_syntax::{SyntaxNode, SyntaxToken};
 
-use super::effort::{self, Effort};
+use super::effort;
 use super::script;
 use super::walk::{self, Found, Site};
 
@@ -13,7 +13,7 @@ use super::walk::{self, Found, Site};
 pub(super) fn routine(node: &SyntaxNode, site: &Site<'_>, found: &mut Vec<Found>) {
     let Some((literal, text)) = body_text(node) else { return };
     let unknown = || Found::unknown(site, walk::range(&literal));
-    if effort::of(text.text()) == Effort::TooMuch {
+    if effort::is_too_much(text.text()) {
         found.push(unknown());
         return;
     }
@@ -38,7 +38,7 @@ pub(super) fn routine(node: &SyntaxNode, site: &Site<'_>, found: &mut Vec<Found>
 
 /// Tells whether all bodies in a tree are fit to be parsed.
 pub(super) fn all_fit(root: &SyntaxNode) -> bool {
-    root.descendants().filter_map(|node| body_text(&node)).all(|(_, text)| effort::of(text.text()) == Effort::Little)
+    root.descendants().filter_map(|node| body_text(&node)).all(|(_, text)| !effort::is_too_much(text.text()))
 }
 
 /// Gives a byte's place in the text that a decoded one came from.

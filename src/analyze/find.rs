@@ -2,10 +2,9 @@
 
 use squawk_syntax::SourceFile;
 
-use super::effort::{self, Effort};
 use super::reference::{Certainty, Reference, Use};
 use super::walk::{self, Found, Site};
-use super::{body, script};
+use super::{body, effort, script};
 
 /// Why a text, or a part of it, could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,16 +64,13 @@ pub fn expression_references(expression: &str, search_path: &[&str]) -> Vec<Refe
 /// Bodies of routines are not judged: their language has its own parser, on the server.
 #[must_use]
 pub fn syntax_errors(sql: &str) -> Vec<Unreadable> {
-    let effort = effort::of(sql);
-    let errors: Vec<(usize, String)> = match effort {
-        Effort::TooMuch => vec![(0, "it nests too deeply, or chains too many operators, to be read".to_owned())],
-        effort => effort::with_stack(effort, || {
-            let parse = SourceFile::parse(sql);
-            if !body::all_fit(&parse.syntax_node()) {
-                return Vec::new();
-            }
-            parse.errors().iter().map(|e| (usize::from(e.range().start()), e.message().to_owned())).collect()
-        }),
+    let errors: Vec<(usize, String)> = if effort::is_too_much(sql) {
+        vec![(0, "it nests too deeply, or chains too many operators, to be read".to_owned())]
+    } else {
+        let parse = SourceFile::parse(sql);
+        // Asked for its errors, the parser reads the bodies too.
+        let errors = if body::all_fit(&parse.syntax_node()) { parse.errors() } else { Vec::new() };
+        errors.iter().map(|error| (usize::from(error.range().start()), error.message().to_owned())).collect()
     };
     let mut lines = Lines::new(sql);
     let mut seen = std::collections::BTreeSet::new();
@@ -101,17 +97,12 @@ fn find(
     skipped: usize,
     length: usize,
     search_path: &[&str],
-    search: impl FnOnce(&Site<'_>, &mut Vec<Found>) + Send,
+    search: impl FnOnce(&Site<'_>, &mut Vec<Found>),
 ) -> Vec<Reference> {
-    let mut found = effort::with_stack(effort::of(text), || {
-        let mut found = Vec::new();
-        let place = |at: usize| at.saturating_sub(skipped).min(length);
-        search(
-            &Site { place: &place, certainty: Certainty::Proven, nested: 0, looked_up: !search_path.is_empty() },
-            &mut found,
-        );
-        found
-    });
+    let mut found = Vec::new();
+    let place = |at: usize| at.saturating_sub(skipped).min(length);
+    let site = Site { place: &place, certainty: Certainty::Proven, nested: 0, looked_up: !search_path.is_empty() };
+    search(&site, &mut found);
     found.sort();
     found.dedup();
     let mut lines = Lines::new(text);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use squawk_syntax::ast::{self, AstNode as _};
 use squawk_syntax::{SourceFile, SyntaxKind, SyntaxNode, SyntaxToken};
 
-use super::effort::{self, Effort};
+use super::effort;
 
 /// The comment that lets a script run one statement at a time, without a transaction around it.
 pub const NO_TRANSACTION: &str = "pgcleave: no-transaction";
@@ -89,16 +89,10 @@ impl std::fmt::Display for Obstacle {
 /// Reads a script. What the parser does not understand is left to the server to judge.
 #[must_use]
 pub fn read(text: &str) -> Script {
-    match effort::of(text) {
-        Effort::TooMuch => {
-            let transaction = !text.trim_start().trim_start_matches('-').trim_start().starts_with(NO_TRANSACTION);
-            Script { transaction, statements: vec![0..text.len()], obstacles: vec![] }
-        }
-        effort => effort::with_stack(effort, || parsed(text)),
+    if effort::is_too_much(text) {
+        let transaction = !text.trim_start().trim_start_matches('-').trim_start().starts_with(NO_TRANSACTION);
+        return Script { transaction, statements: vec![0..text.len()], obstacles: vec![] };
     }
-}
-
-fn parsed(text: &str) -> Script {
     let root = SourceFile::parse(text).syntax_node();
     let tokens: Vec<Word> = significant(&root).map(|t| Word::new(&t, start(&t))).collect();
     let transaction = !header_says_no_transaction(&root);

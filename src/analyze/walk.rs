@@ -7,7 +7,7 @@ use squawk_syntax::SyntaxKind::*;
 use squawk_syntax::ast;
 use squawk_syntax::{SourceFile, SyntaxNode, SyntaxToken};
 
-use super::effort::{self, Effort};
+use super::effort;
 use super::reference::{Certainty, Use};
 use super::usage::{self, Usage};
 use super::{body, dynamic, literal};
@@ -20,7 +20,7 @@ const DEEPEST_NESTED: usize = 6;
 #[derive(Clone, Copy)]
 pub(super) struct Site<'a> {
     /// From a byte of the tree's text to one of the text that was asked about.
-    pub(super) place: &'a (dyn Fn(usize) -> usize + Sync),
+    pub(super) place: &'a dyn Fn(usize) -> usize,
     pub(super) certainty: Certainty,
     /// In how many other texts this one stands.
     pub(super) nested: usize,
@@ -56,21 +56,11 @@ impl Found {
 
 /// Parses a text and walks it, if that is bearable.
 pub(super) fn text(sql: &str, site: &Site<'_>, found: &mut Vec<Found>) {
-    let effort = effort::of(sql);
-    if effort == Effort::TooMuch || site.nested > DEEPEST_NESTED {
+    if site.nested > DEEPEST_NESTED || effort::is_too_much(sql) {
         found.push(Found::unknown(site, 0..sql.len()));
-        return;
+    } else {
+        tree(&SourceFile::parse(sql).syntax_node(), site, found);
     }
-    // The threads of nested texts would add up; the outermost text's stack serves them all.
-    if site.nested > 0 && effort == Effort::Little {
-        return tree(&SourceFile::parse(sql).syntax_node(), site, found);
-    }
-    let inner = effort::with_stack(effort, || {
-        let mut inner = Vec::new();
-        tree(&SourceFile::parse(sql).syntax_node(), site, &mut inner);
-        inner
-    });
-    found.extend(inner);
 }
 
 /// Walks a tree.
