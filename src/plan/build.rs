@@ -128,9 +128,8 @@ pub fn build(project: &Project, observed: &Observed, pending: &[PendingMigration
 
     if !options.services.is_empty() {
         let selected = |service: &Option<Ident>| service.as_ref().is_none_or(|s| options.services.contains(s));
-        let is_there = |role: &Ident| {
-            observed.state.roles.contains_key(role) || managed.roles.get(role).is_some_and(&selected)
-        };
+        let is_there =
+            |role: &Ident| observed.state.roles.contains_key(role) || managed.roles.get(role).is_some_and(&selected);
         changes.retain(|c| selected(&c.service) && c.consumer.as_ref().is_none_or(is_there));
     }
     changes.sort_by(|a, b| a.key().cmp(&b.key()));

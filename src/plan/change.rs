@@ -194,7 +194,20 @@ impl Change {
     /// Gives the sort key: total over all changes of a plan.
     #[must_use]
     pub fn key(&self) -> impl Ord + use<'_> {
-        let Self { stage, service, phase, action, kind, object, reason, hazards: _, run_as, consumer: _, locks: _, sql } = self;
+        let Self {
+            stage,
+            service,
+            phase,
+            action,
+            kind,
+            object,
+            reason,
+            hazards: _,
+            run_as,
+            consumer: _,
+            locks: _,
+            sql,
+        } = self;
         (stage, service, phase, run_as, kind, self.version(), object, action, reason, sql)
     }
 

@@ -8,6 +8,6 @@ mod credentials;
 mod embedded;
 mod manifest;
 mod migrate;
-mod sql;
 mod registry;
+mod sql;
 mod support;
