@@ -17,7 +17,7 @@ use crate::ident::Ident;
 use crate::model::naming::Naming;
 use crate::model::state::Observed;
 pub use places::likely_prefix;
-pub use text::config;
+pub use text::{ENVIRONMENT, config};
 
 /// What is adopted from.
 #[derive(Debug, Clone, Copy)]

@@ -16,13 +16,6 @@ pub(super) struct Places {
     pub(super) roles: BTreeMap<Ident, Ident>,
 }
 
-impl Places {
-    /// Gives the service of a schema.
-    pub(super) fn service_of(&self, schema: &Ident) -> Option<&Ident> {
-        self.schemas.iter().find(|(_, s)| *s == schema).map(|(name, _)| name)
-    }
-}
-
 /// Guesses what stands before the roles' names where nothing says so: the same text before every `<schema>_owner`.
 #[must_use]
 pub fn likely_prefix(observed: &Observed) -> String {
