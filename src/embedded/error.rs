@@ -32,6 +32,9 @@ pub enum Error {
         /// The version found.
         found: u32,
     },
+    /// Another process has a server in the folder.
+    #[error("another pgcleave runs a server in {}", .0.display())]
+    InUse(PathBuf),
     /// The server ended at once, or is not ready in time.
     #[error("the server does not start: {0}")]
     DoesNotStart(String),
@@ -70,6 +73,7 @@ impl Coded for Error {
             Self::NoAccount => "no-server-account",
             Self::Initdb(_) => "initdb",
             Self::OtherMajor { .. } => "other-major",
+            Self::InUse(_) => "server-in-use",
             Self::DoesNotStart(_) => "server-start",
             Self::DoesNotStop(_) => "server-stop",
             Self::File { .. } => "server-file",

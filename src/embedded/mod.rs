@@ -41,6 +41,8 @@ pub struct Server {
     port: u16,
     major: u32,
     password: SecretString,
+    /// Held for as long as the server is ours.
+    _lock: fs::File,
 }
 
 impl Server {
@@ -124,11 +126,23 @@ fn launch(found: &find::Found, options: Options) -> Result<Server, Error> {
             made.map_err(|e| Error::file("create", &std::env::temp_dir(), &e))?.keep()
         }
     };
+    let lock = lock(&folder)?;
     let watchdog = process::Watchdog::start(&folder, temporary)?;
     account.give(&folder)?;
     let password = initialise(&account, found, &folder)?;
     let (process, port) = run(&account, found, &folder, temporary, watchdog)?;
-    Ok(Server { process, folder, temporary, port, major: found.major, password })
+    Ok(Server { process, folder, temporary, port, major: found.major, password, _lock: lock })
+}
+
+/// Takes the folder for this process alone.
+fn lock(folder: &Path) -> Result<fs::File, Error> {
+    let path = folder.join("lock");
+    let file = fs::File::create(&path).map_err(|e| Error::file("write", &path, &e))?;
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::InUse(folder.to_owned())),
+        Err(error) => Err(Error::file("lock", &path, &error.into())),
+    }
 }
 
 /// Makes the server's files, unless they are there; gives the superuser's password.
@@ -169,19 +183,17 @@ fn run(
     found: &find::Found,
     folder: &Path,
     temporary: bool,
-    watchdog: process::Watchdog,
+    mut watchdog: process::Watchdog,
 ) -> Result<(Process, u16), Error> {
     let port_file = folder.join("port");
     let last = fs::read_to_string(&port_file).ok().and_then(|text| text.trim().parse::<u16>().ok());
-    let mut watchdog = Some(watchdog);
     for attempt in 0..PORT_TRIES {
         let port = match last {
             Some(port) if attempt == 0 => port,
             _ => free_port().map_err(|e| Error::file("find a port of", Path::new("127.0.0.1"), &e))?,
         };
-        if let Some(child) = process::launch(account, found, folder, port, temporary)? {
+        if let Some(child) = process::launch(account, found, folder, port, temporary, &mut watchdog)? {
             fs::write(&port_file, port.to_string()).map_err(|e| Error::file("write", &port_file, &e))?;
-            let watchdog = watchdog.take().expect("a server is started once");
             return Ok((Process::new(child, watchdog), port));
         }
     }

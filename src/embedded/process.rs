@@ -1,6 +1,7 @@
 //! The server's process, and the watchdog that ends it when ours is killed.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -23,12 +24,14 @@ const STOP_SECONDS: u64 = 10;
 const LOG_LINES: usize = 12;
 
 /// What the watchdog does when this process is gone: stops the server by its pid file, then removes what is temporary.
-/// The server may be on its way up still, so it looks more than once.
+/// The server may be on its way up still, so it looks more than once. In a kept folder it ends no server but ours.
 const WATCH: &str = r#"
 trap '' INT TERM HUP PIPE
-while read -r _; do :; done
+own=
+while read -r told; do own=$told; done
 for try in 1 2 3; do
   pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
+  [ "$2" = remove ] || [ "$pid" = "$own" ] || break
   if [ -n "$pid" ]; then
     kill -INT "$pid" 2>/dev/null
     for wait in 1 2 3 4 5 6 7 8 9 10; do [ -e "$1/data/postmaster.pid" ] || break; sleep 0.3; done
@@ -63,6 +66,12 @@ impl Watchdog {
             .stderr(Stdio::null())
             .spawn();
         Ok(Self(child.map_err(|e| Error::file("run", shell, &e))?))
+    }
+
+    /// Tells which server is ours.
+    fn tell(&mut self, process: u32) -> std::io::Result<()> {
+        let input = self.0.stdin.as_mut().expect("its input is a pipe");
+        writeln!(input, "{process}")
     }
 
     /// Lets it go when there is nothing left to do.
@@ -109,6 +118,7 @@ pub(super) fn launch(
     folder: &Path,
     port: u16,
     temporary: bool,
+    watchdog: &mut Watchdog,
 ) -> Result<Option<Child>, Error> {
     let log_file = folder.join("log");
     let log = fs::File::create(&log_file).map_err(|e| Error::file("write", &log_file, &e))?;
@@ -124,6 +134,7 @@ pub(super) fn launch(
     }
     let mut child =
         command.process_group(0).stdout(again).stderr(log).spawn().map_err(|e| Error::file("run", &program, &e))?;
+    watchdog.tell(child.id()).map_err(|e| Error::file("talk to", Path::new("/bin/sh"), &e))?;
     let started = Instant::now();
     while started.elapsed() < Duration::from_secs(READY_SECONDS) {
         if is_ready(folder, child.id()) {

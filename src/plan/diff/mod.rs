@@ -143,3 +143,6 @@ fn add_hazard(hazards: &mut Vec<Hazard>, hazard: Hazard) {
         hazards.sort_unstable();
     }
 }
+
+#[cfg(test)]
+mod tests;
