@@ -1,5 +1,6 @@
 //! Everything that needs a real PostgreSQL, in one binary: `support` finds or starts the server, one for all tests.
 
+mod adopt;
 mod analyze;
 mod apply;
 mod audit;
@@ -8,6 +9,6 @@ mod credentials;
 mod embedded;
 mod manifest;
 mod migrate;
-mod sql;
 mod registry;
+mod sql;
 mod support;

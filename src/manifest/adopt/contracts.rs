@@ -128,7 +128,10 @@ impl<'a> Site<'a> {
             misfits.add(Some(self.service), format!("{what} on {label} for {who}"), why);
         };
         if *grantor != object.owner {
-            tell(granted.privileges, format!("{} granted it, not the owner: left alone, as unmanaged", grantor.as_str()));
+            tell(
+                granted.privileges,
+                format!("{} granted it, not the owner: left alone, as unmanaged", grantor.as_str()),
+            );
             return Privileges::NONE;
         }
         if !self.may_enter(role) {
@@ -157,10 +160,16 @@ impl<'a> Site<'a> {
     /// Tells whether a role may use the schema, by itself, PUBLIC, or what it inherits.
     fn may_enter(&self, role: &Ident) -> bool {
         let open = |grantee: &Grantee| self.schema.acl.held_by(grantee).contains(Privilege::Usage);
-        let inherited =
-            reachable(role, &self.given.observed.state.memberships, |m| (&m.member, &m.role), |options| options.inherit);
+        let inherited = reachable(
+            role,
+            &self.given.observed.state.memberships,
+            |m| (&m.member, &m.role),
+            |options| options.inherit,
+        );
         open(&Grantee::Public)
-            || std::iter::once(role).chain(inherited).any(|r| *r == self.schema.owner || open(&Grantee::Role(r.clone())))
+            || std::iter::once(role)
+                .chain(inherited)
+                .any(|r| *r == self.schema.owner || open(&Grantee::Role(r.clone())))
     }
 
     fn columns(&self, name: &ObjectName, object: &Object, misfits: &mut Misfits) {

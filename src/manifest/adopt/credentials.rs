@@ -98,7 +98,10 @@ fn credential(
     }
     let [a, b] = pair.each_ref().map(|role| &state.roles[role]);
     if a.connection_limit != b.connection_limit {
-        tell("connection_limit", "its two logins differ; the manifest has that of the first, and a plan sets it for both");
+        tell(
+            "connection_limit",
+            "its two logins differ; the manifest has that of the first, and a plan sets it for both",
+        );
     }
     let [first, second] = pair.each_ref().map(|role| settings(given, role));
     let mut settings = BTreeMap::new();
@@ -146,7 +149,8 @@ fn settings(given: &Given<'_>, role: &Ident) -> BTreeMap<String, String> {
 
 fn search_path(given: &Given<'_>, role: &Ident) -> Vec<Ident> {
     let all = given.observed.state.settings.iter();
-    let path = all.filter(|(setting, _)| setting.role == *role && setting.name == "search_path").map(|(_, value)| value);
+    let path =
+        all.filter(|(setting, _)| setting.role == *role && setting.name == "search_path").map(|(_, value)| value);
     path.flat_map(|value| setting::names(value)).collect()
 }
 

@@ -120,7 +120,9 @@ fn roles(given: &Given<'_>, services: &BTreeMap<Ident, Ident>) -> BTreeMap<Ident
     }
     let ours = [naming.connect_group(), naming.temporary_group()];
     let open = |role: &&Ident| {
-        !state.roles[*role].superuser && !naming.is_temporary(role) && !ours.iter().flatten().any(|group| group == *role)
+        !state.roles[*role].superuser
+            && !naming.is_temporary(role)
+            && !ours.iter().flatten().any(|group| group == *role)
     };
     let candidates: Vec<&Ident> = state.roles.keys().filter(open).collect();
     for role in &candidates {

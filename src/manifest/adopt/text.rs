@@ -7,7 +7,8 @@ use super::credentials::{Found, Logins};
 use crate::ident::Ident;
 use crate::model::naming::{Access, Naming};
 
-const HEAD: &str = "# Adopted: what the database has, not what it should have. Review it, then let `pgcleave plan` compare.\n";
+const HEAD: &str =
+    "# Adopted: what the database has, not what it should have. Review it, then let `pgcleave plan` compare.\n";
 
 /// Writes one manifest.
 pub(super) fn manifest(
