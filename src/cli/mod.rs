@@ -1,5 +1,6 @@
 //! The command line: arguments, one file per command, and everything that a person sees.
 
+mod adopt;
 mod apply;
 mod audit;
 mod check;
@@ -40,6 +41,7 @@ pub(crate) struct Cli {
 enum Command {
     /// Writes pgcleave.yaml and a commented manifest
     Init(init::Arguments),
+    Adopt(adopt::AdoptArgs),
     /// Validates the manifests, without a database
     Check,
     Plan(plan::PlanArgs),
@@ -70,6 +72,7 @@ pub(crate) async fn run(cli: Cli) -> Verdict {
 async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failure> {
     match command {
         Command::Init(arguments) => init::run(context, &arguments),
+        Command::Adopt(args) => adopt::run(context, &args).await,
         Command::Check => check::run(context),
         Command::Plan(args) => plan::run(context, &args).await,
         Command::Apply(args) => apply::run(context, &args).await,

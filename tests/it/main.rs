@@ -1,5 +1,6 @@
 //! Everything that needs a real PostgreSQL, in one binary: `support` finds or starts the server, one for all tests.
 
+mod adopt;
 mod analyze;
 mod apply;
 mod audit;
