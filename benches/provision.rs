@@ -110,7 +110,7 @@ impl Base {
 
     async fn maintenance(&self, sql: &str) {
         let url = self.db.url().replace(self.db.name(), "postgres");
-        let mut connection: sqlx::PgConnection = sqlx::Connection::connect(&url).await.unwrap();
+        let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&url).await.unwrap();
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
     }
 }

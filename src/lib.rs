@@ -15,6 +15,7 @@ pub mod apply;
 pub mod audit;
 pub mod catalog;
 pub mod credentials;
+pub mod embedded;
 pub mod error;
 pub mod event;
 pub mod ident;

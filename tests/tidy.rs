@@ -208,7 +208,7 @@ fn unchecked_sql(source: &Source) -> Vec<String> {
     vec![format!("{}: only src/pg/exec.rs may say AssertSqlSafe", source.path)]
 }
 
-/// Finds the stable codes: in `fn code` bodies, `code: "…"` fields, lists of `Name = "…",`, and `Failure::file("…"`.
+/// Finds the stable codes: in `fn code` bodies, `code: "…"` fields, and lists of `Name = "…",`.
 fn codes(source: &Source) -> BTreeSet<String> {
     let text = blank(source.text.split("#[cfg(test)]\nmod ").next().unwrap_or_default(), false);
     let mut found = BTreeSet::new();
@@ -225,12 +225,6 @@ fn codes(source: &Source) -> BTreeSet<String> {
         let field = line.find("code: \"").map(|at| &line[at..]);
         let part = if body_indent.is_some() || listing { Some(line) } else { field };
         found.extend(part.and_then(|part| part.split('"').nth(1)).filter(|text| is_code(text)).map(str::to_owned));
-    }
-    // An argument may stand on a line of its own.
-    for (at, _) in text.match_indices("Failure::file(") {
-        let argument =
-            text[at..].split_once('(').map(|(_, rest)| rest.trim_start()).and_then(|rest| rest.strip_prefix('"'));
-        found.extend(argument.and_then(|rest| rest.split('"').next()).filter(|text| is_code(text)).map(str::to_owned));
     }
     found
 }
@@ -398,18 +392,11 @@ fn finds_unchecked_sql() {
 #[test]
 fn finds_codes_and_what_is_not_documented() {
     let text = "kinds! {\n    A = \"of-a-list\",\n}\nimpl C for E {\n    fn code(&self) -> &'static str {\n        match self {\n            \
-                Self::A => \"of-a-body\",\n        }\n    }\n}\nlet f = F { code: \"of-a-field\", x: 1 };\nlet s = \"none\";\n\
-                Failure::file(\n    \"of-a-call\", x); Failure::file(\"not a code\");\n";
+                Self::A => \"of-a-body\",\n        }\n    }\n}\nlet f = F { code: \"of-a-field\", x: 1 };\nlet s = \"none\";\n";
     let codes = codes(&source("src/a.rs", text));
-    assert_eq!(
-        codes.iter().map(String::as_str).collect::<Vec<_>>(),
-        ["of-a-body", "of-a-call", "of-a-field", "of-a-list"]
-    );
-    assert_eq!(
-        undocumented(&codes, "# Errors\n## of-a-body\n## of-a-call\n## of-a-field\n## of-a-list\n"),
-        Vec::<String>::new()
-    );
-    assert_eq!(undocumented(&codes, "## of-a-body\n## of-a-call\n## of-a-field\n## of-another\n").len(), 2);
+    assert_eq!(codes.iter().map(String::as_str).collect::<Vec<_>>(), ["of-a-body", "of-a-field", "of-a-list"]);
+    assert_eq!(undocumented(&codes, "# Errors\n## of-a-body\n## of-a-field\n## of-a-list\n"), Vec::<String>::new());
+    assert_eq!(undocumented(&codes, "## of-a-body\n## of-a-field\n## of-another\n").len(), 2);
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::ops::Range;
 use squawk_syntax::ast::{self, AstNode as _};
 use squawk_syntax::{SourceFile, SyntaxKind, SyntaxNode, SyntaxToken};
 
+use super::effort;
+
 /// The comment that lets a script run one statement at a time, without a transaction around it.
 pub const NO_TRANSACTION: &str = "pgcleave: no-transaction";
 
@@ -63,8 +65,10 @@ impl ObstacleKind {
     }
 }
 
-impl std::fmt::Display for Obstacle {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Obstacle {
+    /// Says what is wrong, without the line.
+    #[must_use]
+    pub fn message(&self) -> String {
         let why = match self.kind {
             ObstacleKind::Transaction => "would break the file's transaction",
             ObstacleKind::Role => "would leave or change the role that the file runs as",
@@ -72,13 +76,24 @@ impl std::fmt::Display for Obstacle {
             ObstacleKind::CopyStream => "needs a client's stream",
             ObstacleKind::NoTransaction => "cannot run in a transaction",
         };
-        write!(f, "line {}: {} {why}", self.line, self.words)
+        format!("{} {why}", self.words)
+    }
+}
+
+impl std::fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "line {}: {}", self.line, self.message())
     }
 }
 
 /// Reads a script. What the parser does not understand is left to the server to judge.
 #[must_use]
 pub fn read(text: &str) -> Script {
+    if effort::is_too_much(text) {
+        let transaction = !text.trim_start().trim_start_matches('-').trim_start().starts_with(NO_TRANSACTION);
+        let whole = std::iter::once(0..text.len());
+        return Script { transaction, statements: whole.collect(), obstacles: vec![] };
+    }
     let root = SourceFile::parse(text).syntax_node();
     let tokens: Vec<Word> = significant(&root).map(|t| Word::new(&t, start(&t))).collect();
     let transaction = !header_says_no_transaction(&root);
@@ -150,7 +165,8 @@ fn start(token: &SyntaxToken) -> usize {
     usize::from(token.text_range().start())
 }
 
-fn significant(node: &SyntaxNode) -> impl Iterator<Item = SyntaxToken> {
+/// Gives the tokens that mean something.
+pub(super) fn significant(node: &SyntaxNode) -> impl Iterator<Item = SyntaxToken> {
     node.descendants_with_tokens()
         .filter_map(|element| element.into_token())
         .filter(|token| !matches!(token.kind(), SyntaxKind::WHITESPACE | SyntaxKind::COMMENT))
@@ -239,6 +255,9 @@ fn set_config_calls(tokens: &[Word]) -> Vec<Found> {
 /// Looks into the bodies of DO, which run at once; those of functions run later, in a transaction of their caller's.
 fn in_do_blocks(root: &SyntaxNode) -> Vec<Found> {
     let mut found = Vec::new();
+    if !super::body::all_fit(root) {
+        return found;
+    }
     for body in root.descendants().filter_map(ast::Do::cast).filter_map(|block| block.plpgsql()) {
         let in_file = |token: &SyntaxToken| usize::from(body.source_range(token.text_range()).start());
         let tree = body.syntax();

@@ -1,4 +1,6 @@
-//! `pgcleave check`: tells whether the manifests are valid, without a database.
+//! `pgcleave check`: tells whether the manifests are valid and the services' SQL keeps to them, without a database.
+
+mod sql;
 
 use std::fmt::Write as _;
 
@@ -10,15 +12,26 @@ use serde::Serialize;
 
 use super::context::{Context, Format};
 use super::failure::Failure;
+use sql::Sql;
 
 pub(crate) fn run(context: &Context) -> Result<Verdict, Failure> {
     let format = context.format(&[Format::Human, Format::Json])?;
     let loaded = load::project(&context.global.config, context.global.env.as_deref());
+    let (loaded, warnings) = match loaded {
+        Ok(project) => {
+            let Sql { problems, warnings } = sql::judge(&project);
+            (if problems.problems.is_empty() { Ok(project) } else { Err(problems) }, warnings)
+        }
+        Err(invalid) => (Err(invalid), Invalid::default()),
+    };
     if format == Format::Json {
-        let answer = Answer::of(&loaded);
+        let answer = Answer::of(&loaded, &warnings);
         let text = serde_json::to_string_pretty(&answer).expect("texts and numbers become JSON");
         context.answer(&format!("{text}\n"));
         return Ok(if loaded.is_ok() { Verdict::Done } else { Verdict::Invalid });
+    }
+    if !context.global.quiet {
+        super::invalid::warn(&warnings);
     }
     let project = loaded?;
     context.answer(&summary(&project));
@@ -67,6 +80,7 @@ struct Answer<'a> {
     format: &'static str,
     valid: bool,
     problems: Vec<ProblemAnswer<'a>>,
+    warnings: Vec<ProblemAnswer<'a>>,
     services: Vec<ServiceAnswer<'a>>,
     not_yet_applied: Vec<String>,
 }
@@ -101,11 +115,12 @@ struct ServiceAnswer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    fn of(loaded: &'a Result<Project, Invalid>) -> Self {
+    fn of(loaded: &'a Result<Project, Invalid>, warnings: &'a Invalid) -> Self {
         let mut answer = Self {
             format: "pgcleave.check/1",
             valid: loaded.is_ok(),
             problems: vec![],
+            warnings: warnings.problems.iter().map(ProblemAnswer::of).collect(),
             services: vec![],
             not_yet_applied: vec![],
         };

@@ -15,11 +15,27 @@ const MAX_SHOWN: usize = 200;
 
 /// Writes all problems to stderr, then how many there are.
 pub(crate) fn report(invalid: &Invalid) {
+    write(invalid, miette::Severity::Error);
+    let mut err = anstream::stderr().lock();
+    let red = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
+    let count = invalid.problems.len();
+    let problems = if count == 1 { "1 problem".to_owned() } else { format!("{count} problems") };
+    let has_sql = invalid.problems.iter().any(|problem| problem.at.file.extension().is_some_and(|end| end == "sql"));
+    let who = if has_sql { "the services' SQL has" } else { "the manifests have" };
+    let _ = writeln!(err, "{red}error[invalid-manifests]{red:#}: {who} {problems}");
+}
+
+/// Writes what only deserves a look to stderr.
+pub(crate) fn warn(invalid: &Invalid) {
+    write(invalid, miette::Severity::Warning);
+}
+
+fn write(invalid: &Invalid, severity: miette::Severity) {
     // Colours are always made here; the stream takes them out where they are not wanted.
     let handler = MietteHandlerOpts::new().color(true).terminal_links(false).force_graphical(true).build();
     let mut err = anstream::stderr().lock();
     for problem in invalid.problems.iter().take(MAX_SHOWN) {
-        let mut notes = vec![Note::of(problem, &problem.at, invalid)];
+        let mut notes = vec![Note::of(problem, &problem.at, invalid, severity)];
         notes.extend(problem.also.as_ref().map(|(at, what)| Note::also(at, what, invalid)));
         for note in notes {
             let _ = write!(err, "{}", Shown { handler: &handler, note: &note });
@@ -30,9 +46,6 @@ pub(crate) fn report(invalid: &Invalid) {
     if count > MAX_SHOWN {
         let _ = writeln!(err, "… and {} more", count - MAX_SHOWN);
     }
-    let red = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
-    let problems = if count == 1 { "1 problem".to_owned() } else { format!("{count} problems") };
-    let _ = writeln!(err, "{red}error[invalid-manifests]{red:#}: the manifests have {problems}");
 }
 
 struct Shown<'a> {
@@ -58,7 +71,7 @@ struct Note {
 }
 
 impl Note {
-    fn of(problem: &Problem, at: &Position, invalid: &Invalid) -> Self {
+    fn of(problem: &Problem, at: &Position, invalid: &Invalid, severity: miette::Severity) -> Self {
         let excerpt = Excerpt::of(at, problem.length, invalid);
         let message = match &excerpt {
             Some(_) => problem.message.clone(),
@@ -66,7 +79,7 @@ impl Note {
             None => format!("{}:{}:{}: {}", at.file.display(), at.line, at.column, problem.message),
         };
         let (code, help) = (Some(problem.kind.code()), Some(problem.help.clone()));
-        Self { message, code, help, severity: miette::Severity::Error, label: "here", excerpt }
+        Self { message, code, help, severity, label: "here", excerpt }
     }
 
     fn also(at: &Position, what: &str, invalid: &Invalid) -> Self {

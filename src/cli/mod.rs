@@ -1,14 +1,20 @@
 //! The command line: arguments, one file per command, and everything that a person sees.
 
+mod adopt;
 mod apply;
 mod audit;
 mod check;
 pub(crate) mod context;
 mod credentials;
+mod demo;
+mod dev;
+mod example;
 pub(crate) mod failure;
 mod hint;
 mod init;
 mod invalid;
+mod migrate;
+mod own_server;
 mod plan;
 mod schema;
 mod shell;
@@ -35,19 +41,23 @@ pub(crate) struct Cli {
 enum Command {
     /// Writes pgcleave.yaml and a commented manifest
     Init(init::Arguments),
+    Adopt(adopt::AdoptArgs),
     /// Validates the manifests, without a database
     Check,
     Plan(plan::PlanArgs),
     Apply(apply::ApplyArgs),
     Audit(audit::AuditArgs),
     Why(why::WhyArgs),
+    Credentials(credentials::CredentialsArgs),
+    Migrate(migrate::MigrateArgs),
+    Demo(demo::DemoArgs),
+    Dev(dev::DevArgs),
     /// Prints the JSON Schema of a manifest
     Schema(schema::Arguments),
     /// Prints a shell's completions
     Completions(shell::CompletionsArguments),
     /// Prints the manual page
     Man(shell::ManArguments),
-    Credentials(credentials::CredentialsArgs),
 }
 
 /// Runs the command, tells of a failure, and gives the verdict.
@@ -62,15 +72,19 @@ pub(crate) async fn run(cli: Cli) -> Verdict {
 async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failure> {
     match command {
         Command::Init(arguments) => init::run(context, &arguments),
+        Command::Adopt(args) => adopt::run(context, &args).await,
         Command::Check => check::run(context),
         Command::Plan(args) => plan::run(context, &args).await,
         Command::Apply(args) => apply::run(context, &args).await,
         Command::Audit(args) => audit::run(context, &args).await,
         Command::Why(args) => why::run(context, &args).await,
+        Command::Credentials(args) => credentials::run(context, &args).await,
+        Command::Migrate(args) => migrate::run(context, &args).await,
+        Command::Demo(args) => demo::run(context, &args).await,
+        Command::Dev(args) => dev::run(context, &args).await,
         Command::Schema(arguments) => schema::run(context, &arguments),
         Command::Completions(arguments) => shell::completions(context, &arguments),
         Command::Man(arguments) => shell::man(context, &arguments),
-        Command::Credentials(args) => credentials::run(context, &args).await,
     }
 }
 

@@ -105,6 +105,22 @@ kinds! {
     BadSetting = "bad-setting",
     /// A file or folder that a manifest names and that is not there.
     MissingFile = "missing-file",
+    /// A folder of migrations with files that are none.
+    BadMigrations = "bad-migrations",
+    /// A statement that keeps a migration from being run.
+    MigrationObstacle = "migration-obstacle",
+    /// SQL that the parser does not understand.
+    SqlSyntax = "sql-syntax",
+    /// SQL that refers to another service's schema without a contract.
+    ForeignReference = "foreign-reference",
+    /// A foreign key, or its like, to another service's schema.
+    ForeignKeyAcross = "foreign-key-across",
+    /// SQL that refers to a schema that no service owns.
+    UnknownSchema = "unknown-schema",
+    /// SQL that is put together at run time.
+    DynamicSql = "dynamic-sql",
+    /// A grant in a migration that belongs into the manifests.
+    GrantByHand = "grant-by-hand",
 }
 
 impl fmt::Display for Problem {

@@ -1,5 +1,6 @@
 //! Results → text: for people, for programs, for pull requests.
 
+pub mod adopt;
 pub mod apply;
 pub mod audit;
 pub mod credentials;

@@ -1,9 +1,14 @@
 //! Everything that needs a real PostgreSQL, in one binary: `support` finds or starts the server, one for all tests.
 
+mod adopt;
+mod analyze;
 mod apply;
 mod audit;
 mod bed;
 mod credentials;
+mod embedded;
 mod manifest;
 mod migrate;
+mod registry;
+mod sql;
 mod support;

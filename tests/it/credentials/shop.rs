@@ -42,6 +42,7 @@ fn service(name: &str, credentials: &[(&str, Access)], exposes: Vec<Exposed>) ->
         team: None,
         schema: ident(name),
         migrations: None,
+        database_url_env: None,
         extensions: Vec::new(),
         credentials: credentials.iter().map(|(n, access)| ((*n).to_owned(), credential(*access))).collect(),
         exposes,
@@ -49,7 +50,6 @@ fn service(name: &str, credentials: &[(&str, Access)], exposes: Vec<Exposed>) ->
         read_models: Vec::new(),
         event_log: None,
         outbox: None,
-        database_url_env: None,
         at: Position::default(),
     }
 }

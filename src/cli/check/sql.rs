@@ -1,0 +1,135 @@
+//! Reads the services' SQL, for `check` to judge.
+
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use pgcleave::analyze::coupling::{Judged, Owners, Source as Holds};
+use pgcleave::manifest::Invalid;
+use pgcleave::manifest::problem::{Kind, Problem, Source};
+use pgcleave::manifest::service::{Position, Project, Service};
+use pgcleave::migrate::discover::{self, Why};
+
+/// The largest file that is looked through.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// What was found in the SQL of all services.
+#[derive(Debug, Default)]
+pub(super) struct Sql {
+    /// What must not stay.
+    pub(super) problems: Invalid,
+    /// What to look at.
+    pub(super) warnings: Invalid,
+}
+
+/// Reads and judges the migrations and read models of all services.
+pub(super) fn judge(project: &Project) -> Sql {
+    let owners = Owners::new(project);
+    let mut sql = Sql::default();
+    for service in project.services.values() {
+        if let Some(folder) = &service.migrations {
+            migrations(&owners, service, folder, &mut sql);
+        }
+        for model in &service.read_models {
+            match read(&model.query) {
+                Ok(text) => sql.add(&owners, service, Holds::Query, &model.query, &text),
+                Err(message) => {
+                    let help = "write a query there, as UTF-8 text";
+                    sql.problems.problems.push(about(&model.query, Kind::UnreadableFile, message, help));
+                }
+            }
+        }
+    }
+    sql.problems.problems.sort();
+    sql.warnings.problems.sort();
+    sql
+}
+
+fn migrations(owners: &Owners<'_>, service: &Service, folder: &Path, sql: &mut Sql) {
+    match discover::discover(folder) {
+        Ok(files) => {
+            for file in files {
+                sql.add(owners, service, Holds::Migration, &file.path, file.text());
+            }
+        }
+        Err(bad) => {
+            for file in bad {
+                let help = "every file is named V<number>__<name>.sql, as V1__create_orders.sql is";
+                let problem = about(&file.path, Kind::BadMigrations, file.why.to_string(), help);
+                // A service may begin without one.
+                let list = if file.why == Why::EmptyFolder { &mut sql.warnings } else { &mut sql.problems };
+                list.problems.push(problem);
+            }
+        }
+    }
+}
+
+impl Sql {
+    fn add(&mut self, owners: &Owners<'_>, service: &Service, holds: Holds, file: &Path, text: &str) {
+        let shown = shown(file);
+        if text.len() > MAX_BYTES {
+            let message = format!("the file has more than {MAX_BYTES} bytes, and was not looked through");
+            let problem =
+                about(file, Kind::FileTooLarge, message, "keep data in a file of its own, apart from definitions");
+            self.warnings.problems.push(problem);
+            return;
+        }
+        let Judged { problems, warnings } = owners.judge(service, holds, &shown, text);
+        let source = Arc::new(Source::new(text));
+        for (list, found) in [(&mut self.problems, problems), (&mut self.warnings, warnings)] {
+            if !found.is_empty() {
+                list.sources.insert(shown.clone(), Arc::clone(&source));
+                list.problems.extend(found);
+            }
+        }
+    }
+}
+
+fn about(file: &Path, kind: Kind, message: String, help: &str) -> Problem {
+    let at = Position { file: shown(file), line: 1, column: 1 };
+    Problem { at, length: 1, kind, message, help: help.to_owned(), also: None }
+}
+
+/// Reads a read model's query, if it is a file of a bearable size.
+fn read(path: &Path) -> Result<String, String> {
+    let metadata = fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?;
+    if !metadata.is_file() {
+        return Err("is no file".to_owned());
+    }
+    if metadata.len() > MAX_BYTES as u64 {
+        return Err(format!("has more than {MAX_BYTES} bytes"));
+    }
+    fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))
+}
+
+/// Gives a path as a person would type it: without `folder/..`.
+fn shown(path: &Path) -> PathBuf {
+    let mut shown = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir if matches!(shown.components().next_back(), Some(Component::Normal(_))) => {
+                shown.pop();
+            }
+            Component::CurDir => {}
+            other => shown.push(other),
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_shown_without_detours() {
+        for (path, expected) in [
+            ("manifests/../migrations/a", "migrations/a"),
+            ("../x/./y", "../x/y"),
+            ("../../x", "../../x"),
+            ("/a/../b", "/b"),
+        ] {
+            assert_eq!(shown(Path::new(path)), Path::new(expected));
+        }
+    }
+}

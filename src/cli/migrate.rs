@@ -1,0 +1,104 @@
+//! `pgcleave migrate`: runs the pending migrations.
+
+use clap::Args;
+use pgcleave::error::{Coded as _, Verdict};
+use pgcleave::ident::Ident;
+use pgcleave::migrate::{self, Options, Outcome};
+use serde::Serialize;
+
+use super::context::{Context, Format};
+use super::failure::Failure;
+
+/// Runs pending migrations, each service as its own owner
+#[derive(Debug, Args)]
+pub(crate) struct MigrateArgs {
+    /// Only these services
+    #[arg(value_name = "SERVICE")]
+    services: Vec<String>,
+    /// How many services at once; by default twice the processors, at most 4
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    jobs: Option<u16>,
+    /// How long to wait for another migrate on the same schema to end, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    lock_wait: u64,
+}
+
+/// Runs the command.
+pub(crate) async fn run(context: &Context, args: &MigrateArgs) -> Result<Verdict, Failure> {
+    let format = context.format(&[Format::Human, Format::Json])?;
+    let project = context.project()?;
+    let target = context.target(project.database_url_env.as_deref())?;
+    let defaults = Options::default();
+    let named = args.services.iter().map(|name| Ident::new(name));
+    let services = named.collect::<Result<_, _>>().map_err(|error| Failure::usage(error.to_string()))?;
+    let options = Options {
+        jobs: args.jobs.map_or(defaults.jobs, usize::from),
+        lock_wait_seconds: args.lock_wait,
+        interrupt: context.interrupt.clone(),
+    };
+    let outcomes = migrate::run(&target, &project, &services, &options, &|event| context.tell(&event)).await?;
+    context.answer(&match format {
+        Format::Json => json(&outcomes),
+        _ => human(&outcomes),
+    });
+    Ok(verdict(&outcomes))
+}
+
+/// Gives the gravest verdict of all services that failed: an interrupt, then what failed, then what was refused.
+fn verdict(outcomes: &[Outcome]) -> Verdict {
+    let verdicts: Vec<Verdict> = outcomes.iter().filter_map(|o| o.error.as_ref()).map(|e| e.verdict()).collect();
+    let order = [Verdict::Interrupted, Verdict::Failed, Verdict::Invalid, Verdict::Refused];
+    order.into_iter().find(|v| verdicts.contains(v)).unwrap_or(Verdict::Done)
+}
+
+fn human(outcomes: &[Outcome]) -> String {
+    let mut out = String::new();
+    for outcome in outcomes {
+        let name = outcome.service.as_str();
+        for file in &outcome.applied {
+            out.push_str(&format!("{name}: applied {file}\n"));
+        }
+        if let Some(error) = &outcome.error {
+            let code = error.code();
+            out.push_str(&format!("{name}: error[{code}]: {}\n", error.to_string().replace('\n', "\n  ")));
+            if let Some(hint) = super::hint::of(code) {
+                out.push_str(&format!("  help: {hint}\n"));
+            }
+        }
+    }
+    if out.is_empty() {
+        out.push_str("No migration is pending.\n");
+    }
+    out
+}
+
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    format: &'static str,
+    services: Vec<ServiceReport<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ServiceReport<'a> {
+    service: &'a Ident,
+    applied: &'a [String],
+    error: Option<ErrorReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct ErrorReport {
+    code: &'static str,
+    message: String,
+}
+
+fn json(outcomes: &[Outcome]) -> String {
+    let service = |outcome: &'_ Outcome| -> Option<ErrorReport> {
+        outcome.error.as_ref().map(|e| ErrorReport { code: e.code(), message: e.to_string() })
+    };
+    let services = outcomes
+        .iter()
+        .map(|o| ServiceReport { service: &o.service, applied: &o.applied, error: service(o) })
+        .collect();
+    let report = Report { format: "pgcleave.migrate/1", services };
+    serde_json::to_string_pretty(&report).expect("a report has only texts for keys") + "\n"
+}
