@@ -36,10 +36,10 @@ impl Checked {
         Self(None)
     }
 
-    /// Asks as a session of this role, under any identity that it can take.
+    /// Asks under this identity.
     #[must_use]
-    pub fn by(role: RoleId) -> Self {
-        Self(Some(role))
+    pub fn by(identity: RoleId) -> Self {
+        Self(Some(identity))
     }
 }
 
@@ -68,6 +68,25 @@ pub fn bases(scene: &Scene<'_>, view: &Relation, invoker: Checked) -> Vec<Base> 
     found
 }
 
+/// Finds everything behind a view that a session of a role gets to, under any identity that may use the view.
+#[must_use]
+pub fn bases_for(scene: &Scene<'_>, view: &Relation, relation: u32, role: RoleId) -> Vec<Base> {
+    let all = bases(scene, view, Checked::anyone());
+    if all.iter().all(|base| base.checked_as.is_some()) {
+        return all;
+    }
+    let mut found: Vec<Base> = Vec::new();
+    for identity in scene.graph.identities(role).roles() {
+        if held(scene, identity, relation, &[]).is_empty() {
+            continue;
+        }
+        let new = |base: &Base| !found.iter().any(|f| (f.relation, f.copied) == (base.relation, base.copied));
+        let more: Vec<Base> = bases(scene, view, Checked::by(identity)).into_iter().filter(new).collect();
+        found.extend(more);
+    }
+    found
+}
+
 /// Goes one view further.
 fn step(scene: &Scene<'_>, view: &Relation, from: Option<&Base>, invoker: Checked) -> Vec<Base> {
     let copy = view.kind == RelationKind::MaterializedView;
@@ -85,9 +104,7 @@ fn step(scene: &Scene<'_>, view: &Relation, from: Option<&Base>, invoker: Checke
             _ if copied => Privilege::Select.into(),
             (Some(owner), _) => held(owner),
             (None, None) => AclKind::Relation.all(scene.facts.session.major),
-            (None, Some(role)) => {
-                scene.graph.identities(role).roles().map(held).fold(Privileges::NONE, Privileges::union)
-            }
+            (None, Some(identity)) => held(identity),
         };
         let passed = if single && !copied { writes(view.updatable) } else { Privileges::NONE };
         let passed = from.map_or(passed, |f| passed.intersection(f.privileges)).union(Privilege::Select.into());

@@ -7,7 +7,7 @@ use crate::audit::facts::relation::RelationKind;
 use crate::audit::facts::role::RoleId;
 use crate::audit::finding::Severity;
 use crate::audit::scene::{Reacher, Scene};
-use crate::audit::through::{Base, Checked, bases};
+use crate::audit::through::{Base, Checked, bases, bases_for};
 use crate::model::acl::AclKind;
 use crate::model::privilege::{Privilege, Privileges};
 
@@ -117,7 +117,7 @@ fn tell(
     held: Privileges,
 ) {
     let own = scene.service_of(Object::Relation(at));
-    for base in bases(scene, view, Checked::by(reacher.principal)) {
+    for base in bases_for(scene, view, at, reacher.principal) {
         let object = Object::Relation(base.relation);
         if scene.service_of(object) == own
             || !scene.is_foreign(reacher.principal, object)
