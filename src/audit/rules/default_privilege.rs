@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Draft, Rule, Sink};
 use crate::audit::facts::object::{Object, SchemaId};
 use crate::audit::facts::outside::{DefaultAcl, DefaultKind};
-use crate::audit::facts::role::RoleId;
+use crate::audit::facts::role::{RoleId, Setting};
 use crate::audit::finding::Severity;
 use crate::audit::path::Path;
 use crate::audit::scene::{Reacher, Scene};
@@ -201,6 +201,11 @@ fn unhardened(scene: &Scene<'_>, out: &mut Sink<'_>) {
             creators.entry(role).or_default().push(schema);
         }
     }
+    // whose every session here begins as another role creates as that role
+    let here = |s: &Setting| s.database.as_ref().is_none_or(|d| d.as_str() == scene.facts.session.database);
+    let begins = scene.facts.settings.iter().filter(|s| s.name.eq_ignore_ascii_case("role") && here(s));
+    let elsewhere: BTreeSet<RoleId> = begins.filter_map(|s| s.role).collect();
+    creators.retain(|creator, _| !elsewhere.contains(creator));
     for (creator, schemas) in creators {
         for (kind, privilege) in [(DefaultKind::Routines, Privilege::Execute), (DefaultKind::Types, Privilege::Usage)] {
             let global = |r: &&DefaultAcl| r.creator == creator && r.schema.is_none() && r.kind == kind;

@@ -157,6 +157,8 @@ impl Zoo {
             }
             run(&mut zoo, "reset session authorization; reset role; reset all", "reset").await;
         }
+        let _ = zoo.close().await;
+        let mut zoo = PgConnection::connect(&self.server.url(DATABASE)).await.expect("the superuser connects");
         let findings = findings(&mut zoo).await;
         let subscriptions = "do $$ declare s text; begin for s in select subname from pg_subscription where subdbid = \
              (select oid from pg_database where datname = current_database()) loop \

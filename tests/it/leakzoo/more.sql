@@ -178,7 +178,7 @@ alter table shipping.shipments disable row level security;
 
 -- case large_objects_compat | LOB02 | PUBLIC | database
 -- @leak
-set lo_compat_privileges = on;
+alter database zoo set lo_compat_privileges = on;
 
 -- case server_usage | FDW02 | orders_app | foreign server away
 create extension postgres_fdw;
@@ -260,6 +260,6 @@ alter role orders_migrator in database zoo set role = 'orders_owner';
 create role uses; create role reads;
 grant usage on schema billing to uses;
 grant select on billing.invoices to reads;
--- @leak
 grant uses to orders_app with inherit false, set true;
+-- @leak
 grant reads to orders_app with inherit false, set true;
