@@ -13,6 +13,7 @@ pub mod scene;
 pub mod services;
 pub mod through;
 pub mod waiver;
+mod ways;
 pub mod why;
 
 #[cfg(test)]
