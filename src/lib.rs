@@ -26,6 +26,7 @@ pub mod migrate;
 pub mod model;
 pub mod pg;
 pub mod plan;
+pub mod probe;
 pub mod registry;
 pub mod report;
 pub mod sql;

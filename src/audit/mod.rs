@@ -8,6 +8,7 @@ pub mod finding;
 pub mod graph;
 pub mod name;
 pub mod path;
+pub mod proof;
 pub mod rules;
 pub mod scene;
 pub mod services;

@@ -23,6 +23,9 @@ pub(crate) struct AuditArgs {
     /// Ends with 4 when a finding is at least this bad: error, warning, info, or never
     #[arg(long, value_name = "SEVERITY", value_parser = threshold)]
     fail_on: Option<Threshold>,
+    /// Tries each finding as its principal, undone at once, and tells where the server answers otherwise
+    #[arg(long)]
+    probe: bool,
     /// Explains a rule
     #[arg(long, value_name = "ID", value_parser = rule, exclusive = true)]
     explain: Option<&'static rules::Rule>,
@@ -65,14 +68,27 @@ pub(crate) async fn run(context: &Context, args: &AuditArgs) -> Result<Verdict, 
     let facts = catalog::facts::read(&mut connection).await?;
     let options = Options { rules: args.rules.iter().map(|rule| rule.id.to_owned()).collect() };
     let mut found = audit::run(&facts, &services, &options);
+    let proof = if args.probe {
+        let logins = super::probe::logins(project.as_ref(), &target).await;
+        Some(super::probe::run(&mut connection, &facts, &services, &logins, &mut found).await?)
+    } else {
+        None
+    };
     let policy = project.map(|p| p.audit).unwrap_or_default();
     if args.rules.is_empty() {
         waiver::apply(&mut found, &policy.waivers, time::OffsetDateTime::now_utc().date());
     }
-    context.answer(&match format {
+    let mut answer = match format {
         Format::Json => report::audit::json(&found),
         _ => report::audit::human(&found),
-    });
+    };
+    if let Some(proof) = &proof {
+        answer = match format {
+            Format::Json => report::probe::json(&answer, &found, proof),
+            _ => answer + &report::probe::human(&found, proof),
+        };
+    }
+    context.answer(&answer);
     let Threshold(fail_on) = args.fail_on.unwrap_or_else(|| of_policy(&policy));
     let fails = fail_on.zip(found.worst()).is_some_and(|(threshold, worst)| worst <= threshold);
     Ok(if fails { Verdict::Findings } else { Verdict::Done })

@@ -16,6 +16,7 @@ mod invalid;
 mod migrate;
 mod own_server;
 mod plan;
+mod probe;
 mod schema;
 mod shell;
 mod why;

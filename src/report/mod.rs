@@ -5,5 +5,6 @@ pub mod apply;
 pub mod audit;
 pub mod credentials;
 pub mod plan;
+pub mod probe;
 pub mod style;
 pub mod why;

@@ -9,6 +9,7 @@ mod credentials;
 mod embedded;
 mod manifest;
 mod migrate;
+mod probe;
 mod registry;
 mod sql;
 mod support;

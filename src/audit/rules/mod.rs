@@ -19,6 +19,7 @@ mod login;
 mod membership;
 mod ownership;
 mod predefined;
+pub(in crate::audit) mod proof;
 mod publication;
 mod rewrite_rule;
 mod row_security;
@@ -111,6 +112,7 @@ pub static ALL: &[&Rule] = &[
     &default_privilege::FUT01,
     &default_privilege::FUT02,
     &default_privilege::FUT04,
+    &proof::PRB01,
 ];
 
 /// Finds a rule by its id, in any case.
