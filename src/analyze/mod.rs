@@ -1,3 +1,21 @@
-//! What SQL text says, without a server: statements, and where they stand.
+//! What SQL text says, without a server: statements, what they refer to, and where it stands.
+//!
+//! ```text
+//! text ─▶ effort (is it fit to parse?) ─▶ squawk's tree ─▶ walk ─▶ Reference, by place
+//!                     ▲                                     │
+//!                     └── body · dynamic: SQL within SQL ◀──┘
+//! ```
 
+mod body;
+mod dynamic;
+mod effort;
+mod find;
+mod format;
+mod literal;
+mod reference;
+mod usage;
 pub mod script;
+mod walk;
+
+pub use find::{Unreadable, body_references, expression_references, references, syntax_errors};
+pub use reference::{Certainty, Reference, Use};

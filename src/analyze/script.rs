@@ -150,7 +150,8 @@ fn start(token: &SyntaxToken) -> usize {
     usize::from(token.text_range().start())
 }
 
-fn significant(node: &SyntaxNode) -> impl Iterator<Item = SyntaxToken> {
+/// Gives the tokens that mean something.
+pub(super) fn significant(node: &SyntaxNode) -> impl Iterator<Item = SyntaxToken> {
     node.descendants_with_tokens()
         .filter_map(|element| element.into_token())
         .filter(|token| !matches!(token.kind(), SyntaxKind::WHITESPACE | SyntaxKind::COMMENT))
