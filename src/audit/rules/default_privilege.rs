@@ -69,7 +69,7 @@ fn takes_effect(scene: &Scene<'_>, row: &DefaultAcl) -> bool {
 
 fn object(scene: &Scene<'_>, row: &DefaultAcl) -> String {
     let place = row.schema.map(|s| format!(" in {}", crate::audit::name::shown(&scene.facts.schema_row(s).name)));
-    format!("future {} of {}{}", row.kind.words(), scene.name(row.creator), place.unwrap_or_default())
+    format!("future {} of {}{}", row.kind.label(), scene.name(row.creator), place.unwrap_or_default())
 }
 
 fn revoke(scene: &Scene<'_>, row: &DefaultAcl, privileges: Privileges, from: &str) -> String {
@@ -177,7 +177,7 @@ fn unhardened(scene: &Scene<'_>, out: &mut Sink<'_>) {
             for reacher in everybody(scene, schemas.iter().copied(), service) {
                 let mut draft = Draft::new(scene, None, Object::Role(creator));
                 draft.principal = reacher.as_ref().map(|r| r.principal);
-                draft.object = format!("future {} of {}", kind.words(), scene.name(creator));
+                draft.object = format!("future {} of {}", kind.label(), scene.name(creator));
                 draft.service = service;
                 draft.declared = false;
                 let path = reacher.as_ref().map_or_else(|| Path::from("PUBLIC"), |r| scene.path(r));
