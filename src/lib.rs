@@ -10,8 +10,8 @@
 //!
 //! Pure code decides, thin code acts: docs/architecture.md tells which room is which.
 
-pub mod apply;
 pub mod analyze;
+pub mod apply;
 pub mod audit;
 pub mod catalog;
 pub mod credentials;

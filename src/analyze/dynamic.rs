@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use squawk_syntax::SyntaxKind::*;
+use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode as _};
 use squawk_syntax::decoded_text::DecodedText;
-use squawk_syntax::SyntaxNode;
 
 use super::reference::Certainty;
 use super::walk::{self, Found, Site};
@@ -45,10 +45,7 @@ pub(super) fn executed(root: &SyntaxNode, site: &Site<'_>, found: &mut Vec<Found
     for node in root.descendants() {
         if !matches!(
             node.kind(),
-            PLPGSQL_DYN_EXECUTE_STMT
-                | PLPGSQL_FOR_DYN_STMT
-                | PLPGSQL_RETURN_QUERY_EXECUTE_STMT
-                | PLPGSQL_OPEN_EXECUTE
+            PLPGSQL_DYN_EXECUTE_STMT | PLPGSQL_FOR_DYN_STMT | PLPGSQL_RETURN_QUERY_EXECUTE_STMT | PLPGSQL_OPEN_EXECUTE
         ) {
             continue;
         }

@@ -218,7 +218,8 @@ mod tests {
 
     #[test]
     fn what_would_exhaust_the_stack_is_refused() {
-        for (one, deep) in [("(", 100), ("f(", 100), ("case when ", 100), ("begin ", 100), ("not ", 300), ("a + ", 300)] {
+        for (one, deep) in [("(", 100), ("f(", 100), ("case when ", 100), ("begin ", 100), ("not ", 300), ("a + ", 300)]
+        {
             assert_eq!(of(&one.repeat(deep)), Effort::Deep, "{one}");
             assert_eq!(of(&one.repeat(5000)), Effort::TooMuch, "{one}");
         }

@@ -106,7 +106,10 @@ fn find(
     let mut found = effort::with_stack(effort::of(text), || {
         let mut found = Vec::new();
         let place = |at: usize| at.saturating_sub(skipped).min(length);
-        search(&Site { place: &place, certainty: Certainty::Proven, nested: 0, looked_up: !search_path.is_empty() }, &mut found);
+        search(
+            &Site { place: &place, certainty: Certainty::Proven, nested: 0, looked_up: !search_path.is_empty() },
+            &mut found,
+        );
         found
     });
     found.sort();
@@ -155,7 +158,8 @@ impl<'a> Lines<'a> {
         if byte < self.at {
             *self = Self::new(self.text);
         }
-        let byte = (self.at..=byte.min(self.text.len())).rev().find(|b| self.text.is_char_boundary(*b)).unwrap_or(self.at);
+        let byte =
+            (self.at..=byte.min(self.text.len())).rev().find(|b| self.text.is_char_boundary(*b)).unwrap_or(self.at);
         let passed = &self.text[self.at..byte];
         match passed.rfind('\n') {
             Some(last) => {

@@ -19,10 +19,11 @@ pub(super) fn names(node: &SyntaxNode, site: &Site<'_>, found: &mut Vec<Found>) 
     let Some(reading) = reading(node) else { return };
     match reading {
         Reading::Sql => {
-            let Some(text) = ast::Literal::cast(node.clone()).and_then(|literal| literal.decoded_value()) else { return };
+            let Some(text) = ast::Literal::cast(node.clone()).and_then(|literal| literal.decoded_value()) else {
+                return;
+            };
             let place = |at: usize| (site.place)(body::source(&text, at));
-            let site =
-                Site { place: &place, certainty: Certainty::Possible, nested: site.nested + 1, ..*site };
+            let site = Site { place: &place, certainty: Certainty::Possible, nested: site.nested + 1, ..*site };
             walk::text(text.text(), &site, found);
         }
         Reading::Name(used) => {
@@ -93,8 +94,15 @@ fn argument(function: &str, first: bool) -> Option<Reading> {
         "nextval" | "currval" | "setval" | "pg_sequence_last_value" | "pg_get_sequence_data" if first => {
             Reading::Name(Use::Sequence)
         }
-        "to_regclass" | "pg_get_serial_sequence" | "pg_relation_size" | "pg_table_size" | "pg_indexes_size"
-        | "pg_total_relation_size" | "table_to_xml" | "table_to_xmlschema" | "create_hypertable"
+        "to_regclass"
+        | "pg_get_serial_sequence"
+        | "pg_relation_size"
+        | "pg_table_size"
+        | "pg_indexes_size"
+        | "pg_total_relation_size"
+        | "table_to_xml"
+        | "table_to_xmlschema"
+        | "create_hypertable"
             if first =>
         {
             Reading::Name(Use::Object)

@@ -13,8 +13,8 @@ mod find;
 mod format;
 mod literal;
 mod reference;
-mod usage;
 pub mod script;
+mod usage;
 mod walk;
 
 pub use find::{Unreadable, body_references, expression_references, references, syntax_errors};

@@ -47,7 +47,10 @@ pub(super) fn of(path: &SyntaxNode) -> Option<Usage> {
 /// Tells whether a function is named to be called later, by a cast, an operator class or a handler.
 fn is_kept(name: &SyntaxNode) -> bool {
     name.ancestors().skip(1).take(2).any(|node| {
-        matches!(node.kind(), WITH_FUNCTION | OP_CLASS_OPTION_FUNCTION | HANDLER_CLAUSE | VALIDATOR_CLAUSE | INLINE_CLAUSE)
+        matches!(
+            node.kind(),
+            WITH_FUNCTION | OP_CLASS_OPTION_FUNCTION | HANDLER_CLAUSE | VALIDATOR_CLAUSE | INLINE_CLAUSE
+        )
     })
 }
 
@@ -95,7 +98,9 @@ fn relation(name: &SyntaxNode) -> Usage {
             if into { Use::Insert } else { Use::Read }
         }
         REFERENCES_CONSTRAINT | FOREIGN_KEY_CONSTRAINT => Use::ForeignKey,
-        INHERITS | PARTITION_OF | INHERIT_TABLE | NO_INHERIT_TABLE | ATTACH_PARTITION | DETACH_PARTITION => Use::Inherit,
+        INHERITS | PARTITION_OF | INHERIT_TABLE | NO_INHERIT_TABLE | ATTACH_PARTITION | DETACH_PARTITION => {
+            Use::Inherit
+        }
         _ => Use::Define,
     };
     used.into()

@@ -197,9 +197,8 @@ fn search_path(node: &SyntaxNode, site: &Site<'_>, found: &mut Vec<Found>) {
 
 /// Notes a role that is granted something, or given ownership.
 fn role(node: &SyntaxNode, site: &Site<'_>, found: &mut Vec<Found>) {
-    let is_given = |kind| {
-        matches!(kind, GRANT | REVOKE | ALTER_DEFAULT_PRIVILEGES | OWNER_TO | POLICY_ROLES | USER_MAPPING_ROLE)
-    };
+    let is_given =
+        |kind| matches!(kind, GRANT | REVOKE | ALTER_DEFAULT_PRIVILEGES | OWNER_TO | POLICY_ROLES | USER_MAPPING_ROLE);
     let name = ast::normalize_name_node(node);
     if node.ancestors().take(5).any(|ancestor| is_given(ancestor.kind())) && dynamic::hole(&name).is_none() {
         found.push(Found { name: Some(name), ..Found::new(site, range(node), Use::Role) });

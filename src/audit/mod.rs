@@ -16,6 +16,11 @@ pub mod through;
 pub mod waiver;
 pub mod why;
 
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod world;
+
 use facts::Facts;
 use finding::{Finding, LookedAt, Report};
 use rules::Rule;

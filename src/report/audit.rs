@@ -175,6 +175,27 @@ pub fn list_rules() -> String {
     out
 }
 
+/// Documents all rules, as docs/audit-rules.md holds them.
+#[must_use]
+pub fn rules_markdown() -> String {
+    let mut out = String::from(
+        "# Audit rules\n\nWhat `pgcleave audit` looks for; `pgcleave audit --explain ID` shows one of them. \
+         *Foreign* means of another service, or of none, and not declared by a contract.\n",
+    );
+    for rule in rules::ALL {
+        let _ = write!(
+            out,
+            "\n## {}: {}\n\n*{}.* {}\n\n{}\n",
+            rule.id,
+            rule.title,
+            rule.severity.word(),
+            rule.explanation,
+            rule.fix
+        );
+    }
+    out
+}
+
 /// Explains one rule.
 #[must_use]
 pub fn explain(rule: &Rule) -> String {
@@ -187,4 +208,12 @@ pub fn explain(rule: &Rule) -> String {
         rule.explanation,
         rule.fix
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_document_of_the_rules_is_up_to_date() {
+        expect_test::expect_file!["../../docs/audit-rules.md"].assert_eq(&super::rules_markdown());
+    }
 }

@@ -400,7 +400,8 @@ fn names_without_a_schema_are_looked_up_along_the_path() {
         1:52+1 Read orders.t, Possible
         1:63+1 Call billing.f, Possible
         1:63+1 Call orders.f, Possible
-    "#]].assert_eq(&shown(&found));
+    "#]]
+    .assert_eq(&shown(&found));
     assert_eq!(references("select * from t", &[]), vec![]);
 }
 
@@ -447,7 +448,8 @@ fn errors_have_their_place() {
 
 #[test]
 fn too_deep_text_is_unprovable_and_ends_nothing() {
-    for one in ["(", "f(", "(select ", "case when ", "not ", "- ", "1+", "begin ", "a join ", "explain ", "::int", ".a"] {
+    for one in ["(", "f(", "(select ", "case when ", "not ", "- ", "1+", "begin ", "a join ", "explain ", "::int", ".a"]
+    {
         let found = references(&one.repeat(50_000), &[]);
         assert_eq!(found.len(), 1, "{one}");
         assert_eq!(found[0].certainty, Certainty::Unprovable);
@@ -457,16 +459,72 @@ fn too_deep_text_is_unprovable_and_ends_nothing() {
     for one in ["(", "f(", "(select ", "case when ", "not ", "a + "] {
         references(&format!("select {}", one.repeat(250)), &[]);
     }
-    let nested = (0..10).fold("select 1".to_owned(), |sql, _| format!("do '{}'", format!("begin execute '{}'; end", sql.replace('\'', "''")).replace('\'', "''")));
+    let nested = (0..10).fold("select 1".to_owned(), |sql, _| {
+        format!("do '{}'", format!("begin execute '{}'; end", sql.replace('\'', "''")).replace('\'', "''"))
+    });
     references(&nested, &[]);
 }
 
 fn soup() -> impl Strategy<Value = String> {
     const WORDS: &[&str] = &[
-        "select", "from", "billing.x", "'", "$$", "$a$", "(", ")", "begin", "end", "if", "then", "loop", "case", "when", ";", "do", "execute",
-        "format(", "'%I.%s'", "||", "into", "strict", "create function f() returns int language plpgsql as", "::regclass", "\"", ".", ",", "E'\\",
-        "--", "/*", "*/", "\n", "é", "with", "as", "insert", "update", "set", "search_path", "=", "return", "query", "U&", "\u{0}", "declare", "%type",
-        "table", "references", "[", "]", ":=", "nextval('a.b')", "language", "atomic", "operator(", "1", "\u{10fffd}",
+        "select",
+        "from",
+        "billing.x",
+        "'",
+        "$$",
+        "$a$",
+        "(",
+        ")",
+        "begin",
+        "end",
+        "if",
+        "then",
+        "loop",
+        "case",
+        "when",
+        ";",
+        "do",
+        "execute",
+        "format(",
+        "'%I.%s'",
+        "||",
+        "into",
+        "strict",
+        "create function f() returns int language plpgsql as",
+        "::regclass",
+        "\"",
+        ".",
+        ",",
+        "E'\\",
+        "--",
+        "/*",
+        "*/",
+        "\n",
+        "é",
+        "with",
+        "as",
+        "insert",
+        "update",
+        "set",
+        "search_path",
+        "=",
+        "return",
+        "query",
+        "U&",
+        "\u{0}",
+        "declare",
+        "%type",
+        "table",
+        "references",
+        "[",
+        "]",
+        ":=",
+        "nextval('a.b')",
+        "language",
+        "atomic",
+        "operator(",
+        "1",
+        "\u{10fffd}",
     ];
     proptest::collection::vec(proptest::sample::select(WORDS), 0..60).prop_map(|words| words.join(" "))
 }

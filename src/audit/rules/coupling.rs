@@ -152,8 +152,18 @@ fn between_services(c: &Crossing) -> Kind {
         (Constraint, Relation) if c.from_detail == 'f' => Kind::Key,
         (Statistics, _) => Kind::Statistics,
         (
-            Cast | Operator | OperatorClass | OperatorFamily | Collation | Conversion | TextSearchConfiguration
-            | TextSearchDictionary | TextSearchParser | TextSearchTemplate | Transform | Class::Other,
+            Cast
+            | Operator
+            | OperatorClass
+            | OperatorFamily
+            | Collation
+            | Conversion
+            | TextSearchConfiguration
+            | TextSearchDictionary
+            | TextSearchParser
+            | TextSearchTemplate
+            | Transform
+            | Class::Other,
             _,
         ) => Kind::Operator,
         (Relation, Relation) if c.to_detail == 'c' => Kind::Type,
@@ -213,7 +223,14 @@ fn tell(scene: &Scene<'_>, out: &mut Sink<'_>, wanted: Kind) {
 }
 
 /// Starts a finding of a schema's coupling: its owner is told, and the service of what it depends on.
-pub(super) fn draft(scene: &Scene<'_>, from: SchemaId, from_label: &str, how: &str, to: &str, to_schema: Option<SchemaId>) -> Draft {
+pub(super) fn draft(
+    scene: &Scene<'_>,
+    from: SchemaId,
+    from_label: &str,
+    how: &str,
+    to: &str,
+    to_schema: Option<SchemaId>,
+) -> Draft {
     let owner = scene.facts.schema_row(from).owner;
     let mut draft = Draft::new(scene, None, Object::Role(owner));
     draft.principal = Some(owner);
@@ -257,14 +274,19 @@ fn extension_draft(scene: &Scene<'_>, c: &Crossing, extension: &crate::ident::Id
     let place = c.to_schema.map(|schema| shown(&scene.facts.schema_row(schema).name));
     let home = place.as_ref().map(|place| format!(" in {place}")).unwrap_or_default();
     let mut draft = draft(scene, c.from_schema, &from, "uses", &format!("extension {name}{home}"), c.to_schema);
-    draft.path = Path::from(&c.from_label).then(how(c), &c.to_label).then("member of", format!("extension {name}{home}"));
+    draft.path =
+        Path::from(&c.from_label).then(how(c), &c.to_label).then("member of", format!("extension {name}{home}"));
     let owner = c.to_schema.filter(|schema| scene.map.of_schema(*schema).is_some());
     if owner.is_some() {
-        draft.message = format!("{} uses extension {name}, which lives in the schema of {}", c.from_label, whose(scene, owner));
+        draft.message =
+            format!("{} uses extension {name}, which lives in the schema of {}", c.from_label, whose(scene, owner));
         draft.fix = format!("create schema if not exists extensions;\nalter extension {name} set schema extensions;");
     } else {
         draft.message = format!("{from} uses extension {name}: where it moves, the extension must be there first");
-        draft.fix = format!("create extension if not exists {name}{}; -- on the target", place.map(|p| format!(" schema {p}")).unwrap_or_default());
+        draft.fix = format!(
+            "create extension if not exists {name}{}; -- on the target",
+            place.map(|p| format!(" schema {p}")).unwrap_or_default()
+        );
         draft.severity = Some(Severity::Info);
     }
     draft

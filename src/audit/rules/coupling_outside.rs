@@ -168,7 +168,13 @@ fn search_paths(scene: &Scene<'_>, out: &mut Sink<'_>) {
     }
 }
 
-fn setting_draft(scene: &Scene<'_>, role: Option<RoleId>, database: Option<&Ident>, path: &str, schema: SchemaId) -> Draft {
+fn setting_draft(
+    scene: &Scene<'_>,
+    role: Option<RoleId>,
+    database: Option<&Ident>,
+    path: &str,
+    schema: SchemaId,
+) -> Draft {
     let to = scene.facts.label(Object::Schema(schema));
     let mut draft = Draft::new(scene, None, Object::Schema(schema));
     let in_database = database.map(|d| format!(" in database {}", shown(d))).unwrap_or_default();
@@ -206,7 +212,8 @@ fn tablespaces(scene: &Scene<'_>, out: &mut Sink<'_>) {
         let mut draft = draft(scene, used.schema, &from, "stored in", &format!("tablespace {name}"), None);
         draft.path = Path::from(&used.example).then("stored in", format!("tablespace {name}"));
         let more = if used.count > 1 { format!(" and {} more", used.count - 1) } else { String::new() };
-        draft.message = format!("{}{more} of {from} lie in tablespace {name}, which stays with this server", used.example);
+        draft.message =
+            format!("{}{more} of {from} lie in tablespace {name}, which stays with this server", used.example);
         draft.fix = format!("alter table {} set tablespace pg_default;", used.example);
         out.add(draft);
     }

@@ -117,7 +117,8 @@ fn path_of_callers(scene: &Scene<'_>, routine: &Routine) -> Vec<String> {
     let service = scene.map.of_schema(routine.schema);
     let here = |name: &Option<Ident>| name.as_ref().is_none_or(|name| name.as_str() == scene.facts.session.database);
     let is_own = |role: RoleId| service.is_some() && scene.map.of_role(role) == service;
-    let settings = scene.facts.settings.iter().filter(|s| s.name.eq_ignore_ascii_case("search_path") && here(&s.database));
+    let settings =
+        scene.facts.settings.iter().filter(|s| s.name.eq_ignore_ascii_case("search_path") && here(&s.database));
     let mut own: Vec<_> = settings.filter(|s| s.role.is_none_or(is_own)).collect();
     // a role's setting beats the database's, and one for role and database beats both
     own.sort_by_key(|s| (s.role.is_none(), s.database.is_none()));
@@ -160,12 +161,16 @@ fn tell(scene: &Scene<'_>, names: &Names<'_>, source: &Source<'_>, references: &
             }
             continue;
         }
-        let Some(schema) = reference.schema.as_deref().and_then(|name| names.schemas.get(name)).copied() else { continue };
+        let Some(schema) = reference.schema.as_deref().and_then(|name| names.schemas.get(name)).copied() else {
+            continue;
+        };
         if scene.map.of_schema(schema) == from || reference.used == Use::Role {
             continue;
         }
         let found = reference.name.as_deref().map_or(&[][..], |name| names.find(schema, name));
-        if is_looked_up(source, reference, references) && (found.is_empty() || is_shadowed(scene, names, source, reference)) {
+        if is_looked_up(source, reference, references)
+            && (found.is_empty() || is_shadowed(scene, names, source, reference))
+        {
             continue;
         }
         if source.tracked && found.iter().any(|object| is_tracked(scene, source, *object)) {
@@ -224,7 +229,13 @@ fn unprovable(scene: &Scene<'_>, source: &Source<'_>, reference: &Reference) -> 
     draft
 }
 
-fn reference_draft(scene: &Scene<'_>, source: &Source<'_>, reference: &Reference, schema: SchemaId, found: &[Object]) -> Draft {
+fn reference_draft(
+    scene: &Scene<'_>,
+    source: &Source<'_>,
+    reference: &Reference,
+    schema: SchemaId,
+    found: &[Object],
+) -> Draft {
     let row = scene.facts.schema_row(schema);
     let extension = found.iter().any(|object| scene.facts.is_extension_member(*object));
     let to = match (found.first(), reference.name.as_deref()) {
@@ -237,12 +248,16 @@ fn reference_draft(scene: &Scene<'_>, source: &Source<'_>, reference: &Reference
     let place = if source.how == "body" { format!(" (line {})", reference.line) } else { String::new() };
     let perhaps = if reference.certainty == Certainty::Possible { "perhaps " } else { "" };
     let missing = if found.is_empty() && reference.name.is_some() { " and does not exist" } else { "" };
-    draft.message =
-        format!("{} {perhaps}{verb} {to}{place}, which belongs to {}{missing}", source.label, whose(scene, Some(schema)));
+    draft.message = format!(
+        "{} {perhaps}{verb} {to}{place}, which belongs to {}{missing}",
+        source.label,
+        whose(scene, Some(schema))
+    );
     draft.fix = format!("-- do without {to} in {}, or declare it in both manifests", source.label);
     if extension && scene.map.of_schema(schema).is_none() {
         draft.severity = Some(Severity::Info);
-        draft.message = format!("{} {verb} {to}{place}, which an extension brings: it must be wherever this moves", source.label);
+        draft.message =
+            format!("{} {verb} {to}{place}, which an extension brings: it must be wherever this moves", source.label);
         draft.fix = "-- name the extension in the manifest: extensions: […]".to_owned();
     }
     draft

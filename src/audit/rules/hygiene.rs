@@ -71,7 +71,11 @@ fn outside(scene: &Scene<'_>, out: &mut Sink<'_>) {
         draft.path = draft.path.using("owner", &draft.object);
         draft.message = format!("{} belongs to service {name} and is in no schema of its own", draft.object);
         draft.fix = match home(scene, service) {
-            Some(home) => format!("alter {} set schema {};", scene.facts.sql_name(object), shown(&scene.facts.schema_row(home).name)),
+            Some(home) => format!(
+                "alter {} set schema {};",
+                scene.facts.sql_name(object),
+                shown(&scene.facts.schema_row(home).name)
+            ),
             None => format!("-- move {} to a schema of service {name}", draft.object),
         };
         draft.service = Some(service);
@@ -124,7 +128,8 @@ fn roles(scene: &Scene<'_>, out: &mut Sink<'_>) {
         let name = scene.name(id);
         if entered.len() >= 2 {
             let services: Vec<_> = entered.keys().map(|s| scene.map.name(*s).as_str()).collect();
-            draft.message = format!("{name} is a member of {}: it joins what their schemas keep apart", services.join(" and "));
+            draft.message =
+                format!("{name} is a member of {}: it joins what their schemas keep apart", services.join(" and "));
             let revokes = entered.values().map(|group| format!("revoke {} from {name};", scene.name(*group)));
             draft.fix = revokes.collect::<Vec<_>>().join("\n");
             for group in entered.values() {
@@ -182,7 +187,10 @@ fn self_revoked(scene: &Scene<'_>, out: &mut Sink<'_>) {
     for securable in scene.securables() {
         let list = &scene.facts.acls[securable.acl];
         let column = matches!(securable.object, Object::Column(_) | Object::SystemGrant(_));
-        if !list.stored || column || scene.facts.schema_of(securable.object).and_then(|s| scene.map.of_schema(s)).is_none() {
+        if !list.stored
+            || column
+            || scene.facts.schema_of(securable.object).and_then(|s| scene.map.of_schema(s)).is_none()
+        {
             continue;
         }
         // MAINTAIN is younger than many an access list
@@ -198,8 +206,7 @@ fn self_revoked(scene: &Scene<'_>, out: &mut Sink<'_>) {
             draft.path = draft.path.using("owner without its rights", &draft.object);
             draft.message = format!("owner {owner} has no {missing} on its own {}", draft.object);
             let words: Vec<_> = missing.iter().map(Privilege::keyword).collect();
-            draft.fix =
-                format!("grant {} on {} to {owner};", words.join(", "), scene.facts.sql_name(securable.object));
+            draft.fix = format!("grant {} on {} to {owner};", words.join(", "), scene.facts.sql_name(securable.object));
             draft.severity = (!held.is_empty()).then_some(Severity::Info);
             draft.declared = false;
             out.add(draft);

@@ -47,8 +47,12 @@ fn orphans(scene: &Scene<'_>, out: &mut Sink<'_>) {
         }
     }
     for default in &scene.facts.default_acls {
-        let gone: BTreeSet<RoleId> =
-            scene.facts.acls[default.acl].entries.iter().filter_map(|e| e.grantee).filter(|role| is_gone(*role)).collect();
+        let gone: BTreeSet<RoleId> = scene.facts.acls[default.acl]
+            .entries
+            .iter()
+            .filter_map(|e| e.grantee)
+            .filter(|role| is_gone(*role))
+            .collect();
         for role in gone {
             let mut draft = Draft::new(scene, None, Object::Role(role));
             draft.principal = Some(role);
@@ -106,7 +110,11 @@ fn contracts(scene: &Scene<'_>, out: &mut Sink<'_>) {
         };
         let name = format!("{}.{}", shown(&contract.provider), shown(&contract.name));
         if objects.is_empty() {
-            out.add(stale(scene, contract, format!("{name} is exposed to {} and does not exist", shown(&contract.consumer))));
+            out.add(stale(
+                scene,
+                contract,
+                format!("{name} is exposed to {} and does not exist", shown(&contract.consumer)),
+            ));
             continue;
         }
         for object in objects {
@@ -132,7 +140,8 @@ fn stale(scene: &Scene<'_>, contract: &Contract, message: String) -> Draft {
     let mut schemas = schema.filter(|(id, _)| provider.is_some() && scene.map.of_schema(*id) == provider);
     let schema = schemas.next().map_or(&contract.provider, |(_, row)| &row.name);
     draft.object = format!("{} -> {}.{}", shown(&contract.consumer), shown(schema), shown(&contract.name));
-    draft.path = Path::from(shown(&contract.consumer)).then("contract", format!("{}.{}", shown(schema), shown(&contract.name)));
+    draft.path =
+        Path::from(shown(&contract.consumer)).then("contract", format!("{}.{}", shown(schema), shown(&contract.name)));
     draft.service = provider;
     draft.message = message;
     draft.fix = "-- pgcleave plan shows what is missing; else take the contract out of both manifests".to_owned();

@@ -58,6 +58,27 @@ fn objects(scene: &Scene<'_>, out: &mut Sink<'_>) {
             tell(scene, out, object, owner, service);
         }
     }
+    for extension in &scene.facts.extensions {
+        let service = extension.schema.and_then(|s| scene.map.of_schema(s));
+        for reacher in scene.reachers(extension.owner, None) {
+            let name = crate::audit::name::shown(&extension.name);
+            if service.is_some() && scene.map.of_role(reacher.principal) != service {
+                let mut draft = Draft::new(scene, Some(&reacher), Object::Role(extension.owner));
+                draft.object = format!("extension {name}");
+                draft.service = service;
+                draft.path = draft.path.using("owner", &draft.object);
+                draft.message = format!(
+                    "{} owns {}, whose objects are another service's",
+                    scene.name(reacher.principal),
+                    draft.object
+                );
+                draft.fix = format!(
+                    "-- make the extension anew as an administrator: drop extension {name}; create extension {name};"
+                );
+                out.add(draft);
+            }
+        }
+    }
     for (at, publication) in (0..).zip(&scene.facts.publications) {
         let content = super::publication::service_of_content(scene, publication);
         if content.is_some() && content != scene.map.of_role(publication.owner) {

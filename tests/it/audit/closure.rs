@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use pgcleave::audit::facts::Facts;
+use pgcleave::audit::facts::relation::RelationKind;
 use pgcleave::audit::facts::role::RoleId;
 use pgcleave::audit::why::{question, why};
 use pgcleave::model::privilege::Privilege;
@@ -157,7 +158,8 @@ fn deduced(facts: &Facts, p: &str) -> BTreeSet<(String, String)> {
         .map(|(id, r)| (id, r.name.as_str().to_owned()))
         .collect();
     let mut found = BTreeSet::new();
-    for relation in &facts.relations {
+    // having a privilege on a view is not yet reading it: what counts is which tables are read, by whichever way
+    for relation in facts.relations.iter().filter(|r| r.kind == RelationKind::Table) {
         let schema = facts.schema_row(relation.schema).name.as_str();
         let label = format!("{schema}.{}", relation.name.as_str());
         for (_, role) in roles.iter().filter(|_| schema.starts_with(&format!("{p}s"))) {
@@ -183,6 +185,11 @@ async fn the_closure_agrees_with_the_server_both_ways() {
         let server = with_what_views_read(&direct, &bases(&mut connection, &p).await);
         let facts = facts(&mut connection).await;
         let closure = deduced(&facts, &p);
+        let tables: BTreeSet<_> =
+            facts.relations.iter().filter(|r| r.kind == RelationKind::Table).map(|r| r.name.as_str()).collect();
+        let is_table =
+            |(_, relation): &(String, String)| relation.split_once('.').is_some_and(|(_, name)| tables.contains(name));
+        let server: BTreeSet<_> = server.into_iter().filter(is_table).collect();
         let missed: Vec<_> = server.difference(&closure).collect();
         let invented: Vec<_> = closure.difference(&server).collect();
         assert!(!server.is_empty(), "world {seed} has something to read");
