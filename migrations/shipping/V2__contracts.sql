@@ -1,4 +1,4 @@
-create view shipment_tracking as
+create view shipment_tracking with (security_barrier) as
 select s.id as shipment_id, s.order_id, c.title as carrier, s.state::text as state, e.seen_at, e.place, e.note
 from shipment s
 join carrier c on c.id = s.carrier_id

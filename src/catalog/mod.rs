@@ -7,6 +7,7 @@ mod objects;
 mod registry;
 mod roles;
 mod schemas;
+pub mod survey;
 
 use std::collections::BTreeSet;
 

@@ -21,6 +21,12 @@ pub(crate) fn of(code: &str) -> Option<String> {
         }
         "sink-corrupt" => "move the file away; credentials rotate publishes a new secret",
         "sink-busy" => "wait for the other pgcleave to end, and run again",
+        "not-provisioned" => "run pgcleave apply: it makes roles and schemas, and runs the migrations too",
+        "migration-mismatch" => "put the applied files back as they were; what should change goes into a new file",
+        "migration-left-owner" => "remove the statement that changes the role",
+        "no-postgresql" => "apt install postgresql, or name a folder with postgres and initdb in PGCLEAVE_PG_BIN",
+        "bad-postgresql-folder" => "it is the folder that holds the programs, such as /usr/lib/postgresql/17/bin",
+        "other-major" => "remove the folder (its data are lost), or name the older programs in PGCLEAVE_PG_BIN",
         "sink-name" => "rename the credential, or use another kind of sink",
         _ => return None,
     };

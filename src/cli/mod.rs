@@ -1,16 +1,22 @@
 //! The command line: arguments, one file per command, and everything that a person sees.
 
+mod adopt;
 mod apply;
 mod audit;
 mod check;
 pub(crate) mod context;
 mod credentials;
+mod demo;
+mod dev;
+mod example;
 pub(crate) mod failure;
 mod hint;
 mod init;
 mod invalid;
 mod migrate;
+mod own_server;
 mod plan;
+mod probe;
 mod schema;
 mod shell;
 mod why;
@@ -36,6 +42,7 @@ pub(crate) struct Cli {
 enum Command {
     /// Writes pgcleave.yaml and a commented manifest
     Init(init::Arguments),
+    Adopt(adopt::AdoptArgs),
     /// Validates the manifests, without a database
     Check,
     Plan(plan::PlanArgs),
@@ -44,6 +51,8 @@ enum Command {
     Why(why::WhyArgs),
     Credentials(credentials::CredentialsArgs),
     Migrate(migrate::MigrateArgs),
+    Demo(demo::DemoArgs),
+    Dev(dev::DevArgs),
     /// Prints the JSON Schema of a manifest
     Schema(schema::Arguments),
     /// Prints a shell's completions
@@ -64,6 +73,7 @@ pub(crate) async fn run(cli: Cli) -> Verdict {
 async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failure> {
     match command {
         Command::Init(arguments) => init::run(context, &arguments),
+        Command::Adopt(args) => adopt::run(context, &args).await,
         Command::Check => check::run(context),
         Command::Plan(args) => plan::run(context, &args).await,
         Command::Apply(args) => apply::run(context, &args).await,
@@ -71,6 +81,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failur
         Command::Why(args) => why::run(context, &args).await,
         Command::Credentials(args) => credentials::run(context, &args).await,
         Command::Migrate(args) => migrate::run(context, &args).await,
+        Command::Demo(args) => demo::run(context, &args).await,
+        Command::Dev(args) => dev::run(context, &args).await,
         Command::Schema(arguments) => schema::run(context, &arguments),
         Command::Completions(arguments) => shell::completions(context, &arguments),
         Command::Man(arguments) => shell::man(context, &arguments),

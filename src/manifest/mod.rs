@@ -5,6 +5,7 @@
 //!              └───────────── problem::Problem, all of them, with file, line and column ──────┘
 //! ```
 
+pub mod adopt;
 mod check;
 mod config;
 mod contracts;

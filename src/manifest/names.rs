@@ -10,7 +10,7 @@ use crate::ident::{Ident, MAX_BYTES};
 use crate::model::naming::{Naming, Slot};
 
 /// The longest name of a service or credential.
-const MAX_NAME_CHARACTERS: usize = 40;
+pub(super) const MAX_NAME_CHARACTERS: usize = 40;
 
 /// Checks the name of a service, credential or environment: `[a-z][a-z0-9_]{0,39}`.
 pub(crate) fn simple(what: &str, name: &At<String>, report: &mut Report<'_>) -> Option<Ident> {
@@ -31,7 +31,7 @@ pub(crate) fn simple(what: &str, name: &At<String>, report: &mut Report<'_>) -> 
     Ident::new(text).ok()
 }
 
-fn is_simple(text: &str) -> bool {
+pub(super) fn is_simple(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }

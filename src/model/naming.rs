@@ -16,6 +16,11 @@ pub enum Access {
     Read,
 }
 
+impl Access {
+    /// All, in order.
+    pub const ALL: [Self; 3] = [Self::Owner, Self::Write, Self::Read];
+}
+
 /// Which of a credential's two login roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -11,7 +11,7 @@ const NAME_LISTS: [&str; 1] = ["search_path"];
 /// `SET search_path = a, b` and `SET search_path = 'a, b'` are not the same: the latter is one name.
 #[must_use]
 pub fn normalise(parameter: &str, stored: &str) -> String {
-    if NAME_LISTS.contains(&parameter) { name_list(&split_names(stored)) } else { stored.to_owned() }
+    if NAME_LISTS.contains(&parameter) { name_list(&names(stored)) } else { stored.to_owned() }
 }
 
 /// Gives the normal form of a list of names.
@@ -30,14 +30,15 @@ impl Piece for Value<'_> {
         if !NAME_LISTS.contains(&parameter) {
             return Literal(value).write(out);
         }
-        let names = split_names(value);
-        if names.is_empty() { out.push_static("''") } else { Comma(names.iter()).write(out) }
+        let list = names(value);
+        if list.is_empty() { out.push_static("''") } else { Comma(list.iter()).write(out) }
     }
 }
 
 /// Splits `a, "b c"` into names; names that are too long or empty are left out, as the server leaves them out.
-fn split_names(list: &str) -> Vec<Ident> {
-    let (mut names, mut name, mut quoted) = (Vec::new(), String::new(), false);
+#[must_use]
+pub fn names(list: &str) -> Vec<Ident> {
+    let (mut found, mut name, mut quoted) = (Vec::new(), String::new(), false);
     let mut chars = list.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
@@ -46,13 +47,13 @@ fn split_names(list: &str) -> Vec<Ident> {
                 name.push('"');
             }
             '"' => quoted = !quoted,
-            ',' if !quoted => names.push(std::mem::take(&mut name)),
+            ',' if !quoted => found.push(std::mem::take(&mut name)),
             c if c.is_whitespace() && !quoted => {}
             c => name.push(c),
         }
     }
-    names.push(name);
-    names.iter().filter_map(|name| Ident::new(name).ok()).collect()
+    found.push(name);
+    found.iter().filter_map(|name| Ident::new(name).ok()).collect()
 }
 
 #[cfg(test)]

@@ -164,10 +164,14 @@ fn extension_home(extension: &Ident, actual: &State) -> Ident {
 
 fn default_privileges(service: &Service, names: &Names, major: u32, state: &mut State) {
     let owner = &names.owner;
-    for class in [Class::Routine, Class::Type] {
-        let mut acl = Acl::empty();
-        acl.grant(Grantee::Role(owner.clone()), owner, class.acl_kind().all(major));
-        state.default_privileges.insert(DefaultPrivilege { creator: owner.clone(), schema: None, class }, acl);
+    // an owner's login creates as the owner, but it can also step out of that role
+    let logins = names.logins.iter().filter(|login| login.access == Access::Owner).map(|login| &login.role);
+    for creator in std::iter::once(owner).chain(logins) {
+        for class in [Class::Routine, Class::Type] {
+            let mut acl = Acl::empty();
+            acl.grant(Grantee::Role(creator.clone()), creator, class.acl_kind().all(major));
+            state.default_privileges.insert(DefaultPrivilege { creator: creator.clone(), schema: None, class }, acl);
+        }
     }
     for class in Class::ALL {
         let mut acl = Acl::empty();

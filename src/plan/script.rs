@@ -1,5 +1,7 @@
 //! Changes → the statements of each transaction, in the order in which they run.
 
+use std::collections::BTreeSet;
+
 use super::change::{Action, Change, Kind, Phase, Stage};
 use crate::ident::Ident;
 use crate::model::state::Observed;
@@ -36,22 +38,17 @@ pub fn transactions(changes: &[Change], stage: Stage, observed: &Observed) -> Ve
 
 fn transaction(changes: &[&Change], stage: Stage, observed: &Observed) -> Transaction {
     let service = changes.first().and_then(|change| change.service.clone());
-    let become_owner = Borrowed::needed(changes, observed);
+    let mut borrowing = Borrowing::new(changes, observed);
     let mut statements = vec![
         sql!("set local lock_timeout = ", LOCK_TIMEOUT_MILLIS),
         // nobody's objects can stand before PostgreSQL's own
         sql!("set local search_path = pg_catalog"),
     ];
-    let (mut lock_at, mut locks) = (None, std::collections::BTreeSet::<&Sql>::new());
+    let (mut lock_at, mut locks) = (None, BTreeSet::<&Sql>::new());
     let mut role: Option<&Ident> = None;
-    let mut borrowed = false;
     for change in changes {
-        if let Some(become_owner) = &become_owner
-            && !borrowed
-            && change.phase >= Phase::Schemas
-        {
-            statements.push(become_owner.take());
-            borrowed = true;
+        if change.phase >= Phase::Schemas {
+            statements.extend(borrowing.take());
         }
         if change.run_as.as_ref() != role {
             statements.push(match &change.run_as {
@@ -70,57 +67,67 @@ fn transaction(changes: &[&Change], stage: Stage, observed: &Observed) -> Transa
     if role.is_some() {
         statements.push(sql!("reset role"));
     }
-    if let Some(become_owner) = become_owner.filter(|_| borrowed) {
-        statements.push(become_owner.give_back());
-    }
+    statements.extend(borrowing.give_back());
     let issue = |change: &&&Change| change.action == Action::Issue;
     let names = changes.iter().filter(issue).filter_map(|change| change.object.split_once('/'));
     let issues = names.map(|(_, name)| name.to_owned()).collect();
     Transaction { service, stage, statements, lock, issues, changes: changes.len() }
 }
 
-/// A membership in the owner role that an administrator who is no superuser gives itself for one transaction.
+/// Memberships in the roles that it acts as, which an administrator who is no superuser gives itself for one
+/// transaction.
 ///
 /// From 16 on CREATEROLE gives ADMIN on a new role but neither SET nor INHERIT; before, membership is all or nothing.
 /// Afterwards the administrator can read nothing of the service's.
-struct Borrowed<'a> {
-    owner: &'a Ident,
+struct Borrowing<'a> {
+    roles: BTreeSet<&'a Ident>,
     administrator: &'a Ident,
     per_option: bool,
     /// Whether objects change owners: the administrator then has to find them in a schema that it has just given away.
     inherit: bool,
+    taken: bool,
 }
 
-impl<'a> Borrowed<'a> {
-    fn needed(changes: &[&'a Change], observed: &'a Observed) -> Option<Self> {
+impl<'a> Borrowing<'a> {
+    fn new(changes: &[&'a Change], observed: &'a Observed) -> Self {
         let administrator = &observed.administrator;
-        if administrator.superuser {
-            return None;
-        }
-        let owner = changes.iter().find_map(|change| change.run_as.as_ref())?;
-        let per_option = observed.major() >= 16;
-        let has_it = observed.state.memberships.iter().any(|(membership, options)| {
-            membership.role == *owner && membership.member == administrator.name && options.set && !options.admin
-        });
+        let has_it = |role: &Ident| {
+            observed.state.memberships.iter().any(|(membership, options)| {
+                membership.role == *role && membership.member == administrator.name && options.set && !options.admin
+            })
+        };
+        let acted_as = changes.iter().filter_map(|change| change.run_as.as_ref());
+        let roles = if administrator.superuser { BTreeSet::new() } else { acted_as.filter(|r| !has_it(r)).collect() };
         let inherit = changes.iter().any(|change| change.kind == Kind::Owner);
-        (!has_it).then_some(Self { owner, administrator: &administrator.name, per_option, inherit })
+        Self { roles, administrator: &administrator.name, per_option: observed.major() >= 16, inherit, taken: false }
     }
 
-    fn take(&self) -> Sql {
-        let mut sql = sql!("grant ", self.owner, " to ", self.administrator);
-        if self.per_option {
-            sql.push_static(" with inherit ");
-            sql.push_static(if self.inherit { "true" } else { "false" });
-            sql.push_static(", set true");
+    /// Gives the statements that take the memberships; none the second time.
+    fn take(&mut self) -> Vec<Sql> {
+        if std::mem::replace(&mut self.taken, true) {
+            return Vec::new();
         }
-        sql
+        let take = |role: &&Ident| {
+            let mut sql = sql!("grant ", role, " to ", self.administrator);
+            if self.per_option {
+                sql.push_static(" with inherit ");
+                sql.push_static(if self.inherit { "true" } else { "false" });
+                sql.push_static(", set true");
+            }
+            sql
+        };
+        self.roles.iter().map(take).collect()
     }
 
-    fn give_back(&self) -> Sql {
-        let mut sql = sql!("revoke ", self.owner, " from ", self.administrator);
-        if self.per_option {
-            sql.push(&sql!(" granted by ", self.administrator));
-        }
-        sql
+    /// Gives the statements that end what was taken.
+    fn give_back(&self) -> Vec<Sql> {
+        let give_back = |role: &&Ident| {
+            let mut sql = sql!("revoke ", role, " from ", self.administrator);
+            if self.per_option {
+                sql.push(&sql!(" granted by ", self.administrator));
+            }
+            sql
+        };
+        self.roles.iter().filter(|_| self.taken).map(give_back).collect()
     }
 }

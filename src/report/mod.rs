@@ -1,8 +1,10 @@
 //! Results → text: for people, for programs, for pull requests.
 
+pub mod adopt;
 pub mod apply;
 pub mod audit;
 pub mod credentials;
 pub mod plan;
+pub mod probe;
 pub mod style;
 pub mod why;

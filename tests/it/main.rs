@@ -1,9 +1,15 @@
 //! Everything that needs a real PostgreSQL, in one binary: `support` finds or starts the server, one for all tests.
 
+mod adopt;
 mod analyze;
 mod apply;
+mod audit;
 mod bed;
 mod credentials;
+mod embedded;
 mod manifest;
 mod migrate;
+mod probe;
+mod registry;
+mod sql;
 mod support;

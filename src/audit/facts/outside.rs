@@ -59,6 +59,12 @@ impl DefaultKind {
         }
     }
 
+    /// Gives the words for people, who say functions.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        if self == Self::Routines { "functions" } else { self.words() }
+    }
+
     /// Gives the kind of access list that it becomes.
     #[must_use]
     pub fn acl_kind(self) -> AclKind {

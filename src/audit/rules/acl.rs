@@ -21,7 +21,13 @@ pub(super) struct Hit<'s> {
 
 /// Finds what PUBLIC, and what roles were granted; `want` chooses the objects.
 pub(super) fn sweep(scene: &Scene<'_>, want: impl Fn(&Securable) -> bool, mut tell: impl FnMut(Hit<'_>)) {
-    for securable in scene.securables().filter(|s| want(s)) {
+    for securable in scene.facts.securables().filter(|s| want(s)) {
+        let entries = scene.facts.acls[securable.acl].entries.iter();
+        if !entries.into_iter().any(|e| is_suspect(scene, &securable, e))
+            || scene.facts.is_extension_member(securable.object)
+        {
+            continue;
+        }
         for entry in &scene.facts.acls[securable.acl].entries {
             if !is_suspect(scene, &securable, entry) {
                 continue;

@@ -69,7 +69,7 @@ fn takes_effect(scene: &Scene<'_>, row: &DefaultAcl) -> bool {
 
 fn object(scene: &Scene<'_>, row: &DefaultAcl) -> String {
     let place = row.schema.map(|s| format!(" in {}", crate::audit::name::shown(&scene.facts.schema_row(s).name)));
-    format!("future {} of {}{}", row.kind.words(), scene.name(row.creator), place.unwrap_or_default())
+    format!("future {} of {}{}", row.kind.label(), scene.name(row.creator), place.unwrap_or_default())
 }
 
 fn revoke(scene: &Scene<'_>, row: &DefaultAcl, privileges: Privileges, from: &str) -> String {
@@ -98,7 +98,8 @@ fn foreign(scene: &Scene<'_>, out: &mut Sink<'_>) {
             if privileges.is_empty() {
                 continue;
             }
-            for reacher in beneficiaries(scene, row, entry.grantee, service) {
+            let told = beneficiaries(scene, row, entry.grantee, service);
+            for (reacher, usable) in told {
                 let mut draft = Draft::new(scene, None, Object::Role(row.creator));
                 draft.principal = reacher.as_ref().map(|r| r.principal);
                 draft.path = reacher.as_ref().map_or_else(|| Path::from("PUBLIC"), |r| scene.path(r));
@@ -111,30 +112,64 @@ fn foreign(scene: &Scene<'_>, out: &mut Sink<'_>) {
                 draft.message = format!("{who} will have {privileges} on {}{passes}", draft.object);
                 let from = entry.grantee.map_or_else(|| "public".to_owned(), |g| scene.name(g));
                 draft.fix = revoke(scene, row, privileges, &from);
+                if !usable {
+                    draft.severity = Some(Severity::Info);
+                    draft.message.push_str("; today it may not use the schema");
+                }
                 out.add(draft);
             }
         }
     }
 }
 
-/// Gives the foreign principals that a default privilege will be for; nothing stands for everybody.
+/// Gives the foreign principals that a default privilege will be for, and whether they may use the schema already.
+///
+/// Nothing stands for everybody.
 fn beneficiaries(
     scene: &Scene<'_>,
     row: &DefaultAcl,
     grantee: Option<RoleId>,
     service: Option<ServiceId>,
-) -> Vec<Option<Reacher>> {
-    let Some(grantee) = grantee else { return everybody(scene, row.schema.into_iter(), service) };
+) -> Vec<(Option<Reacher>, bool)> {
+    let schemas = schemas_of(scene, row);
+    let outside = matches!(row.kind, DefaultKind::Schemas | DefaultKind::LargeObjects);
+    let Some(grantee) = grantee else {
+        let told = everybody(scene, schemas.into_iter(), service);
+        if told.is_empty() {
+            return vec![(None, outside)];
+        }
+        return told.into_iter().map(|reacher| (reacher, true)).collect();
+    };
     let role = scene.role(grantee);
     if grantee == row.creator || role.superuser || role.dangling {
         return Vec::new();
     }
+    let using: BTreeSet<RoleId> =
+        schemas.iter().flat_map(|s| scene.reachers(grantee, Some(*s))).map(|r| r.principal).collect();
     let mut reachers = scene.reachers(grantee, None);
     reachers.retain(|r| scene.map.of_role(r.principal) != service);
-    reachers.into_iter().map(Some).collect()
+    reachers
+        .into_iter()
+        .map(|r| {
+            let usable = outside || using.contains(&r.principal);
+            (Some(r), usable)
+        })
+        .collect()
 }
 
-/// Gives the foreign logins that may use one of the schemas; PUBLIC itself where there is none.
+/// Gives the schemas that a row can take effect in.
+fn schemas_of(scene: &Scene<'_>, row: &DefaultAcl) -> Vec<SchemaId> {
+    match row.schema {
+        Some(schema) => vec![schema],
+        None => {
+            let all = (0..).map(SchemaId).take(scene.facts.schemas.len());
+            let superuser = scene.role(row.creator).superuser;
+            all.filter(|s| superuser || creates_in(scene, row.creator, *s)).collect()
+        }
+    }
+}
+
+/// Gives the foreign logins that may use one of the schemas; nothing stands for everybody.
 fn everybody(
     scene: &Scene<'_>,
     schemas: impl Iterator<Item = SchemaId>,
@@ -150,7 +185,7 @@ fn everybody(
             }
         }
     }
-    if found.is_empty() { vec![None] } else { found }
+    found
 }
 
 fn unhardened(scene: &Scene<'_>, out: &mut Sink<'_>) {
@@ -174,10 +209,14 @@ fn unhardened(scene: &Scene<'_>, out: &mut Sink<'_>) {
                 continue;
             }
             let service = schemas.first().and_then(|s| scene.map.of_schema(*s));
-            for reacher in everybody(scene, schemas.iter().copied(), service) {
+            let mut told = everybody(scene, schemas.iter().copied(), service);
+            if told.is_empty() {
+                told.push(None);
+            }
+            for reacher in told {
                 let mut draft = Draft::new(scene, None, Object::Role(creator));
                 draft.principal = reacher.as_ref().map(|r| r.principal);
-                draft.object = format!("future {} of {}", kind.words(), scene.name(creator));
+                draft.object = format!("future {} of {}", kind.label(), scene.name(creator));
                 draft.service = service;
                 draft.declared = false;
                 let path = reacher.as_ref().map_or_else(|| Path::from("PUBLIC"), |r| scene.path(r));

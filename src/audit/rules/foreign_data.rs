@@ -71,9 +71,18 @@ fn is_loop(scene: &Scene<'_>, server: &Server) -> bool {
     let session = &scene.facts.session;
     let host = option(&server.options, "host").or_else(|| option(&server.options, "hostaddr"));
     let here = host.is_none_or(|h| h.is_empty() || h.starts_with('/') || session.own_hosts.iter().any(|own| own == h));
+    // under another name of the host, a remote role that is a local one of a service gives it away
+    let here =
+        here || scene.facts.user_mappings.iter().filter(|m| m.server == server.oid).any(|m| lends(scene, m).is_some());
     let port = option(&server.options, "port").is_none_or(|p| p == session.port);
     let database = option(&server.options, "dbname").is_none_or(|d| d == session.database);
     here && port && database
+}
+
+/// Gives the local role of a service that a mapping logs in as, where the name is one.
+fn lends(scene: &Scene<'_>, mapping: &UserMapping) -> Option<RoleId> {
+    let remote = mapping.remote_role.as_deref().and_then(|name| scene.facts.roles.find(name))?;
+    scene.map.of_role(remote).map(|_| remote)
 }
 
 /// Finds the mapping that a role uses on a server: its own, else PUBLIC's.
@@ -129,12 +138,11 @@ fn mappings(scene: &Scene<'_>, out: &mut Sink<'_>) {
         let Some((at, server)) = (0..).zip(&scene.facts.servers).find(|(_, s)| s.oid == mapping.server) else {
             continue;
         };
-        let remote = mapping.remote_role.as_deref().and_then(|name| scene.facts.roles.find(name));
+        let remote = lends(scene, mapping);
         let lent = match (mapping.role, remote) {
-            _ if !is_loop(scene, server) => false,
-            (_, None) => mapping.role.is_none(),
+            (None, _) => true,
+            (Some(_), None) => false,
             (Some(role), Some(remote)) => scene.is_judged(role) && scene.map.of_role(role) != scene.map.of_role(remote),
-            (None, Some(_)) => true,
         };
         if !lent {
             continue;
@@ -147,6 +155,7 @@ fn mappings(scene: &Scene<'_>, out: &mut Sink<'_>) {
         draft.path = Path::from(&who).then("user mapping", &as_whom);
         draft.message = format!("the user mapping of {who} on {} logs in as {as_whom}", draft.object);
         draft.fix = drop_mapping(scene, mapping, server);
+        draft.severity = (!is_loop(scene, server)).then_some(Severity::Warning);
         out.add(draft);
     }
 }

@@ -188,6 +188,10 @@ fn policy(scene: &Scene<'_>, out: &mut Sink<'_>) {
             draft.path = Path::from(&name).then("policy", format!("{shown} on {table}"));
             draft.message = format!("policy {shown} on {table} is for {name}; no contract declares it");
             draft.fix = format!("alter policy {shown} on {table} to …; -- without {name}");
+            let row = &scene.facts.relations[relation];
+            if scene.held(*role, row.acl, AclKind::Relation).is_empty() {
+                draft.severity = Some(Severity::Info);
+            }
             out.add(draft);
         }
     }
@@ -200,7 +204,7 @@ fn grant_option(scene: &Scene<'_>, out: &mut Sink<'_>) {
             let granted_by_stranger = entry.grantor != securable.owner
                 && scene.is_judged(entry.grantor)
                 && scene.is_foreign(entry.grantor, securable.object);
-            if database || !(granted_by_stranger || !entry.grantable.is_empty()) {
+            if database || (!granted_by_stranger && entry.grantable.is_empty()) {
                 continue;
             }
             for reacher in super::acl::openings(scene, &securable, entry) {

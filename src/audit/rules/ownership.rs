@@ -41,7 +41,7 @@ pub(super) static OWN03: Rule = Rule {
 };
 
 /// Gives everything in a schema with its owner.
-fn owned<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = (Object, RoleId)> + 'a {
+pub(super) fn owned<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = (Object, RoleId)> + 'a {
     let facts = scene.facts;
     let relations = (0..).zip(&facts.relations).map(|(at, r)| (Object::Relation(at), r.owner));
     let routines = (0..).zip(&facts.routines).map(|(at, r)| (Object::Routine(at), r.owner));
@@ -56,6 +56,27 @@ fn objects(scene: &Scene<'_>, out: &mut Sink<'_>) {
         let service = scene.service_of(object);
         if scene.map.of_role(owner) != service && !scene.facts.is_extension_member(object) {
             tell(scene, out, object, owner, service);
+        }
+    }
+    for extension in &scene.facts.extensions {
+        let service = extension.schema.and_then(|s| scene.map.of_schema(s));
+        for reacher in scene.reachers(extension.owner, None) {
+            let name = crate::audit::name::shown(&extension.name);
+            if service.is_some() && scene.map.of_role(reacher.principal) != service {
+                let mut draft = Draft::new(scene, Some(&reacher), Object::Role(extension.owner));
+                draft.object = format!("extension {name}");
+                draft.service = service;
+                draft.path = draft.path.using("owner", &draft.object);
+                draft.message = format!(
+                    "{} owns {}, whose objects are another service's",
+                    scene.name(reacher.principal),
+                    draft.object
+                );
+                draft.fix = format!(
+                    "-- make the extension anew as an administrator: drop extension {name}; create extension {name};"
+                );
+                out.add(draft);
+            }
         }
     }
     for (at, publication) in (0..).zip(&scene.facts.publications) {

@@ -3,7 +3,7 @@
 use super::{Draft, Rule, Sink};
 use crate::audit::facts::object::Object;
 use crate::audit::finding::Severity;
-use crate::audit::scene::Scene;
+use crate::audit::scene::{Reacher, Scene};
 
 /// A principal has one of the roles that reach all data.
 pub(super) static PRE01: Rule = Rule {
@@ -61,7 +61,9 @@ pub(super) static PRE04: Rule = Rule {
 
 fn members(scene: &Scene<'_>, out: &mut Sink<'_>, names: &[&str]) {
     for role in names.iter().filter_map(|name| scene.facts.roles.find(name)) {
-        for reacher in scene.enterers(role) {
+        // pg_monitor brings others: the one that was granted is told
+        let bundled = |r: &Reacher| scene.role(r.last_member()).is_system();
+        for reacher in scene.enterers(role).into_iter().filter(|r| !bundled(r)) {
             let mut draft = Draft::new(scene, Some(&reacher), Object::Role(role));
             let (who, name) = (scene.name(reacher.principal), scene.name(role));
             let verb = if reacher.inherits { "has" } else { "can become" };

@@ -160,6 +160,9 @@ fn draft(
     draft.path = draft.path.using(privileges, &label);
     for (through, who) in &base.through {
         draft.path = match who {
+            Some(role) if scene.role(*role).superuser => {
+                draft.path.then("view owner", format!("{} (superuser)", scene.name(*role)))
+            }
             Some(role) => draft.path.then("view owner", scene.name(*role)),
             None => draft.path.then("invoker", scene.name(reacher.principal)),
         };

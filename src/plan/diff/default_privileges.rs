@@ -4,14 +4,18 @@ use std::collections::BTreeSet;
 
 use super::super::change::{Action, Kind, Phase};
 use super::{Comparison, Differences, Unmanaged, acl, provision};
+use crate::ident::Ident;
 use crate::model::acl::Acl;
+use crate::model::naming::{Naming, Slot};
 use crate::model::state::{Class, DefaultPrivilege};
 use crate::sql;
 use crate::sql::Sql;
 
 pub(super) fn diff(comparison: &Comparison<'_>, found: &mut Differences) {
     let (desired, actual) = (&comparison.desired.default_privileges, &comparison.actual().default_privileges);
-    let keys: BTreeSet<&DefaultPrivilege> = desired.keys().chain(actual.keys()).collect();
+    // what a login that is to be dropped has stored would keep it from being dropped; gone services are left alone
+    let kept = actual.keys().filter(|key| service_of(comparison, &key.creator).is_some());
+    let keys: BTreeSet<&DefaultPrivilege> = desired.keys().chain(kept).collect();
     for key in keys {
         let untouched = untouched(key, comparison.observed.major());
         let wanted = desired.get(key).unwrap_or(&untouched);
@@ -20,6 +24,19 @@ pub(super) fn diff(comparison: &Comparison<'_>, found: &mut Differences) {
             one(comparison, key, wanted, is, found);
         }
     }
+}
+
+/// Finds the service of a role, even of a login that its manifest has no more.
+fn service_of<'a>(comparison: &Comparison<'a>, role: &Ident) -> Option<&'a Ident> {
+    let managed = comparison.managed;
+    managed.roles.get(role).and_then(Option::as_ref).or_else(|| {
+        let naming = Naming { prefix: managed.prefix.clone() };
+        let is_login = |(service, name): &&(Ident, String)| {
+            Slot::BOTH.iter().any(|slot| naming.login(service.as_str(), name, *slot).as_ref() == Ok(role))
+        };
+        let (service, _) = comparison.actual().credentials.keys().find(is_login)?;
+        comparison.desired.services.get_key_value(service).map(|(service, _)| service)
+    })
 }
 
 /// Gives what holds where no row is stored.
@@ -33,7 +50,7 @@ fn untouched(key: &DefaultPrivilege, major: u32) -> Acl {
 
 fn one(comparison: &Comparison<'_>, key: &DefaultPrivilege, wanted: &Acl, is: &Acl, found: &mut Differences) {
     let difference = acl::diff(wanted, is, &key.creator, comparison.managed);
-    let service = comparison.managed.roles.get(&key.creator).and_then(Option::as_ref);
+    let service = service_of(comparison, &key.creator);
     let head = head(key);
     let class = class_word(key.class);
     let place = key.schema.as_ref().map_or_else(|| "anywhere".to_owned(), |s| format!("in {}", s.as_str()));

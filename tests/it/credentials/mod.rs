@@ -1,5 +1,6 @@
 //! Credentials on a real server: sinks, issuing, rotation, and the proof of what each login reaches.
 
+mod command;
 mod issue;
 mod rotate;
 mod secrecy;

@@ -17,4 +17,4 @@ pub(crate) use database::TestDb;
 pub(crate) use project::{Answer, Project, answer};
 pub(crate) use proxy::Proxy;
 pub(crate) use reaper::Reaper;
-pub(crate) use server::server_log;
+pub(crate) use server::{Dedicated, server_log};

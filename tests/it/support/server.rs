@@ -220,14 +220,43 @@ pub(crate) async fn server_log() -> String {
     panic!("a statement has not shown in the server's log for {LOG_SECONDS} s: is log_statement = all?")
 }
 
-async fn start() -> Result<Server, String> {
-    let variable = |name: &str| std::env::var(name).unwrap_or_default();
-    let url = variable("PGCLEAVE_TEST_DATABASE_URL");
-    if !url.is_empty() {
-        let address = Address::parse(&url);
-        let address = address.ok_or("PGCLEAVE_TEST_DATABASE_URL is not of the form postgresql://user@host/database")?;
-        return ready(address, Log::Lent, "PGCLEAVE_TEST_DATABASE_URL").await;
+/// A server for one test alone, which may do with its roles as it likes; never a lent one.
+pub(crate) struct Dedicated(Server);
+
+impl Dedicated {
+    /// Starts it; it goes away with the test process.
+    pub(crate) async fn start() -> Self {
+        let starting = runtime().spawn(start_own()).await;
+        let started = starting.unwrap_or_else(|error| Err(format!("the server's start panicked: {error}")));
+        Self(started.unwrap_or_else(|message| panic!("{message}")))
     }
+
+    /// Gives the superuser's connection string to a database.
+    pub(crate) fn url(&self, database: &str) -> String {
+        self.0.admin_url(database)
+    }
+
+    /// Gives the server's major version.
+    pub(crate) fn major(&self) -> u32 {
+        self.0.major
+    }
+}
+
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_default()
+}
+
+async fn start() -> Result<Server, String> {
+    let url = variable("PGCLEAVE_TEST_DATABASE_URL");
+    if url.is_empty() {
+        return start_own().await;
+    }
+    let address = Address::parse(&url);
+    let address = address.ok_or("PGCLEAVE_TEST_DATABASE_URL is not of the form postgresql://user@host/database")?;
+    ready(address, Log::Lent, "PGCLEAVE_TEST_DATABASE_URL").await
+}
+
+async fn start_own() -> Result<Server, String> {
     let wanted = Wanted::parse(&variable("PGCLEAVE_TEST_SERVER"))?;
     let no_container = match docker::start(wanted).await {
         Ok((address, container)) => {

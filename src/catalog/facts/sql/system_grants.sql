@@ -39,7 +39,13 @@ select
   o.label,
   o.owner::int8 as owner,
   o.acl::text as acl,
-  i.initprivs::text as initial
+  case
+    -- initdb makes information_schema after it has filled pg_init_privs
+    when i.initprivs is null and o.nspname = 'information_schema' and o.kind in ('relation', 'schema')
+    then pg_catalog.acldefault(case o.kind when 'schema' then 'n' else 'r' end::"char", o.owner)
+      || pg_catalog.makeaclitem(0, o.owner, case o.kind when 'schema' then 'USAGE' else 'SELECT' end, false)
+    else i.initprivs
+  end::text as initial
 from object o
 left join pg_catalog.pg_init_privs i on i.classoid = o.class and i.objoid = o.oid and i.objsubid = o.sub
 where (

@@ -1,0 +1,150 @@
+//! What was adopted, for a person and for programs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::style::{ADDED, CHANGED, FAINT, HEADING, count, plain};
+use crate::manifest::adopt::{Adoption, Misfit};
+use crate::plan::build::Plan;
+use crate::plan::change::Hazard;
+
+/// The format's name and version.
+pub const FORMAT: &str = "pgcleave.adopt/1";
+
+/// What was adopted, written and would be planned.
+#[derive(Debug, Clone, Copy)]
+pub struct Adopted<'a> {
+    /// The services, and what does not fit.
+    pub adoption: &'a Adoption,
+    /// The files that were written.
+    pub written: &'a [PathBuf],
+    /// What a plan would do now; nothing when no service was found.
+    pub plan: Option<&'a Plan>,
+}
+
+/// Writes it for a person.
+#[must_use]
+pub fn human(adopted: &Adopted<'_>) -> String {
+    let mut out = String::new();
+    let _ = write_human(&mut out, adopted);
+    out
+}
+
+fn write_human(out: &mut String, adopted: &Adopted<'_>) -> std::fmt::Result {
+    let Adoption { services, misfits } = adopted.adoption;
+    writeln!(out, "{HEADING}{} adopted{HEADING:#}", count(services.len(), "service"))?;
+    for service in services {
+        let schema = if service.schema == service.name {
+            String::new()
+        } else {
+            format!(" (schema {})", plain(service.schema.as_str()))
+        };
+        let name = plain(service.name.as_str());
+        let parts =
+            [(service.credentials, "credential"), (service.exposes, "exposed object"), (service.consumes, "use")];
+        let parts: Vec<_> = parts.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| count(n, what)).collect();
+        let parts = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
+        writeln!(out, "  {ADDED}+{ADDED:#} {name}{schema}{parts}")?;
+    }
+    if !misfits.is_empty() {
+        writeln!(out, "\n{HEADING}Does not fit a manifest{HEADING:#}")?;
+    }
+    for group in misfits.chunk_by(|a, b| a.service == b.service) {
+        let name = group[0].service.as_ref().map_or_else(|| "the database".to_owned(), |s| plain(s.as_str()));
+        writeln!(out, "  {name}")?;
+        for Misfit { object, why, .. } in group {
+            writeln!(out, "    {CHANGED}?{CHANGED:#} {}: {FAINT}{}{FAINT:#}", plain(object), plain(why))?;
+        }
+    }
+    if let Some(plan) = adopted.plan {
+        writeln!(out, "\n{}", next(plan))?;
+    }
+    Ok(())
+}
+
+/// Says in a sentence what a plan would do now.
+fn next(plan: &Plan) -> String {
+    let left = match plan.unmanaged.len() {
+        0 => String::new(),
+        n => format!(" It leaves {} as they are, unmanaged.", count(n, "other grant")),
+    };
+    if plan.is_empty() {
+        return format!("A plan with these manifests changes nothing.{left}");
+    }
+    let verbs: Vec<_> = verbs(plan).into_iter().map(|(verb, n)| format!("{n} to {verb}")).collect();
+    let hazards: Vec<_> = plan.hazards.iter().map(|hazard| hazard.name()).collect();
+    let hazards = match hazards.len() {
+        0 => "without hazards".to_owned(),
+        _ => format!("with the hazards {}, each to be allowed by name", hazards.join(", ")),
+    };
+    let changes = count(plan.changes.len(), "change");
+    format!("A plan with these manifests has {changes} ({}), {hazards}.{left}", verbs.join(", "))
+}
+
+fn verbs(plan: &Plan) -> BTreeMap<&'static str, usize> {
+    let mut verbs = BTreeMap::new();
+    for change in &plan.changes {
+        *verbs.entry(change.action.word()).or_default() += 1;
+    }
+    verbs
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    format: &'static str,
+    services: Vec<ServiceRow<'a>>,
+    misfits: &'a [Misfit],
+    written: &'a [PathBuf],
+    plan: Option<PlanRow<'a>>,
+}
+
+#[derive(Serialize)]
+struct ServiceRow<'a> {
+    service: &'a str,
+    schema: &'a str,
+    credentials: usize,
+    exposes: usize,
+    consumes: usize,
+}
+
+#[derive(Serialize)]
+struct PlanRow<'a> {
+    changes: usize,
+    by_action: BTreeMap<&'static str, usize>,
+    hazards: &'a BTreeSet<Hazard>,
+    unmanaged: usize,
+}
+
+/// Writes it for programs.
+#[must_use]
+pub fn json(adopted: &Adopted<'_>) -> String {
+    let document = Document {
+        format: FORMAT,
+        services: adopted
+            .adoption
+            .services
+            .iter()
+            .map(|s| ServiceRow {
+                service: s.name.as_str(),
+                schema: s.schema.as_str(),
+                credentials: s.credentials,
+                exposes: s.exposes,
+                consumes: s.consumes,
+            })
+            .collect(),
+        misfits: &adopted.adoption.misfits,
+        written: adopted.written,
+        plan: adopted.plan.map(|plan| PlanRow {
+            changes: plan.changes.len(),
+            by_action: verbs(plan),
+            hazards: &plan.hazards,
+            unmanaged: plan.unmanaged.len(),
+        }),
+    };
+    let mut text = serde_json::to_string_pretty(&document).expect("what was adopted is plain data");
+    text.push('\n');
+    text
+}

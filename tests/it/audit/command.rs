@@ -1,0 +1,65 @@
+//! The commands themselves: exit codes, formats, the answer to why.
+
+use std::process::{Command, Stdio};
+
+use crate::support::{Answer, TestDb, answer};
+
+/// Runs the command line in a folder without manifests.
+fn run(db: &TestDb, arguments: &[&str]) -> Answer {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pgcleave"));
+    command.current_dir(folder.path()).env("DATABASE_URL", db.url()).env("NO_COLOR", "1").stdin(Stdio::null());
+    answer(command.args(arguments).output().expect("the binary runs"))
+}
+
+/// Makes two services, one of which may read a table of the other through a group.
+async fn leak(db: &TestDb) {
+    let p = db.prefix();
+    db.run(&format!(
+        "create role {p}a_owner; create role {p}b_owner; create role {p}a_app login connection limit 5; create role {p}team; \
+         create schema {p}a authorization {p}a_owner; create schema {p}b authorization {p}b_owner; \
+         set role {p}b_owner; create table {p}b.t (x int); grant usage on schema {p}b to {p}team; \
+         grant select on {p}b.t to {p}team; reset role; grant {p}team to {p}a_app"
+    ))
+    .await;
+}
+
+#[tokio::test]
+async fn audit_ends_with_4_and_tells_the_path() {
+    let db = TestDb::new().await;
+    leak(&db).await;
+    let p = db.prefix();
+    let told = run(&db, &["audit", "--rule", "ACC01", "--format", "json"]).exits(4).json();
+    assert_eq!(told["format"], "pgcleave.audit/1");
+    let all = told["findings"].as_array().expect("a list");
+    let finding = all.iter().find(|f| f["principal"] == format!("{p}a_app")).expect("the login is told");
+    assert_eq!(finding["path"], format!("{p}a_app -inherit-> {p}team =SELECT=> {p}b.t"));
+    assert_eq!(finding["fix"], format!("revoke select on table {p}b.t from {p}team;"));
+    run(&db, &["audit", "--rule", "ACC01", "--fail-on", "never"]).exits(0);
+    run(&db, &["audit", "--rule", "ACC99"]).exits(2);
+}
+
+#[tokio::test]
+async fn why_gives_the_path_or_says_that_there_is_none() {
+    let db = TestDb::new().await;
+    leak(&db).await;
+    let p = db.prefix();
+    let (role, object) = (format!("{p}a_app"), format!("{p}b.t"));
+    let told = run(&db, &["why", &role, &object, "--format", "json"]).exits(0).json();
+    assert_eq!(told["reachable"], true);
+    assert_eq!(told["paths"][0]["text"], format!("{p}a_app -inherit-> {p}team =SELECT=> {p}b.t"));
+    let none = run(&db, &["why", &role, &object, "delete"]).exits(0);
+    assert!(none.stdout.contains("no path"), "{}", none.stdout);
+    run(&db, &["why", &role, "no.such"]).exits(2);
+    run(&db, &["why", &role, &object, "execute"]).exits(2);
+}
+
+#[test]
+fn every_rule_can_be_explained_without_a_database() {
+    let told = Command::new(env!("CARGO_BIN_EXE_pgcleave")).args(["audit", "--list-rules"]).output().expect("it runs");
+    let listed = String::from_utf8(told.stdout).expect("text");
+    assert_eq!(listed.lines().count(), pgcleave::audit::rules::ALL.len());
+    let told =
+        Command::new(env!("CARGO_BIN_EXE_pgcleave")).args(["audit", "--explain", "mem02"]).output().expect("it runs");
+    assert!(String::from_utf8(told.stdout).expect("text").contains("SET ROLE"));
+}
