@@ -59,8 +59,8 @@ alter table @o.orders add account @b.iban;
 alter table @o.orders add row_of @b.invoices;
 -- CPL03 | @o.kind | @b.iban
 create domain @o.kind as @b.iban;
--- CPL03 | @o.both.y | @b.currency
-create type @o.both as (x int, y @b.currency);
+-- CPL03 | @o.mixed.y | @b.currency
+create type @o.mixed as (x int, y @b.currency);
 -- CPL03 | @o.typed | @b.pair
 create table @o.typed of @b.pair;
 -- CPL03 | @o.span | @b.iban
@@ -68,7 +68,7 @@ create type @o.span as range (subtype = @b.iban);
 -- CPL03 | @o.takes(@b.currency) | @b.currency
 create function @o.takes(@b.currency) returns int language sql as 'select 1';
 -- CPL03 | @o.gives() | @b.currency
-create function @o.gives() returns setof @b.currency language sql as 'select null';
+create function @o.gives() returns setof @b.currency language sql as 'select null::@b.currency';
 -- CPL03 | @o.gives_table() | @b.currency
 create function @o.gives_table(out a int, out b @b.currency) language sql as 'select 1, null::@b.currency';
 -- CPL03 | is_iban on @o.orders | @b.iban
@@ -156,9 +156,9 @@ create publication @o_mixed for table @o.two, @b.invoices;
 select;
 -- CPL09 | @o | publication @o_whole
 create publication @o_whole for tables in schema @o;
--- CPL10 | (@b.currency AS @o.both) | @o.both
-create function @o.cast_to(@b.currency) returns @o.both language sql as 'select null::@o.both';
-create cast (@b.currency as @o.both) with function @o.cast_to(@b.currency);
+-- CPL10 | (@b.currency AS @o.mixed) | @o.mixed
+create function @o.cast_to(@b.currency) returns @o.mixed language sql as 'select null::@o.mixed';
+create cast (@b.currency as @o.mixed) with function @o.cast_to(@b.currency);
 -- CPL10 | @o.=== | @b.same
 create function @b.same(text, text) returns boolean language sql immutable as 'select true';
 create operator @o.=== (leftarg = text, rightarg = text, function = @b.same);
