@@ -1,0 +1,4 @@
+//! Everything that needs a real PostgreSQL, in one binary: `support` finds or starts the server, one for all tests.
+
+mod bed;
+mod support;

@@ -1,0 +1,15 @@
+//! The test bed: one real PostgreSQL for the whole run, and for each test a database and a role prefix of its own.
+//!
+//! The server is, in this order: the one that `PGCLEAVE_TEST_DATABASE_URL` names (a superuser's connection string), a
+//! container of the image `postgres:<major>`, one of the PostgreSQL installations on this machine.
+//! `PGCLEAVE_TEST_SERVER=<major>|oldest|newest` says which major; `PGCLEAVE_TEST_REQUIRE_DOCKER=1` leaves only containers.
+//! What is started here goes away with the test process, even when that is killed.
+
+mod database;
+mod docker;
+mod local;
+mod reaper;
+mod server;
+
+pub(crate) use database::TestDb;
+pub(crate) use server::server_log;

@@ -1,0 +1,281 @@
+//! The one server of a test run: which it is, and how to reach it.
+
+use std::io::Write as _;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use sqlx::{Connection, PgConnection};
+use tokio::runtime::Runtime;
+use tokio::sync::OnceCell;
+
+use super::{docker, local};
+
+/// The superuser of a server that we start, and its password.
+pub(super) const SUPERUSER: &str = "postgres";
+
+/// The majors that are not end-of-life.
+pub(super) const MAJORS: [u32; 4] = [15, 16, 17, 18];
+
+/// What every server that we start is given.
+pub(super) const SETTINGS: [&str; 17] = [
+    "max_connections=300",
+    "shared_buffers=64MB",
+    // Tests need no durability: a crash of the machine ends them too.
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "wal_level=logical",
+    "max_replication_slots=64",
+    "max_wal_senders=64",
+    "max_worker_processes=64",
+    "max_logical_replication_workers=32",
+    // Whatever a server can be made to write to its log, so that tests see what it would give away.
+    "log_statement=all",
+    "log_min_duration_statement=0",
+    "log_min_error_statement=debug5",
+    "log_connections=on",
+    "log_parameter_max_length_on_error=-1",
+    "log_line_prefix=%m [%p] %q%u@%d ",
+    "logging_collector=off",
+];
+
+/// How long a server may take to answer its first connection.
+const START_SECONDS: u64 = 60;
+
+/// How long a statement may take to show in the log.
+const LOG_SECONDS: u64 = 20;
+
+/// A server that answers.
+pub(super) struct Server {
+    address: Address,
+    pub(super) major: u32,
+    log: Log,
+}
+
+/// The parts of a connection string; a database comes between `login` and `query`.
+pub(super) struct Address {
+    user: String,
+    password: Option<String>,
+    host: String,
+    database: String,
+    query: String,
+}
+
+/// Where a server writes its log.
+pub(super) enum Log {
+    Container(Box<docker::Running>),
+    File(local::Running),
+    /// A lent server's own.
+    Lent,
+}
+
+/// Which server is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Major(u32),
+    Oldest,
+    Newest,
+}
+
+impl Wanted {
+    /// Reads what `PGCLEAVE_TEST_SERVER` says.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "" | "newest" => Ok(Self::Newest),
+            "oldest" => Ok(Self::Oldest),
+            major => major.parse().map(Self::Major).map_err(|_| {
+                format!("PGCLEAVE_TEST_SERVER is {major:?}: say oldest, newest, or a major version such as 17")
+            }),
+        }
+    }
+
+    /// Picks one of the majors at hand.
+    pub(super) fn pick(self, at_hand: impl IntoIterator<Item = u32>) -> Option<u32> {
+        let mut at_hand = at_hand.into_iter();
+        match self {
+            Self::Major(major) => at_hand.find(|m| *m == major),
+            Self::Oldest => at_hand.min(),
+            Self::Newest => at_hand.max(),
+        }
+    }
+}
+
+impl Address {
+    /// Describes a server that we have started.
+    pub(super) fn started(host: &str, port: u16) -> Self {
+        Self {
+            user: SUPERUSER.to_owned(),
+            password: Some(SUPERUSER.to_owned()),
+            host: format!("{host}:{port}"),
+            database: "postgres".to_owned(),
+            query: String::new(),
+        }
+    }
+
+    /// Takes a connection string apart.
+    pub(super) fn parse(url: &str) -> Option<Self> {
+        let rest = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"))?;
+        let (rest, query) = rest.split_at(rest.find('?').unwrap_or(rest.len()));
+        let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
+        let (login, host) = authority.rsplit_once('@')?;
+        let (user, password) = match login.split_once(':') {
+            Some((user, password)) => (user, Some(password.to_owned())),
+            None => (login, None),
+        };
+        let database = if database.is_empty() { user } else { database };
+        Some(Self {
+            user: user.to_owned(),
+            password,
+            host: host.to_owned(),
+            database: database.to_owned(),
+            query: query.to_owned(),
+        })
+    }
+
+    pub(super) fn url(&self, user: &str, password: Option<&str>, database: &str) -> String {
+        let password = password.map(|p| format!(":{p}")).unwrap_or_default();
+        format!("postgresql://{user}{password}@{}/{database}{}", self.host, self.query)
+    }
+
+    pub(super) fn admin_url(&self, database: &str) -> String {
+        self.url(&self.user, self.password.as_deref(), database)
+    }
+}
+
+impl Server {
+    pub(super) fn url(&self, user: &str, password: &str, database: &str) -> String {
+        self.address.url(user, Some(password), database)
+    }
+
+    pub(super) fn admin_url(&self, database: &str) -> String {
+        self.address.admin_url(database)
+    }
+
+    pub(super) fn maintenance_url(&self) -> String {
+        self.address.admin_url(&self.address.database)
+    }
+
+    pub(super) async fn connect_admin(&self) -> PgConnection {
+        PgConnection::connect(&self.maintenance_url()).await.expect("the superuser can connect to the test server")
+    }
+
+    /// Tells whether the server was started by this process, and ends with it.
+    pub(super) fn is_ours(&self) -> bool {
+        !matches!(self.log, Log::Lent)
+    }
+
+    async fn read_log(&'static self) -> String {
+        match &self.log {
+            Log::Container(container) => container.log().await,
+            Log::File(server) => server.log(),
+            Log::Lent => {
+                let mut admin = self.connect_admin().await;
+                let read = "select pg_catalog.pg_read_file(pg_catalog.pg_current_logfile())";
+                sqlx::query_scalar(read).fetch_one(&mut admin).await.expect("a lent server has logging_collector = on")
+            }
+        }
+    }
+}
+
+/// Gives the runtime on which the server is kept: a test's own ends with the test.
+pub(super) fn runtime() -> &'static Runtime {
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(1).enable_all().build().expect("a runtime starts")
+    });
+    &RUNTIME
+}
+
+/// Gives the server of this run; starts it at the first call.
+pub(super) async fn server() -> &'static Server {
+    static SERVER: OnceCell<Result<Server, String>> = OnceCell::const_new();
+    let starting = || async {
+        let started = runtime().spawn(start()).await;
+        started.unwrap_or_else(|error| Err(format!("the test server's start panicked: {error}")))
+    };
+    match SERVER.get_or_init(starting).await {
+        Ok(server) => server,
+        Err(message) => panic!("{message}"),
+    }
+}
+
+/// Gives all that the server has logged until now.
+///
+/// Other tests' statements are in it too: look for what only yours can have said. A lent server must have
+/// `log_statement = all` and `logging_collector = on`.
+pub(crate) async fn server_log() -> String {
+    static MARKS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let server = server().await;
+    let number = MARKS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let mark = format!("end of log {} {number}", std::process::id());
+    let mut admin = server.connect_admin().await;
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("select '{mark}'"))).execute(&mut admin).await.expect("a select works");
+    for _ in 0..LOG_SECONDS * 20 {
+        let log = runtime().spawn(server.read_log()).await.expect("reading the log does not panic");
+        if log.contains(&mark) {
+            return log;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("a statement has not shown in the server's log for {LOG_SECONDS} s: is log_statement = all?")
+}
+
+async fn start() -> Result<Server, String> {
+    let variable = |name: &str| std::env::var(name).unwrap_or_default();
+    let url = variable("PGCLEAVE_TEST_DATABASE_URL");
+    if !url.is_empty() {
+        let address = Address::parse(&url);
+        let address = address.ok_or("PGCLEAVE_TEST_DATABASE_URL is not of the form postgresql://user@host/database")?;
+        return ready(address, Log::Lent, "PGCLEAVE_TEST_DATABASE_URL").await;
+    }
+    let wanted = Wanted::parse(&variable("PGCLEAVE_TEST_SERVER"))?;
+    let no_container = match docker::start(wanted).await {
+        Ok((address, container)) => {
+            let what = container.label();
+            return ready(address, Log::Container(Box::new(container)), &what).await;
+        }
+        Err(why) => why,
+    };
+    if !matches!(variable("PGCLEAVE_TEST_REQUIRE_DOCKER").as_str(), "" | "0") {
+        return Err(format!("PGCLEAVE_TEST_REQUIRE_DOCKER is set, but no container: {no_container}"));
+    }
+    let no_binaries = match local::start(wanted) {
+        Ok((address, server)) => {
+            let what = format!("{} ({no_container})", server.label());
+            return ready(address, Log::File(server), &what).await;
+        }
+        Err(why) => why,
+    };
+    Err(format!(
+        "the tests need a PostgreSQL server, and none was found.\n  container: {no_container}\n  installed: {no_binaries}\n\
+         Any of these gives one:\n  start Docker and run .ci/images\n  apt-get install postgresql\n  \
+         export PGCLEAVE_TEST_DATABASE_URL=postgresql://superuser:password@host:5432/postgres"
+    ))
+}
+
+/// Waits until the server answers, and asks for its version.
+async fn ready(address: Address, log: Log, what: &str) -> Result<Server, String> {
+    let url = address.admin_url(&address.database);
+    let mut last = String::new();
+    // The official image answers for a moment on its socket only, while it sets itself up: TCP is the sign.
+    for _ in 0..START_SECONDS * 20 {
+        let attempt = tokio::time::timeout(Duration::from_secs(5), PgConnection::connect(&url)).await;
+        match attempt {
+            Ok(Ok(mut connection)) => {
+                let asked: Result<String, _> =
+                    sqlx::query_scalar("select pg_catalog.current_setting('server_version_num')")
+                        .fetch_one(&mut connection)
+                        .await;
+                let number: u32 = asked.map_err(|e| e.to_string())?.parse().map_err(|_| "an odd version number")?;
+                let major = number / 10_000;
+                // Past the harness's capture, so that every run says what it ran on.
+                let _ = writeln!(std::io::stderr(), "test server: PostgreSQL {major}, {what}");
+                return Ok(Server { address, major, log });
+            }
+            Ok(Err(error)) => last = error.to_string(),
+            Err(_) => "no answer".clone_into(&mut last),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Err(format!("{what} has not answered within {START_SECONDS} s: {last}"))
+}
