@@ -1,21 +1,46 @@
-//! A request to stop, checked between steps; a statement under way is never cut off.
+//! How a person's Ctrl-C reaches the work: asked for between steps, never by dropping what is under way.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::watch;
 
-/// Carries a request to stop from the terminal to the work.
-#[derive(Debug, Clone, Default)]
-pub struct Interrupt(Arc<AtomicBool>);
+/// Tells all holders of its [`Interrupt`] to stop.
+#[derive(Debug)]
+pub struct Trigger(watch::Sender<bool>);
+
+/// Whether the work should stop.
+#[derive(Debug, Clone)]
+pub struct Interrupt(watch::Receiver<bool>);
+
+/// Makes a pair: one to pull, one to watch.
+#[must_use]
+pub fn channel() -> (Trigger, Interrupt) {
+    let (sender, receiver) = watch::channel(false);
+    (Trigger(sender), Interrupt(receiver))
+}
+
+impl Trigger {
+    /// Tells them; once is enough.
+    pub fn pull(&self) {
+        self.0.send_replace(true);
+    }
+}
 
 impl Interrupt {
-    /// Asks the work to stop at its next step.
-    pub fn request(&self) {
-        self.0.store(true, Ordering::Relaxed);
+    /// Makes one that nobody will ever pull.
+    #[must_use]
+    pub fn never() -> Self {
+        channel().1
     }
 
-    /// Tells whether the work should stop.
+    /// Tells whether the work should stop now.
     #[must_use]
-    pub fn requested(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    pub fn is_set(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Waits until the work should stop; for ever, if nobody is left to say so.
+    pub async fn wait(&mut self) {
+        if self.0.wait_for(|set| *set).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }

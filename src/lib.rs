@@ -10,6 +10,7 @@
 //!
 //! Pure code decides, thin code acts: docs/architecture.md tells which room is which.
 
+pub mod analyze;
 pub mod apply;
 pub mod catalog;
 pub mod credentials;
@@ -17,6 +18,7 @@ pub mod error;
 pub mod event;
 pub mod ident;
 pub mod interrupt;
+pub mod load;
 pub mod manifest;
 pub mod migrate;
 pub mod model;

@@ -53,12 +53,27 @@ pub async fn plan(
     project: &Project,
     options: &build::Options,
 ) -> Result<(Plan, Observed), Error> {
+    let (plan, observed, _) = look(connection, project, options).await?;
+    Ok((plan, observed))
+}
+
+/// Services whose migrations cannot run as they are, with the reason.
+type Unusable = Vec<(Ident, migrate::Error)>;
+
+async fn look(
+    connection: &mut PgConnection,
+    project: &Project,
+    options: &build::Options,
+) -> Result<(Plan, Observed, Unusable), Error> {
     let asked = build::asked(project);
     let scope =
         Scope { naming: project.naming.clone(), roles: asked.roles, schemas: asked.schemas, views: asked.views };
     let observed = catalog::observe(connection, &scope).await?;
-    let pending = migrate::pending(connection, project).await?;
-    Ok((build::build(project, &observed, &pending, options), observed))
+    let pending = migrate::pending(connection, project, &options.services).await?;
+    let mut plan = build::build(project, &observed, &pending.migrations, options);
+    let unusable = pending.problems.iter();
+    plan.notes.extend(unusable.map(|(service, why)| format!("{}: its migrations cannot run: {why}", service.as_str())));
+    Ok((plan, observed, pending.problems))
 }
 
 /// Applies: what all share, then each service's roles and grants, its migrations, and what these made.
@@ -76,7 +91,7 @@ pub async fn apply(
 ) -> Result<Applied, Error> {
     let mut connection = target.connect(&application()).await?;
     lock::take(&mut connection, LOCK, options.lock_wait_seconds, listener).await?;
-    let (plan, observed) = plan(&mut connection, project, &options.plan).await?;
+    let (plan, observed, unusable) = look(&mut connection, project, &options.plan).await?;
     if let Some(saved) = &options.saved {
         compare(saved, &plan)?;
     }
@@ -85,11 +100,20 @@ pub async fn apply(
         return Err(Error::Hazards(refused));
     }
     let mut applied = Tally::default();
+    let unusable: BTreeMap<Ident, String> = unusable.into_iter().map(|(s, why)| (s, why.to_string())).collect();
     if !plan.is_empty() {
         registry::ensure(&mut connection).await?;
         let issuer = issuer(target, project);
         let means = Means { issuer: &issuer, listener, interrupt: &options.interrupt };
-        let mut work = Work { connection: &mut connection, target, project, options, means, tally: &mut applied };
+        let mut work = Work {
+            connection: &mut connection,
+            target,
+            project,
+            options,
+            means,
+            unusable: &unusable,
+            tally: &mut applied,
+        };
         work.all(&plan, &observed).await?;
         registry::record_plan(
             &mut connection,
@@ -101,6 +125,9 @@ pub async fn apply(
         if applied.services.values().any(|s| !s.issued.is_empty()) {
             applied.secrets = Some(issuer.sink.label());
         }
+    }
+    for (service, why) in &unusable {
+        applied.of(Some(service)).error.get_or_insert_with(|| why.clone());
     }
     let Tally { services, secrets } = applied;
     let services = services.into_values().collect();
@@ -176,25 +203,29 @@ struct Work<'a> {
     project: &'a Project,
     options: &'a Options,
     means: Means<'a>,
+    unusable: &'a BTreeMap<Ident, String>,
     tally: &'a mut Tally,
 }
 
 impl Work<'_> {
     async fn all(&mut self, plan: &Plan, observed: &Observed) -> Result<(), Error> {
         self.stage(&plan.changes, Stage::Provision, observed).await?;
+        for (service, why) in self.unusable {
+            self.tally.of(Some(service)).error.get_or_insert_with(|| why.clone());
+        }
         let migrating = |change: &&Change| change.kind == Kind::Migration;
         let migrating: BTreeSet<Ident> =
             plan.changes.iter().filter(migrating).filter_map(|c| c.service.clone()).collect();
         let settling: BTreeSet<Ident> = if migrating.is_empty() {
             BTreeSet::new()
         } else {
-            self.migrate(&migrating.into_iter().filter(|s| !self.tally.failed(s)).collect()).await?
+            self.migrate(migrating.into_iter().filter(|s| !self.tally.failed(s)).collect()).await?
         };
         if settling.is_empty() {
             return self.stage(&plan.changes, Stage::Settle, observed).await;
         }
         // what the migrations made could not be known before
-        let (now, observed) = self::plan(self.connection, self.project, &self.options.plan).await?;
+        let (now, observed, _) = look(self.connection, self.project, &self.options.plan).await?;
         let contracts = plan.changes.iter().filter(|c| c.stage == Stage::Settle && !c.sql.is_empty());
         let exposing: BTreeSet<&Ident> = contracts.filter_map(|c| c.service.as_ref()).collect();
         let is_due = |change: &Change| {
@@ -212,19 +243,24 @@ impl Work<'_> {
         change.hazards.iter().any(|h| *h != Hazard::Revoke && !self.options.allow.contains(h))
     }
 
-    async fn migrate(&mut self, services: &BTreeSet<Ident>) -> Result<BTreeSet<Ident>, Error> {
+    /// Runs the migrations, and gives the services in which something may be new.
+    async fn migrate(&mut self, services: BTreeSet<Ident>) -> Result<BTreeSet<Ident>, Error> {
+        if services.is_empty() {
+            return Ok(services);
+        }
         let options = migrate::Options {
+            services,
             jobs: self.options.jobs,
             lock_wait_seconds: self.options.lock_wait_seconds,
             interrupt: self.options.interrupt.clone(),
         };
-        let outcomes = migrate::run(self.target, self.project, services, &options, self.means.listener).await?;
+        let outcomes = migrate::run(self.target, self.project, &options, self.means.listener).await?;
         let mut well = BTreeSet::new();
         for outcome in outcomes {
             let entry = self.tally.of(Some(&outcome.service));
             entry.migrations = outcome.applied;
             match outcome.error {
-                Some(error) => entry.error = Some(error),
+                Some(error) => entry.error = Some(error.to_string()),
                 None => {
                     well.insert(outcome.service);
                 }

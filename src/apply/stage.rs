@@ -66,7 +66,7 @@ pub(super) async fn run(connection: &mut PgConnection, jobs: Vec<Job>, means: &M
     // whose secrets are published, and whose COMMIT goes with the next message
     let mut open: Option<Job> = None;
     while open.is_some() || !queue.is_empty() {
-        if means.interrupt.requested() && open.is_none() {
+        if means.interrupt.is_set() && open.is_none() {
             return Err(Error::Interrupted);
         }
         let mut message = Message::default();
@@ -74,7 +74,7 @@ pub(super) async fn run(connection: &mut PgConnection, jobs: Vec<Job>, means: &M
             message.push(sql!("commit"));
             message.close(job);
         }
-        message.fill(&mut queue, means.interrupt.requested());
+        message.fill(&mut queue, means.interrupt.is_set());
         if let Err(failed) = exec::script(connection, "apply", message.sql.as_str()).await {
             if failed.error.sqlstate().is_none() {
                 return Err(failed.error.into());

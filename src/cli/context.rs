@@ -94,8 +94,8 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(global: Global) -> Self {
-        Self { global, interrupt: Interrupt::default() }
+    pub(crate) fn new(global: Global, interrupt: Interrupt) -> Self {
+        Self { global, interrupt }
     }
 
     /// Gives the format, if it is one of those that the command can write.

@@ -8,6 +8,7 @@ mod plan;
 
 use clap::{Parser, Subcommand};
 use pgcleave::error::Verdict;
+use pgcleave::interrupt::{self, Interrupt};
 
 use context::{Context, Global};
 use failure::Failure;
@@ -30,8 +31,7 @@ enum Command {
 
 /// Runs the command, tells of a failure, and gives the verdict.
 pub(crate) async fn run(cli: Cli) -> Verdict {
-    let context = Context::new(cli.global);
-    listen_for_ctrl_c(&context);
+    let context = Context::new(cli.global, listen_for_ctrl_c());
     match dispatch(&context, cli.command).await {
         Ok(verdict) => verdict,
         Err(failure) => failure.report(&context),
@@ -46,14 +46,16 @@ async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failur
 }
 
 /// Lets the first Ctrl-C ask the work to stop at its next step, and the second end the process.
-fn listen_for_ctrl_c(context: &Context) {
-    let interrupt = context.interrupt.clone();
+fn listen_for_ctrl_c() -> Interrupt {
+    let (trigger, interrupt) = interrupt::channel();
+    let watched = interrupt.clone();
     tokio::spawn(async move {
         while tokio::signal::ctrl_c().await.is_ok() {
-            if interrupt.requested() {
+            if watched.is_set() {
                 std::process::exit(Verdict::Interrupted as i32);
             }
-            interrupt.request();
+            trigger.pull();
         }
     });
+    interrupt
 }

@@ -21,6 +21,34 @@ pub enum Error {
     /// The operating system gave no random bytes.
     #[error("the operating system gives no random bytes")]
     Random(#[from] getrandom::Error),
+    /// The registry has no such credential.
+    #[error("{service}/{credential} has not been issued")]
+    NotIssued {
+        /// The service.
+        service: String,
+        /// The credential.
+        credential: String,
+    },
+    /// A new login works, but holds nothing: publishing it would stop the service.
+    #[error("{login} logs in but does not act as a member of {role}")]
+    NotReady {
+        /// The login.
+        login: String,
+        /// The role that it should be a member of.
+        role: String,
+    },
+    /// An earlier rotation is not finished, since clients are still on its old login.
+    #[error("{service}/{credential} cannot be rotated: {login}, which retires, is in use by {sessions}")]
+    OldInUse {
+        /// The service.
+        service: String,
+        /// The credential.
+        credential: String,
+        /// The login that retires.
+        login: String,
+        /// The sessions on it, in words.
+        sessions: String,
+    },
     /// A role's name does not fit.
     #[error(transparent)]
     Name(#[from] IdentError),
@@ -34,6 +62,9 @@ impl Coded for Error {
             Self::Lock(error) => error.code(),
             Self::Random(_) => "no-random-bytes",
             Self::Name(_) => "bad-name",
+            Self::NotIssued { .. } => "credential-not-issued",
+            Self::NotReady { .. } => "login-not-ready",
+            Self::OldInUse { .. } => "old-login-in-use",
         }
     }
 
@@ -42,7 +73,8 @@ impl Coded for Error {
             Self::Server(error) => error.verdict(),
             Self::Sink(error) => error.verdict(),
             Self::Lock(error) => error.verdict(),
-            Self::Random(_) | Self::Name(_) => Verdict::Failed,
+            Self::OldInUse { .. } => Verdict::Refused,
+            Self::Random(_) | Self::Name(_) | Self::NotIssued { .. } | Self::NotReady { .. } => Verdict::Failed,
         }
     }
 }

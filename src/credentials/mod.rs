@@ -5,8 +5,11 @@
 
 pub mod error;
 pub mod issue;
+pub mod list;
 pub mod password;
+pub mod rotate;
 pub mod secret;
 pub mod sink;
+pub mod verify;
 
 pub use error::Error;

@@ -1,3 +1,25 @@
 //! Text → checked manifests.
+//!
+//! ```text
+//! bytes ─▶ yaml (tree with places) ─▶ decode (raw types) ─▶ check, contracts, names ─▶ service::Project
+//!              └───────────── problem::Problem, all of them, with file, line and column ──────┘
+//! ```
 
+mod check;
+mod config;
+mod contracts;
+mod decode;
+mod draft;
+mod names;
+pub mod problem;
+mod raw;
+mod report;
+pub mod schema;
 pub mod service;
+mod signature;
+mod value;
+mod yaml;
+
+pub use check::{Disk, Found};
+pub use draft::{Draft, SourceFile};
+pub use problem::Invalid;

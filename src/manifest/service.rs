@@ -26,6 +26,21 @@ pub struct Project {
     pub services: BTreeMap<Ident, Service>,
 }
 
+impl Project {
+    /// Lists what the manifests declare and nothing applies yet: service, key and place, by service.
+    #[must_use]
+    pub fn not_yet_applied(&self) -> Vec<(&Ident, &'static str, &Position)> {
+        let mut all = Vec::new();
+        for (name, service) in &self.services {
+            all.extend(service.read_models.first().map(|r| (name, "read_models", &r.at)));
+            all.extend(service.event_log.iter().map(|e| (name, "event_log", &e.at)));
+            all.extend(service.outbox.iter().map(|o| (name, "outbox", &o.at)));
+            all.extend(service.database_url_env.iter().map(|_| (name, "database", &service.at)));
+        }
+        all
+    }
+}
+
 /// A place in a file, to point a person at; lines and columns count from 1, columns in characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
 pub struct Position {
@@ -64,7 +79,9 @@ pub struct Service {
     pub event_log: Option<EventLog>,
     /// Its outbox.
     pub outbox: Option<Outbox>,
-    /// Where its manifest begins.
+    /// The environment variable with the connection string of its own database, once it is split off (not yet applied).
+    pub database_url_env: Option<String>,
+    /// Where its name is declared.
     pub at: Position,
 }
 

@@ -90,13 +90,29 @@ impl<'c> Session<'c> {
         runner.run_async(self).await
     }
 
-    /// Makes the history table, unless it is there.
+    /// Makes the history table, unless it is there; `writer` is the role that must not write it.
     ///
     /// # Errors
     /// The server refused.
-    pub async fn make_history(&mut self, schema: &Ident) -> Result<(), Error> {
-        let statement = <Self as AsyncMigrate>::assert_migrations_table_query(history_table(schema).as_str());
-        exec::script(self.connection, "create the migration history", &statement).await.map_err(|e| e.error)
+    pub async fn make_history(&mut self, schema: &Ident, writer: Option<&Ident>) -> Result<(), Error> {
+        let doing = "create the migration history";
+        let table = history_table(schema);
+        let is_there: bool = sqlx::query_scalar("select pg_catalog.to_regclass($1) is not null")
+            .bind(table.as_str())
+            .fetch_one(&mut *self.connection)
+            .await
+            .map_err(|e| Error::new(doing, &e))?;
+        if is_there {
+            return Ok(());
+        }
+        exec::batch(self.connection, doing, &sql!("begin")).await?;
+        let create = <Self as AsyncMigrate>::assert_migrations_table_query(table.as_str());
+        exec::script(self.connection, doing, &create).await.map_err(|e| e.error)?;
+        if let Some(writer) = writer {
+            let revoke = sql!("revoke insert, update, delete, truncate on ", table, " from ", writer);
+            exec::batch(self.connection, doing, &revoke).await?;
+        }
+        exec::batch(self.connection, doing, &sql!("commit")).await
     }
 
     /// Reads what has been applied in the schema, by version.

@@ -64,6 +64,8 @@ pub struct CredentialRow {
     pub issued_at: OffsetDateTime,
     /// When its active login last changed.
     pub rotated_at: Option<OffsetDateTime>,
+    /// How long ago that was by the server's clock, in milliseconds.
+    pub rotated_millis_ago: Option<i64>,
     /// From when on the retiring login may be closed even with sessions on it.
     pub retire_after: Option<OffsetDateTime>,
     /// Whether that time has come, by the server's clock.
@@ -86,20 +88,7 @@ pub async fn exists(connection: &mut PgConnection) -> Result<bool, Error> {
 /// # Errors
 /// The server could not be asked.
 pub async fn all(connection: &mut PgConnection) -> Result<Vec<CredentialRow>, Error> {
-    if !exists(connection).await? {
-        return Ok(Vec::new());
-    }
-    let rows = sqlx::query(
-        "select service, name, active::text as active, phase, \
-           extract(epoch from issued_at)::int8 as issued_at, extract(epoch from rotated_at)::int8 as rotated_at, \
-           extract(epoch from retire_after)::int8 as retire_after, \
-           coalesce(retire_after <= pg_catalog.clock_timestamp(), false) as grace_is_over \
-         from pgcleave.credential order by service, name",
-    )
-    .fetch_all(connection)
-    .await
-    .map_err(|e| Error::new("read the registry's credentials", &e))?;
-    Ok(rows.iter().map(row).collect())
+    read(connection, None, None).await
 }
 
 /// Reads one row.
@@ -107,7 +96,33 @@ pub async fn all(connection: &mut PgConnection) -> Result<Vec<CredentialRow>, Er
 /// # Errors
 /// The server could not be asked.
 pub async fn get(connection: &mut PgConnection, service: &Ident, name: &str) -> Result<Option<CredentialRow>, Error> {
-    Ok(all(connection).await?.into_iter().find(|row| row.service == *service && row.name == name))
+    Ok(read(connection, Some(service.as_str()), Some(name)).await?.pop())
+}
+
+async fn read(
+    connection: &mut PgConnection,
+    service: Option<&str>,
+    name: Option<&str>,
+) -> Result<Vec<CredentialRow>, Error> {
+    if !exists(connection).await? {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query(
+        "select service, name, active::text as active, phase, \
+           extract(epoch from issued_at)::int8 as issued_at, extract(epoch from rotated_at)::int8 as rotated_at, \
+           extract(epoch from retire_after)::int8 as retire_after, \
+           (extract(epoch from pg_catalog.clock_timestamp() - rotated_at) * 1000)::int8 as rotated_millis_ago, \
+           coalesce(retire_after <= pg_catalog.clock_timestamp(), false) as grace_is_over \
+         from pgcleave.credential \
+         where ($1::text is null or service = $1) and ($2::text is null or name = $2) \
+         order by service, name",
+    )
+    .bind(service)
+    .bind(name)
+    .fetch_all(connection)
+    .await
+    .map_err(|e| Error::new("read the registry's credentials", &e))?;
+    Ok(rows.iter().map(row).collect())
 }
 
 /// Adds credentials that have just been issued, all with login a; the services' rows are there already.
@@ -206,6 +221,7 @@ fn row(row: &PgRow) -> CredentialRow {
         phase: Phase::from_str(row.get("phase")).expect("the table's own check allows these three"),
         issued_at: at(row.get("issued_at")),
         rotated_at: row.get::<Option<i64>, _>("rotated_at").map(at),
+        rotated_millis_ago: row.get("rotated_millis_ago"),
         retire_after: row.get::<Option<i64>, _>("retire_after").map(at),
         grace_is_over: row.get("grace_is_over"),
     }

@@ -25,9 +25,21 @@ pub struct Recorded {
 
 /// Reads the copies of all schemas, by schema and version, leaving out those whose history table is gone or another.
 ///
+/// Without a registry, or with an older one, there are none.
+///
 /// # Errors
-/// There is no registry, or the server could not be asked.
+/// The server could not be asked.
 pub async fn migrations(connection: &mut PgConnection) -> Result<Vec<Recorded>, Error> {
+    let is_there: bool = sqlx::query_scalar(
+        "select exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+         where n.nspname = 'pgcleave' and c.relname = 'migrated')",
+    )
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(|e| Error::new("look for the recorded migrations", &e))?;
+    if !is_there {
+        return Ok(Vec::new());
+    }
     let rows = sqlx::query(
         "select m.schema, m.version, m.name, m.checksum, m.applied_on \
          from pgcleave.migration m join pgcleave.migrated d on d.schema = m.schema \

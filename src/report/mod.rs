@@ -1,5 +1,6 @@
 //! Results → text: for people, for programs, for pull requests.
 
 pub mod apply;
+pub mod credentials;
 pub mod plan;
 pub mod style;

@@ -30,19 +30,8 @@ fn write_human(out: &mut String, plan: &Plan, verbose: bool) -> std::fmt::Result
     }
     for group in plan.changes.chunk_by(|a, b| (a.stage, &a.service) == (b.stage, &b.service)) {
         writeln!(out, "\n{HEADING}{}{HEADING:#}", title(&group[0]))?;
-        for change in group {
-            let (sign, style) = sign(change.action);
-            let object = shorten(&plain(&change.object));
-            write!(out, "  {style}{sign}{style:#} {} {} {object}", change.action.word(), change.kind.word())?;
-            writeln!(out, "  {FAINT}{}{FAINT:#}", plain(&change.reason))?;
-            for hazard in &change.hazards {
-                writeln!(out, "      {REMOVED}hazard: {}{REMOVED:#}", hazard.name())?;
-            }
-            if verbose {
-                for sql in &change.sql {
-                    writeln!(out, "      {FAINT}{};{FAINT:#}", plain(sql.as_str()))?;
-                }
-            }
+        for alike in group.chunk_by(|a, b| !verbose && is_alike(a, b)) {
+            write_alike(out, alike, verbose)?;
         }
     }
     if !plan.unmanaged.is_empty() {
@@ -61,6 +50,36 @@ fn write_human(out: &mut String, plan: &Plan, verbose: bool) -> std::fmt::Result
     }
     if !plan.is_empty() {
         writeln!(out, "\n{}", summary(plan))?;
+        if !verbose {
+            writeln!(out, "{FAINT}-v shows each change with its reason and SQL.{FAINT:#}")?;
+        }
+    }
+    Ok(())
+}
+
+/// Tells whether two changes fit in one line: nothing dangerous, the same verb and kind of thing.
+fn is_alike(a: &Change, b: &Change) -> bool {
+    (a.action, a.kind) == (b.action, b.kind) && a.hazards.is_empty() && b.hazards.is_empty()
+}
+
+fn write_alike(out: &mut String, changes: &[Change], verbose: bool) -> std::fmt::Result {
+    let (first, more) = changes.split_first().expect("chunks are not empty");
+    let (sign, style) = sign(first.action);
+    let (action, kind) = (first.action.word(), first.kind.word());
+    let mut objects: Vec<&str> = changes.iter().map(|change| change.object.as_str()).collect();
+    objects.dedup();
+    let object = shorten(&plain(&objects.join(", ")));
+    if more.is_empty() {
+        writeln!(out, "  {style}{sign}{style:#} {action} {kind} {object}  {FAINT}{}{FAINT:#}", plain(&first.reason))?;
+    } else {
+        let plural = if let Some(stem) = kind.strip_suffix('y') { format!("{stem}ies") } else { format!("{kind}s") };
+        writeln!(out, "  {style}{sign}{style:#} {action} {} {plural}: {object}", changes.len())?;
+    }
+    for hazard in &first.hazards {
+        writeln!(out, "      {REMOVED}hazard: {}{REMOVED:#}", hazard.name())?;
+    }
+    for sql in first.sql.iter().filter(|_| verbose) {
+        writeln!(out, "      {FAINT}{};{FAINT:#}", plain(sql.as_str()))?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ pub(super) fn diff(comparison: &Comparison<'_>, found: &mut Differences) {
     let database = &desired.database;
     let on = sql!("database ", database.name);
     let label = format!("database {}", database.name.as_str());
-    let site = Site { service: None, on: &on, label: &label, owner: &database.owner, kind: Kind::Database };
+    let site = Site { on: &on, label: &label, owner: &database.owner };
     privileges(comparison, &site, &database.acl, &actual.database.acl, found);
 
     for (name, schema) in &desired.schemas {
@@ -51,24 +51,22 @@ fn shared_schema(comparison: &Comparison<'_>, name: &Ident, schema: &Schema, fou
     };
     let on = sql!("schema ", name);
     let label = format!("schema {}", name.as_str());
-    let site = Site { service: None, on: &on, label: &label, owner: &schema.owner, kind: Kind::Schema };
+    let site = Site { on: &on, label: &label, owner: &schema.owner };
     privileges(comparison, &site, &schema.acl, actual, found);
 }
 
 /// One thing that has an access list and belongs to no service.
 struct Site<'a> {
-    service: Option<&'a Ident>,
     on: &'a Sql,
     label: &'a str,
     owner: &'a Ident,
-    kind: Kind,
 }
 
 /// Grants and revokes what concerns PUBLIC and managed roles; what others hold here is nobody's business.
 fn privileges(comparison: &Comparison<'_>, site: &Site<'_>, desired: &Acl, actual: &Acl, found: &mut Differences) {
     let difference = acl::diff(desired, actual, site.owner, comparison.managed);
     let change = |phase, action, reason: &str| -> Change {
-        let mut change = provision(site.service, phase, action, site.kind);
+        let mut change = provision(None, phase, action, Kind::Privilege);
         change.object = site.label.to_owned();
         change.reason = reason.to_owned();
         change

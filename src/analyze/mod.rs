@@ -1,0 +1,3 @@
+//! What SQL text says, without a server: statements, and where they stand.
+
+pub mod script;

@@ -1,0 +1,363 @@
+//! Rotation without downtime: a new password for the idle login, tried, published, and the other login retired.
+//!
+//! ```text
+//! steady ──announce──▶ publishing ──switch──▶ retiring ──retire──▶ steady
+//!            (registry)   password, login test,    (once nobody is on the old login,
+//!                         sink                      or the grace is over)
+//! ```
+//!
+//! Each phase is in the registry before anything is done in it, and whatever is published logs in at every moment.
+
+pub mod decide;
+pub mod session;
+
+use std::time::Duration;
+
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
+
+use super::Error;
+use super::issue::{Declared, Issuer, make, set_passwords};
+use super::secret::Secret;
+use crate::event::Listener;
+use crate::ident::Ident;
+use crate::model::naming::{Access, Slot};
+use crate::pg::connect::Target;
+use crate::pg::{self, exec, lock};
+use crate::registry::credential::{self, CredentialRow, Phase};
+use crate::sql;
+use decide::{Decision, Goal, Grace, Holds, Seen, Step, decide};
+use session::Session;
+
+/// How long to sleep between two looks at the sessions on an old login, in milliseconds.
+const POLL_MILLIS: u64 = 250;
+
+/// How to rotate.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What to do.
+    pub goal: Goal,
+    /// How long to wait for sessions on an old login before it is closed nevertheless; nothing to leave it open.
+    pub grace: Option<Duration>,
+    /// Whether to end the sessions that are left when an old login is closed.
+    pub terminate: bool,
+    /// How long a client may take from reading a secret to logging in with it: no old login is closed earlier.
+    pub settle: Duration,
+    /// How long to wait for another run on the same credential, in seconds.
+    pub lock_wait_seconds: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            goal: Goal::Rotate,
+            grace: None,
+            terminate: false,
+            settle: Duration::from_secs(3),
+            lock_wait_seconds: 10,
+        }
+    }
+}
+
+/// How the rotation of one credential ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The service.
+    pub service: Ident,
+    /// The credential's short name.
+    pub credential: String,
+    /// What came of it.
+    pub result: Result<Rotated, Error>,
+}
+
+/// What came of a rotation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rotated {
+    /// The login that is active now.
+    pub active: Ident,
+    /// Whether this run published a new secret.
+    pub published: bool,
+    /// The other login.
+    pub old: Ident,
+    /// Whether the other login is still open.
+    pub old_is_open: bool,
+    /// Who is still connected as the other login.
+    pub sessions: Vec<Session>,
+    /// How many sessions were ended.
+    pub terminated: usize,
+}
+
+/// One credential on its way.
+struct Run<'a> {
+    declared: &'a Declared,
+    resumed: Option<bool>,
+    /// Whether this session holds the credential's lock.
+    locked: bool,
+    published: bool,
+    grace_set: bool,
+    terminated: usize,
+}
+
+/// Rotates credentials; one that fails does not keep the others from going on.
+///
+/// `target` is the administrator's; `connection` is one of its sessions, outside any transaction.
+pub async fn rotate(
+    connection: &mut PgConnection,
+    target: &Target,
+    issuer: &Issuer,
+    credentials: &[Declared],
+    options: &Options,
+    listener: Listener<'_>,
+) -> Vec<Outcome> {
+    let rotation = Rotation { target, issuer, options, listener };
+    let mut outcomes = Vec::new();
+    let mut runs: Vec<_> = credentials.iter().map(Run::new).collect();
+    while !runs.is_empty() {
+        let mut waiting = Vec::new();
+        for mut run in runs {
+            let result = match rotation.advance(connection, &mut run).await.transpose() {
+                None => {
+                    waiting.push(run);
+                    continue;
+                }
+                Some(result) => result,
+            };
+            if run.locked {
+                // a broken session has given its locks back by itself
+                let _ = lock::release(connection, &lock_name(run.declared)).await;
+            }
+            outcomes.push(run.outcome(result));
+        }
+        runs = waiting;
+        if !runs.is_empty() {
+            tokio::time::sleep(Duration::from_millis(POLL_MILLIS)).await;
+        }
+    }
+    outcomes.sort_by(|a, b| (&a.service, &a.credential).cmp(&(&b.service, &b.credential)));
+    outcomes
+}
+
+impl<'a> Run<'a> {
+    fn new(declared: &'a Declared) -> Self {
+        Self { declared, resumed: None, locked: false, published: false, grace_set: false, terminated: 0 }
+    }
+
+    fn outcome(&self, result: Result<Rotated, Error>) -> Outcome {
+        Outcome { service: self.declared.service.clone(), credential: self.declared.credential.clone(), result }
+    }
+}
+
+struct Rotation<'a> {
+    target: &'a Target,
+    issuer: &'a Issuer,
+    options: &'a Options,
+    listener: Listener<'a>,
+}
+
+impl Rotation<'_> {
+    /// Goes on until there is something to wait for (nothing) or the end (what came of it).
+    async fn advance(&self, connection: &mut PgConnection, run: &mut Run<'_>) -> Result<Option<Rotated>, Error> {
+        if !run.locked {
+            lock::take(connection, &lock_name(run.declared), self.options.lock_wait_seconds, self.listener).await?;
+            run.locked = true;
+        }
+        loop {
+            let row = self.row(connection, run.declared).await?;
+            run.resumed.get_or_insert(row.phase == Phase::Publishing);
+            if row.phase == Phase::Retiring && !run.grace_set {
+                run.grace_set = true;
+                if let (Some(grace), false) = (self.options.grace, row.grace_is_over) {
+                    credential::set_grace(connection, &row.service, &row.name, grace.as_secs()).await?;
+                    continue;
+                }
+            }
+            let (active, old) = (self.login(run, row.active)?, self.login(run, row.active.other())?);
+            let sessions = session::on(connection, &old).await?;
+            let seen = self.look(run, &row, sessions.len()).await?;
+            match decide(&seen) {
+                Decision::Go(step) => self.act(connection, run, &row, step).await?,
+                Decision::Wait(_) => return Ok(None),
+                Decision::Done | Decision::LeftOpen => {
+                    let rotated = Rotated {
+                        active,
+                        old,
+                        published: run.published,
+                        old_is_open: row.phase != Phase::Steady,
+                        sessions,
+                        terminated: run.terminated,
+                    };
+                    return Ok(Some(rotated));
+                }
+                Decision::Refuse => return Err(self.in_use(run, &old, &sessions)),
+            }
+        }
+    }
+
+    async fn row(&self, connection: &mut PgConnection, declared: &Declared) -> Result<CredentialRow, Error> {
+        credential::get(connection, &declared.service, &declared.credential).await?.ok_or_else(|| Error::NotIssued {
+            service: declared.service.as_str().to_owned(),
+            credential: declared.credential.clone(),
+        })
+    }
+
+    fn login(&self, run: &Run<'_>, slot: Slot) -> Result<Ident, Error> {
+        Ok(self.issuer.naming.login(run.declared.service.as_str(), &run.declared.credential, slot)?)
+    }
+
+    async fn look(&self, run: &mut Run<'_>, row: &CredentialRow, sessions_on_old: usize) -> Result<Seen, Error> {
+        let sink = if row.phase == Phase::Publishing { self.sink_holds(run, row).await? } else { Holds::Other };
+        let grace = match row.retire_after {
+            _ if row.grace_is_over => Grace::Over,
+            // a grace that an earlier run has set and this one does not wait for
+            Some(_) if self.options.grace.is_some() => Grace::Running,
+            _ => Grace::Unlimited,
+        };
+        Ok(Seen {
+            phase: row.phase,
+            sink,
+            resumed: run.resumed.unwrap_or(false),
+            sessions_on_old,
+            settled: row
+                .rotated_millis_ago
+                .is_none_or(|ago| i128::from(ago) >= self.options.settle.as_millis().cast_signed()),
+            grace,
+            goal: self.options.goal,
+            published: run.published,
+        })
+    }
+
+    /// Asks the sink whose secret it holds, and tries that one.
+    async fn sink_holds(&self, run: &mut Run<'_>, row: &CredentialRow) -> Result<Holds, Error> {
+        if run.published {
+            return Ok(Holds::Idle);
+        }
+        if !self.issuer.sink.is_readable() {
+            return Ok(Holds::Unknown);
+        }
+        let Some(secret) = self.issuer.sink.read(row.service.as_str(), &row.name).await? else {
+            return Ok(Holds::Other);
+        };
+        if secret.role != self.login(run, row.active.other())? {
+            return Ok(Holds::Other);
+        }
+        match self.try_login(&secret).await {
+            Ok(()) => {
+                run.published = true;
+                Ok(Holds::Idle)
+            }
+            Err(Error::Server(error)) if is_refused(&error) => Ok(Holds::Other),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn act(
+        &self,
+        connection: &mut PgConnection,
+        run: &mut Run<'_>,
+        row: &CredentialRow,
+        step: Step,
+    ) -> Result<(), Error> {
+        let idle = row.active.other();
+        match step {
+            Step::Announce => credential::begin_publishing(connection, &row.service, &row.name).await?,
+            Step::Publish => {
+                let secret = make(self.issuer, run.declared, idle)?;
+                let sql = set_passwords(std::slice::from_ref(&secret)).await;
+                for statement in &sql {
+                    exec::batch(connection, "set the idle login's password", statement).await?;
+                }
+                self.try_login(&secret).await?;
+                self.issuer.sink.publish(&secret, self.listener).await?;
+                run.published = true;
+            }
+            Step::PublishBeforeCommit => {
+                let secret = make(self.issuer, run.declared, idle)?;
+                self.publish_before_commit(connection, &secret).await?;
+                self.try_login(&secret).await?;
+                run.published = true;
+            }
+            Step::Switch => {
+                credential::switch(connection, &row.service, &row.name, idle).await?;
+                run.grace_set = false;
+            }
+            Step::Retire => self.retire(connection, run, row).await?,
+        }
+        Ok(())
+    }
+
+    async fn publish_before_commit(&self, connection: &mut PgConnection, secret: &Secret) -> Result<(), Error> {
+        let sql = set_passwords(std::slice::from_ref(secret)).await;
+        exec::batch(connection, "begin", &sql!("begin")).await?;
+        let result = async {
+            for statement in &sql {
+                exec::batch(connection, "set the idle login's password", statement).await?;
+            }
+            self.issuer.sink.publish(secret, self.listener).await?;
+            Ok(())
+        }
+        .await;
+        let end = if result.is_ok() { sql!("commit") } else { sql!("rollback") };
+        exec::batch(connection, "end the transaction of a publication", &end).await?;
+        result
+    }
+
+    /// Closes the old login and ends the rotation in one transaction; only then may sessions be ended, since none comes
+    /// back.
+    async fn retire(&self, connection: &mut PgConnection, run: &mut Run<'_>, row: &CredentialRow) -> Result<(), Error> {
+        let old = self.login(run, row.active.other())?;
+        exec::batch(connection, "begin", &sql!("begin")).await?;
+        let result = async {
+            session::close(connection, &old).await?;
+            credential::settle(connection, &row.service, &row.name).await
+        }
+        .await;
+        let end = if result.is_ok() { sql!("commit") } else { sql!("rollback") };
+        exec::batch(connection, "end the transaction that closes a login", &end).await?;
+        result?;
+        if self.options.terminate {
+            run.terminated += session::terminate(connection, &old).await?;
+        }
+        Ok(())
+    }
+
+    /// Logs in as a client would, and checks that the login can do its work.
+    async fn try_login(&self, secret: &Secret) -> Result<(), Error> {
+        let target = self.target.with_login(&secret.role, &secret.password);
+        let mut connection = target.connect("pgcleave credentials rotate").await?;
+        let role = self.issuer.naming.access(&secret.service, secret.access)?;
+        let ready: bool = sqlx::query_scalar(
+            "select case when $2 then current_user = r.rolname else pg_catalog.pg_has_role(session_user, r.oid, 'usage') end \
+             from pg_catalog.pg_roles r where r.rolname = $1::name",
+        )
+        .bind(role.as_str())
+        .bind(secret.access == Access::Owner)
+        .fetch_optional(&mut connection)
+        .await
+        .map_err(|e| pg::error::Error::new("try the new login", &e))?
+        .unwrap_or(false);
+        // the answer is there: how the session ends is of no interest
+        let _ = connection.close().await;
+        if ready {
+            return Ok(());
+        }
+        Err(Error::NotReady { login: secret.role.as_str().to_owned(), role: role.as_str().to_owned() })
+    }
+
+    fn in_use(&self, run: &Run<'_>, old: &Ident, sessions: &[Session]) -> Error {
+        Error::OldInUse {
+            service: run.declared.service.as_str().to_owned(),
+            credential: run.declared.credential.clone(),
+            login: old.as_str().to_owned(),
+            sessions: sessions.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+        }
+    }
+}
+
+/// Tells whether the server turned a login away for its password or its NOLOGIN.
+fn is_refused(error: &pg::error::Error) -> bool {
+    matches!(error.sqlstate(), Some("28P01" | "28000"))
+}
+
+fn lock_name(declared: &Declared) -> String {
+    format!("credential {}/{}", declared.service.as_str(), declared.credential)
+}

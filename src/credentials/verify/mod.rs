@@ -1,0 +1,147 @@
+//! Proves what each credential reaches: logs in as it and tries everything of every service.
+//!
+//! What is tried is explained or made to fail behind the check of privileges, in transactions that are rolled back:
+//! nothing is written, no row is read, no sequence moves, no trigger fires.
+
+pub mod attempt;
+pub mod expect;
+pub mod matrix;
+pub mod probe;
+
+use std::collections::BTreeMap;
+
+use futures_util::StreamExt as _;
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
+
+use super::Error;
+use super::sink::{Sink, SinkError};
+use crate::ident::Ident;
+use crate::manifest::service::{Credential, Project, Service};
+use crate::model::naming::{Access, Slot};
+use crate::pg::connect::Target;
+use crate::registry::credential::{self, CredentialRow, Phase};
+use attempt::{Attempt, Kind};
+use matrix::{Matrix, Reaches, judge};
+
+/// How many credentials log in at once.
+const AT_ONCE: usize = 8;
+
+/// Proves every credential of the project against every service.
+///
+/// `target` is the administrator's, `connection` one of its sessions; only names are read through it.
+///
+/// # Errors
+/// The sink cannot be read back, or the server could not be asked. A login that is refused is no error but a row with
+/// a problem.
+pub async fn verify(
+    connection: &mut PgConnection,
+    target: &Target,
+    project: &Project,
+    sink: &Sink,
+) -> Result<Matrix, Error> {
+    if !sink.is_readable() {
+        return Err(SinkError::WriteOnly.into());
+    }
+    let rows = credential::all(connection).await?;
+    let attempts = attempts(connection, project).await?;
+    let proof = Proof { target, project, sink, attempts: &attempts };
+    let all = project.services.values().flat_map(|s| s.credentials.iter().map(move |(name, c)| (s, name, c)));
+    let one = |(service, name, declared): (&Service, &String, &Credential)| {
+        let row = rows.iter().find(|row| row.service == service.name && row.name == *name).cloned();
+        proof.row(service.clone(), name.clone(), declared.access, row)
+    };
+    let work: Vec<_> = all.map(one).collect();
+    let mut credentials: Vec<_> = futures_util::stream::iter(work).buffer_unordered(AT_ONCE).collect().await;
+    credentials.sort_by(|a, b| (&a.service, &a.credential).cmp(&(&b.service, &b.credential)));
+    Ok(Matrix { services: project.services.keys().cloned().collect(), credentials })
+}
+
+/// Lists what is tried, by service: its objects, its schema, its roles.
+async fn attempts(connection: &mut PgConnection, project: &Project) -> Result<BTreeMap<Ident, Vec<Attempt>>, Error> {
+    let schemas: Vec<_> = project.services.values().map(|service| service.schema.clone()).collect();
+    let mut by_schema: BTreeMap<Ident, Vec<Attempt>> = BTreeMap::new();
+    for attempt in attempt::in_schemas(connection, &schemas).await? {
+        by_schema.entry(attempt.schema.clone()).or_default().push(attempt);
+    }
+    let mut by_service = BTreeMap::new();
+    for service in project.services.values() {
+        let mut list = by_schema.remove(&service.schema).unwrap_or_default();
+        list.push(Attempt::create_in(&service.schema));
+        let name = service.name.as_str();
+        for access in [Access::Owner, Access::Write, Access::Read] {
+            list.push(Attempt::become_role(&service.schema, &project.naming.access(name, access)?));
+        }
+        for credential in service.credentials.keys() {
+            for slot in Slot::BOTH {
+                list.push(Attempt::become_role(&service.schema, &project.naming.login(name, credential, slot)?));
+            }
+        }
+        by_service.insert(service.name.clone(), list);
+    }
+    Ok(by_service)
+}
+
+struct Proof<'a> {
+    target: &'a Target,
+    project: &'a Project,
+    sink: &'a Sink,
+    attempts: &'a BTreeMap<Ident, Vec<Attempt>>,
+}
+
+impl Proof<'_> {
+    /// Makes one row of the matrix.
+    async fn row(&self, service: Service, credential: String, access: Access, row: Option<CredentialRow>) -> Reaches {
+        let mut reaches = Reaches {
+            service: service.name.clone(),
+            credential,
+            access,
+            login: None,
+            problem: None,
+            cells: Vec::new(),
+        };
+        let Some(row) = row else {
+            reaches.problem = Some("it has not been issued: run apply".to_owned());
+            return reaches;
+        };
+        if let Err(problem) = self.fill(&service, &row, &mut reaches).await {
+            reaches.problem = Some(problem);
+        }
+        reaches
+    }
+
+    /// Logs in and tries everything; says in words why it could not.
+    async fn fill(&self, service: &Service, row: &CredentialRow, reaches: &mut Reaches) -> Result<(), String> {
+        let name = service.name.as_str();
+        let secret = self.sink.read(name, &row.name).await.map_err(|e| e.to_string())?;
+        let Some(secret) = secret else {
+            return Err("its secret is missing from the sink: run credentials rotate".to_owned());
+        };
+        let login = |slot| self.project.naming.login(name, &row.name, slot).ok();
+        let is_expected = Some(&secret.role) == login(row.active).as_ref()
+            || (row.phase == Phase::Publishing && Some(&secret.role) == login(row.active.other()).as_ref());
+        if !is_expected {
+            return Err(format!("the sink holds {}, which is not its active login", secret.role.as_str()));
+        }
+        reaches.login = Some(secret.role.clone());
+        let target = self.target.with_login(&secret.role, &secret.password);
+        let mut connection = target.connect("pgcleave credentials verify").await.map_err(|e| e.to_string())?;
+        let all: Vec<_> = self
+            .project
+            .services
+            .values()
+            .flat_map(|owner| self.attempts[&owner.name].iter().map(move |attempt| (owner, attempt)))
+            .filter(|(_, attempt)| attempt.kind != Kind::Role || attempt.name != secret.role)
+            .collect();
+        let list: Vec<_> = all.iter().map(|(_, attempt)| *attempt).collect();
+        let answers = probe::make(&mut connection, &list).await.map_err(|e| e.to_string())?;
+        // the answers are there: how the session ends is of no interest
+        let _ = connection.close().await;
+        for owner in self.project.services.values() {
+            let own = all.iter().zip(&answers).filter(|((o, _), _)| o.name == owner.name);
+            let own = own.map(|((_, attempt), answer)| (*attempt, *answer));
+            reaches.cells.push(judge(self.project, service, reaches.access, owner, own));
+        }
+        Ok(())
+    }
+}
