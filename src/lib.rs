@@ -12,6 +12,7 @@
 
 pub mod analyze;
 pub mod apply;
+pub mod archive;
 pub mod catalog;
 pub mod credentials;
 pub mod error;
@@ -27,3 +28,4 @@ pub mod plan;
 pub mod registry;
 pub mod report;
 pub mod sql;
+pub mod transfer;
