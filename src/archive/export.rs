@@ -25,6 +25,7 @@ use crate::transfer::control::{Control, Step};
 use crate::transfer::copy::{BATCH_BYTES, CopyOut, RowSum};
 use crate::transfer::coupling::{self, Coupling, CouplingKind};
 use crate::transfer::error::Error as TransferError;
+use crate::transfer::facts::Facts;
 use crate::transfer::pg_dump::{PgDump, Section};
 use crate::transfer::snapshot::Snapshot;
 use crate::transfer::table::{Form, Table};
@@ -117,7 +118,8 @@ pub async fn export(
     // Both must have ended before the folder can go away.
     let (copied, dumped) = tokio::join!(copying, dumping);
     let (copied, mut texts) = (copied?, dumped?);
-    texts.extend(surroundings(&mut snapshot.holder, &couplings, options).await?);
+    let (more, positions) = surroundings(&mut snapshot.holder, &couplings, options).await?;
+    texts.extend(more);
     if let Some(manifest) = &options.manifest {
         texts.push(("manifest.yaml", manifest.clone()));
     }
@@ -135,6 +137,8 @@ pub async fn export(
         files: Vec::new(),
         facts: facts::read(&mut snapshot.holder, &options.schema).await?,
     };
+    // A sequence that moves meanwhile must read the same in both places.
+    archive.facts.extend(positions);
     fill(&mut archive, &tables, copied);
     let bytes = finish(folder, &mut archive, texts)?;
     Ok(Exported { path: to.to_owned(), archive, bytes })
@@ -186,7 +190,7 @@ async fn surroundings(
     connection: &mut PgConnection,
     couplings: &[Coupling],
     options: &Options,
-) -> Result<Vec<Text>, Error> {
+) -> Result<(Vec<Text>, Facts), Error> {
     let schema = &options.schema;
     let roles = roles::read(connection, schema, &options.service, options.verifiers).await?;
     let extensions = couplings.iter().filter(|c| c.kind == CouplingKind::Extension).map(|c| c.object.clone());
@@ -194,13 +198,14 @@ async fn surroundings(
     let positions = sequences::positions(connection, schema).await?;
     let refreshes = sequences::refreshes(connection, schema).await?;
     let text = |sql: Sql| sql.as_str().to_owned();
-    Ok(vec![
+    let texts = vec![
         (layout::ROLES, text(roles.create)),
         (layout::EXTENSIONS, text(extensions)),
-        (layout::SEQUENCES, text(positions)),
+        (layout::SEQUENCES, text(positions.sql)),
         (layout::GRANTS, text(roles.grant)),
         (layout::REFRESH, text(refreshes)),
-    ])
+    ];
+    Ok((texts, positions.facts))
 }
 
 /// A piece that is on disk.
@@ -263,7 +268,7 @@ async fn work(
 }
 
 /// Moves rows from the server to the writer.
-async fn pump(
+pub(super) async fn pump(
     connection: &mut PgConnection,
     doing: &str,
     statement: &Sql,

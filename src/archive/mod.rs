@@ -13,9 +13,13 @@ pub mod error;
 pub mod export;
 pub mod file;
 mod folder;
+pub mod import;
 pub mod layout;
+pub mod open;
+pub mod plain;
 mod restore;
 mod roles;
 mod sequences;
+pub mod verify;
 
 pub use error::Error;

@@ -16,8 +16,6 @@ pub(super) struct Roles {
     pub(super) create: Sql,
     /// Gives memberships, settings and default privileges.
     pub(super) grant: Sql,
-    /// How many roles there are.
-    pub(super) count: usize,
 }
 
 struct Role {
@@ -45,7 +43,7 @@ pub(super) async fn read(
     let ids = |wanted: &dyn Fn(&Role) -> bool| roles.iter().filter(|r| wanted(r)).map(|r| r.oid).collect::<Vec<i64>>();
     let (all, own) = (ids(&|_| true), ids(&|r| r.own && !r.superuser));
     let secrets = if verifiers { secrets(connection, &own).await? } else { Vec::new() };
-    let mut out = Roles { count: roles.len(), ..Roles::default() };
+    let mut out = Roles::default();
     for role in roles.iter().filter(|r| !r.predefined) {
         let secret = secrets.iter().find(|(oid, _)| *oid == role.oid).map(|(_, secret)| secret.as_str());
         out.create.push(&create(role, secret));

@@ -8,14 +8,24 @@ use crate::pg::error::Error as PgError;
 use crate::pg::exec;
 use crate::sql;
 use crate::sql::{Literal, Qualified, Sql};
+use crate::transfer::facts::Facts;
 
 /// How many sequences one query reads.
 const MAX_SEQUENCES: usize = 500;
 
-/// Gives a `setval` for each sequence of the schema; read after the rows, a sequence is never behind them.
-pub(super) async fn positions(connection: &mut PgConnection, schema: &Ident) -> Result<Sql, PgError> {
+/// Where the sequences stand.
+#[derive(Debug, Default)]
+pub(super) struct Positions {
+    /// A `setval` for each.
+    pub(super) sql: Sql,
+    /// The same as facts.
+    pub(super) facts: Facts,
+}
+
+/// Reads where each sequence of the schema stands; read after the rows, a sequence is never behind them.
+pub(super) async fn positions(connection: &mut PgConnection, schema: &Ident) -> Result<Positions, PgError> {
     let names = names(connection, schema, include_str!("sql/sequences.sql")).await?;
-    let mut out = Sql::new();
+    let mut positions = Positions::default();
     for names in names.chunks(MAX_SEQUENCES) {
         let selects = names.iter().map(|name| {
             sql!("select ", Literal(name.as_str()), "::pg_catalog.text as name, last_value, is_called from ", Qualified(schema, name))
@@ -24,12 +34,15 @@ pub(super) async fn positions(connection: &mut PgConnection, schema: &Ident) -> 
         for row in exec::rows(connection, "read the sequences", query.as_str()).await? {
             let name = Ident::from_server(row.get("name"));
             let full = sql!(Qualified(schema, &name));
-            out.push(&sql!("select pg_catalog.setval(", Literal(full.as_str()), "::pg_catalog.regclass, "));
-            out.push(&row.get::<i64, _>("last_value"));
-            out.push_static(if row.get("is_called") { ", true);\n" } else { ", false);\n" });
+            let (last, called): (i64, bool) = (row.get("last_value"), row.get("is_called"));
+            let out = &mut positions.sql;
+            out.push(&sql!("select pg_catalog.setval(", Literal(full.as_str()), "::pg_catalog.regclass, ", last));
+            out.push_static(if called { ", true);\n" } else { ", false);\n" });
+            let fact = if called { last.to_string() } else { "unused".to_owned() };
+            positions.facts.insert(format!("position {}", name.as_str()), fact);
         }
     }
-    Ok(out)
+    Ok(positions)
 }
 
 /// Gives a REFRESH for each materialized view that is filled, in an order that works.

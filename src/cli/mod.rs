@@ -2,9 +2,13 @@
 
 mod apply;
 pub(crate) mod context;
+mod export;
 pub(crate) mod failure;
 mod hint;
+mod import;
 mod plan;
+mod progress;
+mod verify;
 
 use clap::{Parser, Subcommand};
 use pgcleave::error::Verdict;
@@ -27,6 +31,9 @@ pub(crate) struct Cli {
 enum Command {
     Plan(plan::PlanArgs),
     Apply(apply::ApplyArgs),
+    Export(export::ExportArgs),
+    Import(import::ImportArgs),
+    Verify(verify::VerifyArgs),
 }
 
 /// Runs the command, tells of a failure, and gives the verdict.
@@ -42,6 +49,9 @@ async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failur
     match command {
         Command::Plan(args) => plan::run(context, &args).await,
         Command::Apply(args) => apply::run(context, &args).await,
+        Command::Export(args) => export::run(context, &args).await,
+        Command::Import(args) => import::run(context, &args).await,
+        Command::Verify(args) => verify::run(context, &args).await,
     }
 }
 

@@ -62,6 +62,11 @@ impl Control {
         if self.failed.load(Ordering::Relaxed) { Err(Error::Stopped) } else { Ok(()) }
     }
 
+    /// Makes all others stop, since this one has failed.
+    pub fn fail(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+
     /// Counts what has passed, and sleeps if that was too fast.
     ///
     /// # Errors
@@ -106,7 +111,7 @@ impl Control {
             running.spawn(async move {
                 let result = worker.await;
                 if result.is_err() {
-                    control.failed.store(true, Ordering::Relaxed);
+                    control.fail();
                 }
                 result
             });

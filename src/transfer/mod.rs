@@ -14,6 +14,8 @@ pub mod coupling;
 pub mod ddl;
 pub mod error;
 pub mod facts;
+pub mod journal;
+pub mod load;
 pub mod pg_dump;
 pub mod session;
 pub mod snapshot;

@@ -27,8 +27,16 @@ pub const PGOPTIONS: &str = "-c datestyle=ISO,YMD -c intervalstyle=postgres -c t
 /// The server could not be reached, or turned the login away.
 pub async fn open(target: &Target, application: &str) -> Result<PgConnection, PgError> {
     let mut connection = target.connect(application).await?;
-    run(&mut connection, "pin the session's settings", SETTINGS).await?;
+    pin(&mut connection).await?;
     Ok(connection)
+}
+
+/// Pins the settings again, after a script that may have set others.
+///
+/// # Errors
+/// The connection broke.
+pub async fn pin(connection: &mut PgConnection) -> Result<(), PgError> {
+    run(connection, "pin the session's settings", SETTINGS).await
 }
 
 /// Runs statements of our own source.
