@@ -80,8 +80,10 @@ impl PostData {
                     let name = name.as_str();
                     promoted.push(format!("ALTER TABLE ONLY {name} ADD CONSTRAINT {index} {word} USING INDEX {index}"));
                 }
-                Some(Read::Foreign { table, constraint }) => {
-                    let plain = tables.contains(&table) && !text.ends_with(" NOT VALID");
+                Some(Read::Foreign { table, constraint, references }) => {
+                    // Partitioned tables know no NOT VALID, or leave it on their partitions' keys.
+                    let both = tables.contains(&table) && references.is_some_and(|other| tables.contains(&other));
+                    let plain = both && !text.ends_with(" NOT VALID");
                     let (name, constraint) = (table.sql(), constraint.quoted());
                     let validate =
                         plain.then(|| format!("ALTER TABLE {} VALIDATE CONSTRAINT {constraint}", name.as_str()));
@@ -109,6 +111,7 @@ enum Read<'a> {
     Foreign {
         table: TableName,
         constraint: Ident,
+        references: Option<TableName>,
     },
 }
 
@@ -125,7 +128,8 @@ fn read(text: &str) -> Option<Read<'_>> {
     let (constraint, rest) = statement::name(rest.trim_start().strip_prefix("ADD CONSTRAINT ")?)?;
     let rest = rest.trim_start();
     if rest.starts_with("FOREIGN KEY ") {
-        return Some(Read::Foreign { table, constraint });
+        let references = rest.split_once(" REFERENCES ").and_then(|(_, other)| statement::table(other));
+        return Some(Read::Foreign { table, constraint, references: references.map(|(other, _)| other) });
     }
     for word in ["PRIMARY KEY", "UNIQUE"] {
         let Some(columns) = rest.strip_prefix(word).map(str::trim_start) else { continue };
@@ -153,6 +157,8 @@ mod tests {
             CREATE INDEX \"i\" ON ONLY \"s\".\"p\" USING btree (\"x\");\n\
             CREATE INDEX \"i\" ON \"s\".\"a\" USING btree (\"x\");\n";
         let sorted = PostData::sort(dump, &tables(&["a", "b"]));
+        let partitioned = PostData::sort(dump, &tables(&["a"]));
+        assert_eq!(partitioned.foreign_keys[0].validate, None);
         let indexes: Vec<_> = sorted.indexes.iter().map(|i| (i.table.name.as_str(), i.sql.as_str())).collect();
         assert_eq!(
             indexes,

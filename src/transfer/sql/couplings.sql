@@ -96,6 +96,9 @@ select distinct kind, object, refers_to from (
   select 'cast', pg_catalog.pg_describe_object('pg_catalog.pg_cast'::pg_catalog.regclass, k.oid, 0), ''
   from pg_catalog.pg_cast k join pg_catalog.pg_type s on s.oid = k.castsource join pg_catalog.pg_type y on y.oid = k.casttarget, target t
   where (s.typnamespace = t.oid or y.typnamespace = t.oid)
+    -- a range type brings its own
+    and not exists (select from pg_catalog.pg_depend d
+      where d.classid = 'pg_catalog.pg_cast'::pg_catalog.regclass and d.objid = k.oid and d.deptype = 'i')
     and not exists (select from members m where m.classid = 'pg_catalog.pg_cast'::pg_catalog.regclass and m.objid = k.oid)
   union all
   select 'unlogged', c.relname::pg_catalog.text, '' from pg_catalog.pg_class c join target t on c.relnamespace = t.oid
@@ -125,4 +128,5 @@ select distinct kind, object, refers_to from (
           or (d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass and exists (
             select from pg_catalog.pg_rewrite r join pg_catalog.pg_class c on c.oid = r.ev_class where r.oid = d.objid and c.relkind = 'm'))))
 ) x
+where not (kind = 'extension' and object = 'plpgsql')
 order by kind, object, refers_to

@@ -57,7 +57,7 @@ insert into everything (small, whole, big, num, money_, r, d, t, v, c, name_, ch
 select -32768, 2147483647, 9223372036854775807, 1.10, '$1,234.56', 'infinity', 'nan', E'tab\there\nline\rcr\\back\bs\f\v \\N \\. ''q'' "d" ü 🏛', '', 'a  ', 'n', 'x',
   '\x00ff0a0d5c', true, 'infinity', '24:00:00', '12:00:00.123456+05:30', '9999-12-31 23:59:59.999999', '-infinity', '-1 year 2 mons -3 days 04:05:06.789',
   '00112233-4455-6677-8899-aabbccddeeff', '{"a": 1.0,  "a": 2}', '{"z": 1.00, "a": [null, "\u00e4"]}', '<a b="c">&lt;</a>', '::1/128', '10.0.0.0/8', '08:00:2b:01:02:03',
-  B'101', B'1', 'a:1 fat:2A', 'a & !b', '(1.5,-0)', '((0,0),(1,1),(1,0))', 'it''s; fine', 0.10, 'abc', row(1, 2.50, 'a,"b"'), '[1,5)', '(-infinity,1.5]', '{[1,2),[5,9)}',
+  B'101', B'1', 'a:1 fat:2A', 'a & !b', '(1.5,-0)', '((0,0),(1,1),(1,0))', 'it''s; fine', 0.10, 'abc', row(1, 2.50, 'a,"b"')::point3, '[1,5)', '(-infinity,1.5]', '{[1,2),[5,9)}',
   '{sad,"it''s; fine"}', '{{1,2},{3,null}}', array['a,b', 'null', null, '', E'\\'], array[row(1, null, '')::point3], 'museum.everything', 'Ä', 'ä'
 from generate_series(1, 3);
 insert into everything (k, t, num, at, attz, day) values ('b', '', 'NaN', '294276-12-31 23:59:59', '4713-01-01 00:00:00 BC', '5874897-12-31'),
