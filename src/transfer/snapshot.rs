@@ -52,12 +52,19 @@ impl Snapshot {
             let (schema, database) = (schema.as_str().to_owned(), target.database().to_owned());
             return Err(Error::NoSchema { schema, database });
         }
+        let locked = |error: PgError| match error.sqlstate() {
+            Some("55P03") => Error::TableLocked { schema: schema.as_str().to_owned(), seconds: lock_seconds },
+            _ => error.into(),
+        };
+        // Asking for a table's size waits for its lock, too.
+        let timeout = sql!("set lock_timeout = ", milliseconds(lock_seconds));
+        exec::batch(&mut holder, "bound the wait for locks", &timeout).await?;
         for _ in 0..MAX_TRIES {
-            let seen = table::read(&mut holder, schema).await?;
+            let seen = table::read(&mut holder, schema).await.map_err(locked)?;
             let begin = "begin transaction isolation level repeatable read, read only";
             session::run(&mut holder, "begin the snapshot", begin).await?;
-            if lock(&mut holder, schema, &seen, lock_seconds).await? {
-                let tables = table::read(&mut holder, schema).await?;
+            if lock(&mut holder, &seen).await.map_err(locked)? {
+                let tables = table::read(&mut holder, schema).await.map_err(locked)?;
                 if tables.iter().map(|t| &t.name).eq(seen.iter().map(|t| &t.name)) {
                     return Self::export(holder, tables).await;
                 }
@@ -94,19 +101,20 @@ impl Snapshot {
 }
 
 /// Takes the locks; false if a table has gone meanwhile.
-async fn lock(holder: &mut PgConnection, schema: &Ident, tables: &[Table], seconds: u64) -> Result<bool, Error> {
-    let milliseconds = i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::from(i32::MAX)).min(i64::from(i32::MAX));
-    let mut statement = sql!("set local lock_timeout = ", milliseconds);
-    if !tables.is_empty() {
-        let names = tables.iter().map(|t| -> Sql { sql!("only ", t.name.sql()) });
-        statement.push(&sql!("; lock table ", Comma(names), " in access share mode"));
+async fn lock(holder: &mut PgConnection, tables: &[Table]) -> Result<bool, PgError> {
+    if tables.is_empty() {
+        return Ok(true);
     }
+    let names = tables.iter().map(|t| -> Sql { sql!("only ", t.name.sql()) });
+    let statement = sql!("lock table ", Comma(names), " in access share mode");
     match exec::batch(holder, "lock the schema's tables against DDL", &statement).await {
-        Ok(()) => Ok(true),
-        Err(error) => match error.sqlstate() {
-            Some("55P03") => Err(Error::TableLocked { schema: schema.as_str().to_owned(), seconds }),
-            Some("42P01") => Ok(false),
-            _ => Err(error.into()),
-        },
+        Err(error) if error.sqlstate() == Some("42P01") => Ok(false),
+        result => result.map(|()| true),
     }
+}
+
+/// Gives a time as `lock_timeout` takes it.
+fn milliseconds(seconds: u64) -> i64 {
+    let most = i64::from(i32::MAX);
+    i64::try_from(seconds.saturating_mul(1000)).unwrap_or(most).min(most)
 }

@@ -107,6 +107,7 @@ insert into parent values (1, 'a', '[1,2)'), (2, 'b', '[2,3)');
 insert into child values (1, 1, 'a', 2), (2, 2, null, 1);
 create table part_child (id int, at date, foreign key (id, at) references measured);
 insert into part_child select id, at from measured limit 5;
+set constraints all immediate;
 create unique index child_low on child (lower(again)) include (parent) where parent > 0;
 create index child_fn on child (shout(again)) with (fillfactor = 60);
 create index child_brin on child using brin (id);
