@@ -93,12 +93,7 @@ pub async fn couplings(target: &Target, options: &Options, listener: Listener<'_
 ///
 /// # Errors
 /// The folder exists, something ties the schema, the server refused, or the disk did; nothing is left behind.
-pub async fn export(
-    target: &Target,
-    to: &Path,
-    options: &Options,
-    listener: Listener<'_>,
-) -> Result<Exported, Error> {
+pub async fn export(target: &Target, to: &Path, options: &Options, listener: Listener<'_>) -> Result<Exported, Error> {
     if to.symlink_metadata().is_ok() {
         return Err(Error::Exists(to.to_owned()));
     }
@@ -233,7 +228,13 @@ async fn copy(
     let mut workers = Vec::new();
     for _ in 0..jobs {
         let connection = snapshot.join(target, "pgcleave export").await?;
-        workers.push(work(connection, Arc::clone(&queue), Arc::clone(tables), folder.path.clone(), Arc::clone(control)));
+        workers.push(work(
+            connection,
+            Arc::clone(&queue),
+            Arc::clone(tables),
+            folder.path.clone(),
+            Arc::clone(control),
+        ));
     }
     let step = Step { service: &options.service, step: "export", total_bytes, listener };
     let pieces = control.run(&step, workers).await?;

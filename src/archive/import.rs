@@ -121,12 +121,7 @@ fn text(opened: &Opened, file: &str) -> Result<String, Error> {
 }
 
 /// Runs whole files, each in one transaction, that have not been run yet.
-async fn steps(
-    connection: &mut PgConnection,
-    journal: &Journal,
-    opened: &Opened,
-    files: &[&str],
-) -> Result<(), Error> {
+async fn steps(connection: &mut PgConnection, journal: &Journal, opened: &Opened, files: &[&str]) -> Result<(), Error> {
     let done = journal.done(connection).await?;
     for file in files.iter().filter(|file| !done.contains(**file)) {
         journal.step(connection, file, &text(opened, file)?).await?;

@@ -147,7 +147,8 @@ mod tests {
         for path in ["archive.json", "data/0001_orders_1.copy.zst", "data/0002_a-b_12.copy.zst"] {
             assert!(is_safe(path), "{path}");
         }
-        for path in ["", "/etc/passwd", "../x", "data/../../x", "data//x", "data/.x", "a/b/c", "C:\\x", "data/ä", "a b"] {
+        for path in ["", "/etc/passwd", "../x", "data/../../x", "data//x", "data/.x", "a/b/c", "C:\\x", "data/ä", "a b"]
+        {
             assert!(!is_safe(path), "{path}");
         }
         assert_eq!(data_file(0, "a/../b\n'", 0), "data/0001_a-----b--_1.copy.zst");

@@ -195,6 +195,18 @@ const CLASSES: [&str; 5] = ["tables", "sequences", "routines", "types", "schemas
 
 /// The privileges that a database or a default access list can hold.
 const WORDS: [&str; 14] = [
-    "SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN", "USAGE", "CREATE", "EXECUTE",
-    "CONNECT", "TEMPORARY", "TEMP",
+    "SELECT",
+    "INSERT",
+    "UPDATE",
+    "DELETE",
+    "TRUNCATE",
+    "REFERENCES",
+    "TRIGGER",
+    "MAINTAIN",
+    "USAGE",
+    "CREATE",
+    "EXECUTE",
+    "CONNECT",
+    "TEMPORARY",
+    "TEMP",
 ];

@@ -28,7 +28,12 @@ pub(super) async fn positions(connection: &mut PgConnection, schema: &Ident) -> 
     let mut positions = Positions::default();
     for names in names.chunks(MAX_SEQUENCES) {
         let selects = names.iter().map(|name| {
-            sql!("select ", Literal(name.as_str()), "::pg_catalog.text as name, last_value, is_called from ", Qualified(schema, name))
+            sql!(
+                "select ",
+                Literal(name.as_str()),
+                "::pg_catalog.text as name, last_value, is_called from ",
+                Qualified(schema, name)
+            )
         });
         let query = sql!("select * from (", Union(selects), ") x order by 1");
         for row in exec::rows(connection, "read the sequences", query.as_str()).await? {

@@ -10,6 +10,12 @@ pub(crate) fn of(code: &str) -> Option<String> {
         "hazard-not-allowed" => "look at them with pgcleave plan, then allow each: --allow revoke --allow change-owner",
         "database-moved" | "plan-outdated" => "make a new plan with pgcleave plan --out, and review it",
         "foreign-registry" => "connect as the administrator who made it, or as a superuser",
+        "coupled" => "remove the coupling, or accept its kind: --allow-coupling foreign-key,needs",
+        "archive-exists" => "choose another folder, or move the old one away: an archive is never overwritten",
+        "no-pg-dump" => "install the client programs of that version, or set PGCLEAVE_PG_BIN to their folder",
+        "table-locked" => "look in pg_stat_activity for who holds it, or wait longer: --lock-wait 300",
+        "target-not-empty" => "choose another database, or drop the schema there yourself",
+        "archive-damaged" => "take the archive from another copy, or export again",
         _ => return None,
     };
     Some(advice.to_owned())

@@ -40,8 +40,7 @@ impl Control {
     /// Starts a run.
     #[must_use]
     pub fn new(interrupt: Interrupt, max_bytes_per_second: Option<u64>) -> Arc<Self> {
-        let rate = max_bytes_per_second
-            .map(|limit| Rate { bytes_per_second: limit.max(1), due: Mutex::new(None) });
+        let rate = max_bytes_per_second.map(|limit| Rate { bytes_per_second: limit.max(1), due: Mutex::new(None) });
         Arc::new(Self {
             interrupt,
             failed: AtomicBool::new(false),

@@ -97,8 +97,21 @@ impl CouplingKind {
     fn parse(name: &str) -> Self {
         use CouplingKind::*;
         let all = [
-            Cast, EventTrigger, Extension, ForeignKey, ForeignTable, Inaccessible, LargeObjects, NeededBy, Needs,
-            PartitionElsewhere, Publication, RowLevelSecurity, SearchPath, Tablespace, Unlogged,
+            Cast,
+            EventTrigger,
+            Extension,
+            ForeignKey,
+            ForeignTable,
+            Inaccessible,
+            LargeObjects,
+            NeededBy,
+            Needs,
+            PartitionElsewhere,
+            Publication,
+            RowLevelSecurity,
+            SearchPath,
+            Tablespace,
+            Unlogged,
         ];
         all.into_iter().find(|kind| kind.name() == name).expect("the query names only these")
     }
@@ -123,7 +136,9 @@ impl Coupling {
             PartitionElsewhere => format!("{other} holds rows of {object} and is left out"),
             Publication => format!("publication {object} of {other} is left out"),
             RowLevelSecurity => format!("row-level security hides rows of {object} from {other}"),
-            SearchPath => format!("function {object} is called by an index, constraint or materialized view and has no search_path of its own"),
+            SearchPath => format!(
+                "function {object} is called by an index, constraint or materialized view and has no search_path of its own"
+            ),
             Tablespace => format!("{object} is in tablespace {other}; it is restored into the default one"),
             Unlogged => format!("table {object} is unlogged: its rows are copied as they are now"),
         }

@@ -15,8 +15,7 @@ pub fn cleaned(dump: &str, schema: &Ident) -> String {
     let body = dump.find("\nSET ").map_or(0, |i| i + 1);
     let (head, body) = dump.split_at(body);
     let key = head.lines().find_map(|line| line.strip_prefix("\\restrict "));
-    let mut text: String =
-        head.lines().filter(|line| !line.starts_with('\\')).flat_map(|line| [line, "\n"]).collect();
+    let mut text: String = head.lines().filter(|line| !line.starts_with('\\')).flat_map(|line| [line, "\n"]).collect();
     let body = body.replacen("SET transaction_timeout = 0;\n", "", 1);
     let last = key.map(|key| format!("\n\\unrestrict {key}\n"));
     let end = last.and_then(|last| body.rfind(&last)).unwrap_or(body.len());

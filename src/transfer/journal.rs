@@ -50,11 +50,12 @@ impl Journal {
     /// # Errors
     /// The server refused the query.
     pub async fn done(&self, connection: &mut PgConnection) -> Result<HashSet<String>, Error> {
-        let steps: Vec<String> = sqlx::query_scalar("select step from pgcleave_import.step where load = $1 order by step")
-            .bind(&self.id)
-            .fetch_all(connection)
-            .await
-            .map_err(|e| PgError::new("read the import's journal", &e))?;
+        let steps: Vec<String> =
+            sqlx::query_scalar("select step from pgcleave_import.step where load = $1 order by step")
+                .bind(&self.id)
+                .fetch_all(connection)
+                .await
+                .map_err(|e| PgError::new("read the import's journal", &e))?;
         Ok(steps.into_iter().collect())
     }
 
@@ -100,13 +101,7 @@ impl Journal {
     }
 
     fn insert(&self, step: &str) -> Sql {
-        sql!(
-            "insert into pgcleave_import.step (load, step) values (",
-            Literal(&self.id),
-            ", ",
-            Literal(step),
-            ")"
-        )
+        sql!("insert into pgcleave_import.step (load, step) values (", Literal(&self.id), ", ", Literal(step), ")")
     }
 }
 

@@ -48,7 +48,8 @@ impl PgDump {
     pub async fn find(major: u32) -> Result<Self, Error> {
         let chosen: Vec<PathBuf> = std::env::var_os(VARIABLE).into_iter().map(PathBuf::from).collect();
         let mut folders = chosen.clone();
-        for (parent, prefix) in [("/usr/lib/postgresql", ""), ("/usr", "pgsql-"), ("/opt/homebrew/opt", "postgresql@")] {
+        for (parent, prefix) in [("/usr/lib/postgresql", ""), ("/usr", "pgsql-"), ("/opt/homebrew/opt", "postgresql@")]
+        {
             folders.extend(installed(Path::new(parent), prefix));
         }
         folders.extend(std::env::var_os("PATH").iter().flat_map(std::env::split_paths));

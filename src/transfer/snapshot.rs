@@ -78,10 +78,8 @@ impl Snapshot {
         let query = "select pg_catalog.pg_export_snapshot(), \
             (case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn() \
               else pg_catalog.pg_current_wal_insert_lsn() end)::pg_catalog.text";
-        let (id, lsn) = sqlx::query_as(query)
-            .fetch_one(&mut holder)
-            .await
-            .map_err(|e| PgError::new("export the snapshot", &e))?;
+        let (id, lsn) =
+            sqlx::query_as(query).fetch_one(&mut holder).await.map_err(|e| PgError::new("export the snapshot", &e))?;
         Ok(Self { holder, id, lsn, tables })
     }
 

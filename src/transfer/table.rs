@@ -117,7 +117,8 @@ pub async fn read(connection: &mut PgConnection, schema: &Ident) -> Result<Vec<T
     let mut rows = sqlx::query(include_str!("sql/tables.sql")).bind(schema.as_str()).fetch(connection);
     let mut tables = Vec::new();
     while let Some(row) = rows.try_next().await.map_err(|e| PgError::new("read the schema's tables", &e))? {
-        let names = |column| row.get::<Vec<String>, _>(column).iter().map(|n| Ident::from_server(n)).collect::<Vec<_>>();
+        let names =
+            |column| row.get::<Vec<String>, _>(column).iter().map(|n| Ident::from_server(n)).collect::<Vec<_>>();
         let types: Vec<String> = row.get("types");
         let columns = names("columns").into_iter().zip(types);
         tables.push(Table {

@@ -42,7 +42,8 @@ impl Side {
                 Ok(Self::Archive(Box::new(open::open(path, options.jobs, control, &step).await?)))
             }
             Place::Database(target) => {
-                let none = || TransferError::NoSchema { schema: "(none given)".into(), database: target.database().into() };
+                let none =
+                    || TransferError::NoSchema { schema: "(none given)".into(), database: target.database().into() };
                 let schema = schema.ok_or_else(none)?.clone();
                 let mut snapshot = Snapshot::take(target, &schema, options.lock_seconds).await?;
                 let tables = Arc::new(std::mem::take(&mut snapshot.tables));

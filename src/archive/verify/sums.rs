@@ -89,8 +89,7 @@ fn work(tables: &[Table], pairs: &[Pair], jobs: usize, inside: bool) -> Work {
     let item = |chunk: Chunk| {
         let name = &tables[chunk.table].name;
         let pair = pairs.iter().position(|p| p.name == *name)?;
-        let statement =
-            if inside { hash(&pairs[pair], &chunk) } else { chunk.copy_out(tables, Form::Text) };
+        let statement = if inside { hash(&pairs[pair], &chunk) } else { chunk.copy_out(tables, Form::Text) };
         Some(Item { pair, label: name.label(), statement, bytes: chunk.bytes })
     };
     let queue: VecDeque<_> = chunk::cut(tables, jobs).into_iter().filter_map(item).collect();

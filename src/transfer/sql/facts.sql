@@ -39,7 +39,9 @@ select kind, object, fact from (
     pg_catalog.format('%s notnull=%s default=%s identity=%s generated=%s collation=%s storage=%s compression=%s options=%s target=%s',
       pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid), a.attidentity, a.attgenerated,
       case when a.attcollation <> y.typcollation then (select o.collname from pg_catalog.pg_collation o where o.oid = a.attcollation) end,
-      a.attstorage, a.attcompression, a.attoptions, coalesce(a.attstattarget::pg_catalog.int4, -1))
+      a.attstorage, a.attcompression,
+      -- newer minors keep a mark of their own there
+      (select pg_catalog.array_agg(o) from pg_catalog.unnest(a.attoptions) o where o not like 'pg\_attver=%'), coalesce(a.attstattarget::pg_catalog.int4, -1))
   from rel c join pg_catalog.pg_attribute a on a.attrelid = c.oid join pg_catalog.pg_type y on y.oid = a.atttypid
   left join pg_catalog.pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
   where c.relkind in ('r', 'p', 'f', 'v', 'm', 'c') and a.attnum > 0 and not a.attisdropped

@@ -79,7 +79,8 @@ fn database(db: &TestDb) -> Place {
 /// Asserts that all pairs of an archive and two databases are equal.
 async fn assert_equal(archive: &Path, source: &TestDb, restored: &TestDb, schema: &str) {
     let folder = || Place::Archive(archive.to_owned());
-    for (a, b) in [(database(source), database(restored)), (folder(), database(restored)), (database(source), folder())] {
+    for (a, b) in [(database(source), database(restored)), (folder(), database(restored)), (database(source), folder())]
+    {
         let verified = compare(a, b, schema).await;
         assert!(verified.equal, "{}", pgcleave::report::verify::human(&verified));
     }

@@ -11,13 +11,11 @@ async fn museum(db: &TestDb) {
 
 /// Gives what pg_dump says of a schema, without what differs from run to run.
 fn dump(db: &TestDb, program: &std::path::Path) -> String {
-    let output = Command::new(program)
-        .args(["--schema=museum", "--dbname", &db.url()])
-        .output()
-        .expect("pg_dump starts");
+    let output =
+        Command::new(program).args(["--schema=museum", "--dbname", &db.url()]).output().expect("pg_dump starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).expect("UTF-8");
-    text.lines().filter(|l| !l.contains("restrict ")).flat_map(|l| [l, "\n"]).collect()
+    text.lines().filter(|l| !l.contains("restrict ") && !l.contains("pg_attver")).flat_map(|l| [l, "\n"]).collect()
 }
 
 #[tokio::test]
@@ -45,9 +43,9 @@ async fn one_of_everything_comes_back_through_import_and_through_psql() {
     for copy in [&imported, &restored] {
         assert!(dump(copy, &program) == original, "pg_dump tells the copy from the original");
     }
-    let views = "select a::text || b::text from museum.a_second, (select count(*) as b from museum.z_first) x";
+    let views = "select n::text || b::text from museum.a_second, (select count(*) as b from museum.z_first) x";
     for copy in [&imported, &restored] {
-        assert_eq!(copy.texts(views).await, source.texts("select n::text || n::text from museum.a_second m").await);
+        assert_eq!(copy.texts(views).await, source.texts(views).await);
         let left = "select nspname::text from pg_catalog.pg_namespace where nspname like 'pgcleave%'";
         assert!(copy.texts(left).await.is_empty(), "the journal is gone");
     }
@@ -131,12 +129,17 @@ async fn verifiers_settings_and_memberships_travel_when_asked_for() {
     assert!(!read("without", "00_roles.sql").contains("SCRAM"));
     let grants = read("with", "50_grants.sql");
     assert!(grants.contains(&format!("grant \"{p}shop_owner\" to \"{p}shop_app\"")), "{grants}");
-    assert!(grants.contains(&format!("alter role \"{p}shop_app\" set \"search_path\" = \"shop\", \"a b\"")), "{grants}");
+    assert!(
+        grants.contains(&format!("alter role \"{p}shop_app\" set \"search_path\" = \"shop\", \"a b\"")),
+        "{grants}"
+    );
     // What they say is SQL: everything is dropped, and comes back.
-    let before = source.texts(&format!("select rolpassword from pg_catalog.pg_authid where rolname = '{p}shop_app'")).await;
+    let before =
+        source.texts(&format!("select rolpassword from pg_catalog.pg_authid where rolname = '{p}shop_app'")).await;
     source.run(&format!("drop schema shop cascade; drop role {p}shop_app, {p}shop_owner")).await;
     import(&room.at("with"), &source).await.expect("an import");
-    let after = source.texts(&format!("select rolpassword from pg_catalog.pg_authid where rolname = '{p}shop_app'")).await;
+    let after =
+        source.texts(&format!("select rolpassword from pg_catalog.pg_authid where rolname = '{p}shop_app'")).await;
     assert_eq!(before, after);
     assert!(source.connect_as(&format!("{p}shop_app"), "secret").await.is_ok());
 }
@@ -146,8 +149,10 @@ async fn plain_rows_tell_null_from_empty_and_are_one_value_a_line() {
     use pgcleave::archive::plain::{self, Kind};
     let source = TestDb::new().await;
     source
-        .run("create schema shop; create table shop.\"t/1\" (id int, t text, j json);
-              insert into shop.\"t/1\" values (1, '', e'{\"a\":\\n 1}'), (2, null, null), (3, e'q\"\\n,\\\\', '[]')")
+        .run(
+            "create schema shop; create table shop.\"t/1\" (id int, t text, j json);
+              insert into shop.\"t/1\" values (1, '', e'{\"a\":\\n 1}'), (2, null, null), (3, e'q\"\\n,\\\\', '[]')",
+        )
         .await;
     let room = Room::new();
     for kind in [Kind::Csv, Kind::Jsonl] {

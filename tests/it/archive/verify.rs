@@ -27,10 +27,11 @@ async fn the_rows_that_differ_are_named_by_their_key() {
         let (customers, orders) = (&verified.tables[0], &verified.tables[1]);
         assert!(customers.equal && customers.first_differences.is_empty());
         assert_eq!((orders.rows, orders.other_rows, orders.equal), (60_000, 60_000, false));
-        assert_eq!(orders.chunks.map(|c| (c.differ, c.of)), Some((3, 14)));
+        assert_eq!(orders.chunks.map(|c| (c.differ, c.of)), Some((2, 14)));
         let mut found: Vec<_> = orders.first_differences.iter().map(|d| (d.key.as_str(), d.what)).collect();
         found.sort_by_key(|(key, _)| key.len());
-        let expected = [("id=17", What::Differs), ("id=4711", What::MissingInSecond), ("id=99999", What::MissingInFirst)];
+        let expected =
+            [("id=17", What::Differs), ("id=4711", What::MissingInSecond), ("id=99999", What::MissingInFirst)];
         assert_eq!(found, expected);
     }
 }
@@ -55,9 +56,11 @@ async fn enums_with_other_oids_are_the_same() {
     let (a, b) = (TestDb::new().await, TestDb::new().await);
     b.run("create type public.before as enum ('shifts', 'the', 'oids')").await;
     for db in [&a, &b] {
-        db.run("create schema shop; create type shop.e as enum ('x', 'y'); create table shop.t (e shop.e, es shop.e[]);
-                insert into shop.t values ('x', '{y,x}')")
-            .await;
+        db.run(
+            "create schema shop; create type shop.e as enum ('x', 'y'); create table shop.t (e shop.e, es shop.e[]);
+                insert into shop.t values ('x', '{y,x}')",
+        )
+        .await;
     }
     assert!(compare(database(&a), database(&b), "shop").await.equal);
 }
