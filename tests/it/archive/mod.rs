@@ -48,7 +48,7 @@ fn options(schema: &str) -> export::Options {
         allow: Vec::new(),
         verifiers: false,
         manifest: None,
-        interrupt: Interrupt::never(),
+        interrupt: Interrupt::default(),
     }
 }
 
@@ -57,7 +57,7 @@ async fn export(db: &TestDb, schema: &str, to: &Path) -> Result<Exported, Error>
 }
 
 async fn import(path: &Path, db: &TestDb) -> Result<Imported, Error> {
-    let options = import::Options { jobs: 2, max_bytes_per_second: None, interrupt: Interrupt::never() };
+    let options = import::Options { jobs: 2, max_bytes_per_second: None, interrupt: Interrupt::default() };
     import::import(path, &target(db), &options, &|_| {}).await
 }
 
@@ -67,7 +67,7 @@ async fn compare(a: Place, b: Place, schema: &str) -> Verified {
         jobs: 2,
         rows: 10,
         lock_seconds: 10,
-        interrupt: Interrupt::never(),
+        interrupt: Interrupt::default(),
     };
     archive::verify::verify(&a, &b, &options, &|_| {}).await.expect("both sides can be read")
 }
