@@ -12,6 +12,7 @@
 
 pub mod analyze;
 pub mod apply;
+pub mod archive;
 pub mod audit;
 pub mod catalog;
 pub mod credentials;
@@ -26,6 +27,8 @@ pub mod migrate;
 pub mod model;
 pub mod pg;
 pub mod plan;
+pub mod probe;
 pub mod registry;
 pub mod report;
 pub mod sql;
+pub mod transfer;

@@ -3,11 +3,13 @@
 //! [`facts`] is what was read, [`graph`] who can act as whom, [`services`] which role and schema belong to whom,
 //! [`rules`] the judgement. All of it is pure; the catalogs are read by `catalog::facts`.
 
+pub mod baseline;
 pub mod facts;
 pub mod finding;
 pub mod graph;
 pub mod name;
 pub mod path;
+pub mod proof;
 pub mod rules;
 pub mod scene;
 pub mod services;

@@ -9,15 +9,20 @@ mod credentials;
 mod demo;
 mod dev;
 mod example;
+mod export;
 pub(crate) mod failure;
 mod hint;
+mod import;
 mod init;
 mod invalid;
 mod migrate;
 mod own_server;
 mod plan;
+mod probe;
+mod progress;
 mod schema;
 mod shell;
+mod verify;
 mod why;
 
 use clap::{Parser, Subcommand};
@@ -58,6 +63,9 @@ enum Command {
     Completions(shell::CompletionsArguments),
     /// Prints the manual page
     Man(shell::ManArguments),
+    Export(export::ExportArgs),
+    Import(import::ImportArgs),
+    Verify(verify::VerifyArgs),
 }
 
 /// Runs the command, tells of a failure, and gives the verdict.
@@ -85,6 +93,9 @@ async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failur
         Command::Schema(arguments) => schema::run(context, &arguments),
         Command::Completions(arguments) => shell::completions(context, &arguments),
         Command::Man(arguments) => shell::man(context, &arguments),
+        Command::Export(args) => export::run(context, &args).await,
+        Command::Import(args) => import::run(context, &args).await,
+        Command::Verify(args) => verify::run(context, &args).await,
     }
 }
 

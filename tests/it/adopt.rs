@@ -65,7 +65,7 @@ async fn the_example_shop_comes_back_as_it_was_applied() {
     let orders = read(&again, "manifests/orders.yaml");
     for line in [
         "  app: { access: write, connection_limit: 40, settings: { idle_in_transaction_session_timeout: 30s, statement_timeout: 5s } }",
-        "  migrator: { access: owner }",
+        "  reports: { access: read, connection_limit: 5, settings: { statement_timeout: 5min } }",
         "  - { view: order_summary, to: [billing, shipping] }",
         "  - { function: \"cancel_order(uuid, text)\", to: [support] }",
         "  - users.user_directory",

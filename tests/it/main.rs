@@ -3,12 +3,14 @@
 mod adopt;
 mod analyze;
 mod apply;
+mod archive;
 mod audit;
 mod bed;
 mod credentials;
 mod embedded;
 mod manifest;
 mod migrate;
+mod probe;
 mod registry;
 mod sql;
 mod support;

@@ -108,10 +108,9 @@ fn list<'a>(items: impl Iterator<Item = &'a str>) -> String {
 
 /// Writes a text so that YAML reads it back as it is: bare where nothing can be misread, else in double quotes.
 fn scalar(text: &str) -> String {
-    const TAKEN: [&str; 8] = ["true", "false", "null", "yes", "no", "on", "off", "nan"];
+    const TAKEN: [&str; 9] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
     let word = text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'.'))
-        && text.len() > 1
         && !TAKEN.contains(&text);
     let digits = text.trim_start_matches(|c: char| c.is_ascii_digit());
     let measure = digits.len() < text.len() && matches!(digits, "ms" | "s" | "min" | "h" | "d" | "kB" | "MB" | "GB");
@@ -130,4 +129,20 @@ fn quoted(text: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_text_is_read_back_as_it_was(text in "\\PC{0,20}|[a-z.]{1,6}|[0-9]{1,3}(ms|min|kB|e3)?|[\\x00-\\x20\u{85}\u{2028}#:{}\\[\\],'\"]{0,8}") {
+            let read: std::collections::BTreeMap<String, String> =
+                serde_yaml::from_str(&format!("{{ key: {} }}", scalar(&text))).expect("it is YAML");
+            prop_assert_eq!(&read["key"], &text);
+        }
+    }
 }
