@@ -221,6 +221,7 @@ async fn the_command_proves_each_finding_and_says_what_it_could_not_try() {
 
     // an administrator that can become nobody logs in with the secrets of the sink
     let url = db.createrole_admin().await;
+    db.run(&at(&format!("grant connect on database {} to @admin", db.name()))).await;
     project.connect_as(url);
     let (writer, app) = probed(&project);
     assert_eq!((writer.0.as_str(), app.0.as_str()), ("not_tried", "confirmed"), "{} {}", writer.1, app.1);
