@@ -38,6 +38,19 @@ pub enum Event {
         /// Why it failed.
         message: String,
     },
+    /// How far a long piece of work has come.
+    Progress {
+        /// The service.
+        service: Option<String>,
+        /// What is being done.
+        step: String,
+        /// Bytes done, as they travel.
+        bytes: u64,
+        /// Bytes in all, as far as the server can tell beforehand.
+        total_bytes: u64,
+        /// Rows done.
+        rows: u64,
+    },
     /// Something worth knowing.
     Note {
         /// What it is, in one sentence.

@@ -13,6 +13,7 @@
 pub mod analyze;
 pub mod apply;
 pub mod audit;
+pub mod archive;
 pub mod catalog;
 pub mod credentials;
 pub mod embedded;
@@ -30,3 +31,4 @@ pub mod probe;
 pub mod registry;
 pub mod report;
 pub mod sql;
+pub mod transfer;

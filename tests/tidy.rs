@@ -28,7 +28,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("manifest", &["model"]),
     ("plan", &["model", "manifest"]),
-    ("audit", &["model", "manifest"]),
+    ("audit", &["model", "manifest", "analyze"]),
     ("analyze", &["model", "manifest"]),
     ("load", &["model", "manifest"]),
     ("pg", &[]),

@@ -162,7 +162,7 @@ pub(super) fn parts(text: &str) -> Vec<String> {
                 let Some(end) = end else { return Vec::new() };
                 end
             }
-            None => rest.find(|c: char| matches!(c, '.' | '(' | '[' | ' ' | '"')).unwrap_or(rest.len()),
+            None => rest.find(['.', '(', '[', ' ', '"']).unwrap_or(rest.len()),
         };
         if end == 0 {
             return Vec::new();

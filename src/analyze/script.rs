@@ -91,7 +91,8 @@ impl std::fmt::Display for Obstacle {
 pub fn read(text: &str) -> Script {
     if effort::is_too_much(text) {
         let transaction = !text.trim_start().trim_start_matches('-').trim_start().starts_with(NO_TRANSACTION);
-        return Script { transaction, statements: vec![0..text.len()], obstacles: vec![] };
+        let whole = std::iter::once(0..text.len());
+        return Script { transaction, statements: whole.collect(), obstacles: vec![] };
     }
     let root = SourceFile::parse(text).syntax_node();
     let tokens: Vec<Word> = significant(&root).map(|t| Word::new(&t, start(&t))).collect();

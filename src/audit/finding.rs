@@ -61,9 +61,23 @@ pub struct Finding {
     pub fix: String,
     /// The reason of the waiver that covers it.
     pub waived: Option<String>,
+    /// Whether a former audit, given as the baseline, told it already.
+    pub known: bool,
 }
 
 impl Finding {
+    /// Tells whether neither a waiver nor the baseline covers it.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.waived.is_none() && !self.known
+    }
+
+    /// Tells whether it is about what sharing one database means, so that nothing but a split ends it.
+    #[must_use]
+    pub fn is_inherent(&self) -> bool {
+        self.rule.starts_with("INF")
+    }
+
     /// Gives a stable identity: it does not change with the path, the severity or the words.
     #[must_use]
     pub fn fingerprint(&self) -> String {
@@ -135,9 +149,9 @@ pub struct Report {
 }
 
 impl Report {
-    /// Gives the worst severity that no waiver covers.
+    /// Gives the worst severity that neither a waiver nor the baseline covers; what nothing can be done about is left out.
     #[must_use]
     pub fn worst(&self) -> Option<Severity> {
-        self.findings.iter().filter(|f| f.waived.is_none()).map(|f| f.severity).min()
+        self.findings.iter().filter(|f| f.is_open() && !f.is_inherent()).map(|f| f.severity).min()
     }
 }

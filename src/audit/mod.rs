@@ -3,6 +3,7 @@
 //! [`facts`] is what was read, [`graph`] who can act as whom, [`services`] which role and schema belong to whom,
 //! [`rules`] the judgement. All of it is pure; the catalogs are read by `catalog::facts`.
 
+pub mod baseline;
 pub mod facts;
 pub mod finding;
 pub mod graph;
@@ -14,6 +15,7 @@ pub mod scene;
 pub mod services;
 pub mod through;
 pub mod waiver;
+mod ways;
 pub mod why;
 
 #[cfg(test)]

@@ -214,6 +214,7 @@ fn contradiction(finding: &Finding, why: &str) -> Finding {
         ),
         fix: PRB01.fix.to_owned(),
         waived: None,
+        known: false,
         ..finding.clone()
     }
 }
@@ -231,6 +232,7 @@ fn undeduced(facts: &Facts, claim: &Claim) -> Finding {
         message: format!("the server lets {principal} {} {object}, and no rule had deduced it", claim.privileges),
         fix: PRB01.fix.to_owned(),
         waived: None,
+        known: false,
         principal,
         object,
     }

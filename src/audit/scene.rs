@@ -1,7 +1,7 @@
 //! What all rules share: the facts, the closure, who belongs where, and the few questions every rule asks.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::facts::Facts;
@@ -12,14 +12,16 @@ use super::graph::{Edge, Graph, Reach, RoleSet};
 use super::name::shown;
 use super::path::Path;
 use super::services::{Map, ServiceId, Services};
+pub use super::ways::Reacher;
+use super::ways::{MOST_STEPS, Ways};
 use crate::model::acl::AclKind;
 use crate::model::privilege::{Privilege, Privileges};
 
-/// How many steps from role to role a way keeps; a chain of a thousand groups is no help to a reader.
-pub(super) const MOST_STEPS: usize = 12;
-
 /// How many (PUBLIC grant, login) pairs are told one by one; beyond it PUBLIC itself is the principal.
 const MOST_PUBLIC_PAIRS: usize = 20_000;
+
+/// For each role the services whose objects it owns or was granted something on.
+type Holders = HashMap<RoleId, BTreeSet<Option<ServiceId>>>;
 
 /// The facts with everything that is derived from them once.
 #[derive(Debug)]
@@ -36,34 +38,7 @@ pub struct Scene<'a> {
     expand_public: bool,
     usable: RefCell<HashMap<SchemaId, Rc<RoleSet>>>,
     inherited: RefCell<HashMap<RoleId, Rc<Reach>>>,
-    holders: RefCell<Option<Rc<HashMap<RoleId, BTreeSet<Option<ServiceId>>>>>>,
-}
-
-/// A principal that comes to hold what some role holds.
-#[derive(Debug, Clone)]
-pub struct Reacher {
-    /// Who.
-    pub principal: RoleId,
-    /// The steps to the role that holds it; empty when it is the principal itself. Of a very long way only both ends.
-    pub steps: Vec<(Edge, RoleId)>,
-    /// How many steps are left out in the middle.
-    pub skipped: usize,
-    /// Whether no step is a SET ROLE.
-    pub inherits: bool,
-}
-
-impl Reacher {
-    /// Stands for a role that holds it itself.
-    #[must_use]
-    pub fn itself(principal: RoleId) -> Self {
-        Self { principal, steps: Vec::new(), skipped: 0, inherits: true }
-    }
-
-    /// Gives the role before the last: whom the last role was granted to.
-    #[must_use]
-    pub fn last_member(&self) -> RoleId {
-        self.steps.iter().rev().nth(1).map_or(self.principal, |(_, role)| *role)
-    }
+    holders: RefCell<Option<Rc<Holders>>>,
 }
 
 impl<'a> Scene<'a> {
@@ -238,8 +213,8 @@ impl<'a> Scene<'a> {
     }
 
     fn ways_to(&self, holder: RoleId, usable: impl Fn(RoleId) -> bool, inheriting: bool) -> Vec<Reacher> {
-        let mut ways = Ways { nodes: Vec::new(), at: HashMap::new() };
-        ways.push(Node { role: holder, phase: Edge::Inherit, seen: None, next: None });
+        let mut ways = Ways::default();
+        ways.push(holder, Edge::Inherit, None, None);
         let mut at = 0;
         while inheriting && at < ways.nodes.len() {
             self.extend(&mut ways, at, Edge::Inherit);
@@ -249,7 +224,7 @@ impl<'a> Scene<'a> {
         for at in 0..inherited {
             let node = ways.nodes[at];
             if usable(node.role) {
-                ways.push(Node { phase: Edge::Set, next: Some((at as u32, None)), ..node });
+                ways.push(node.role, Edge::Set, node.seen, Some((at as u32, None)));
             }
         }
         let mut at = inherited;
@@ -276,12 +251,7 @@ impl<'a> Scene<'a> {
             if self.role(*role).superuser || (node.seen.is_some() && service.is_some() && node.seen != service) {
                 continue;
             }
-            ways.push(Node {
-                role: *role,
-                phase: edge,
-                seen: node.seen.or(service),
-                next: Some((at as u32, Some(edge))),
-            });
+            ways.push(*role, edge, node.seen.or(service), Some((at as u32, Some(edge))));
         }
     }
 
@@ -351,11 +321,11 @@ impl<'a> Scene<'a> {
     }
 
     /// Gives for each role the services whose objects it owns or was granted something on.
-    fn holders(&self) -> Rc<HashMap<RoleId, BTreeSet<Option<ServiceId>>>> {
+    fn holders(&self) -> Rc<Holders> {
         if let Some(holders) = &*self.holders.borrow() {
             return Rc::clone(holders);
         }
-        let mut holders: HashMap<RoleId, BTreeSet<Option<ServiceId>>> = HashMap::new();
+        let mut holders = Holders::new();
         let mut known = std::collections::HashSet::new();
         for securable in self.facts.securables() {
             if matches!(securable.object, Object::Database(_)) {
@@ -407,55 +377,4 @@ pub(super) fn by_predefined_roles(kind: AclKind, has: impl Fn(&str) -> bool) -> 
         _ => {}
     }
     held
-}
-
-/// One state of the walk back from a holder.
-#[derive(Debug, Clone, Copy)]
-struct Node {
-    role: RoleId,
-    /// Inherit while the holder's privileges are inherited, Set once an identity is left behind.
-    phase: Edge,
-    /// The service of the roles between, the holder left out.
-    seen: Option<ServiceId>,
-    /// The state nearer to the holder, and the edge to it; none where only the phase changed.
-    next: Option<(u32, Option<Edge>)>,
-}
-
-/// The states of a walk back, each once.
-struct Ways {
-    nodes: Vec<Node>,
-    at: HashMap<(RoleId, Edge, Option<ServiceId>), u32>,
-}
-
-impl Ways {
-    fn push(&mut self, node: Node) {
-        let next = self.nodes.len() as u32;
-        if let std::collections::hash_map::Entry::Vacant(slot) = self.at.entry((node.role, node.phase, node.seen)) {
-            slot.insert(next);
-            self.nodes.push(node);
-        }
-    }
-
-    fn reacher(&self, from: usize) -> Reacher {
-        let mut reacher = Reacher::itself(self.nodes[from].role);
-        let mut tail = VecDeque::new();
-        let mut at = from;
-        while let Some((next, edge)) = self.nodes[at].next {
-            if let Some(edge) = edge {
-                let step = (edge, self.nodes[next as usize].role);
-                reacher.inherits &= edge == Edge::Inherit;
-                match reacher.steps.len() < MOST_STEPS / 2 {
-                    true => reacher.steps.push(step),
-                    false => tail.push_back(step),
-                }
-                if tail.len() > MOST_STEPS / 2 {
-                    tail.pop_front();
-                    reacher.skipped += 1;
-                }
-            }
-            at = next as usize;
-        }
-        reacher.steps.extend(tail);
-        reacher
-    }
 }

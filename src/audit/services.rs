@@ -93,6 +93,8 @@ pub struct Map {
     of_schema: Vec<Option<ServiceId>>,
     declared: HashMap<(ServiceId, Object), Privileges>,
     declared_schemas: BTreeSet<(ServiceId, SchemaId)>,
+    /// Each contract with the objects that it is about; with none, there is no such object.
+    pub contracts: Vec<(Contract, Vec<Object>)>,
 }
 
 impl Map {
@@ -177,14 +179,17 @@ impl Map {
             else {
                 continue;
             };
-            let Some(schema) = schema_of.get(&provider).copied() else { continue };
-            for object in by_name.get(&(schema, &contract.name)).into_iter().flatten() {
-                if fits(facts, *object, contract) {
+            let mut objects = Vec::new();
+            if let Some(schema) = schema_of.get(&provider).copied() {
+                let named = by_name.get(&(schema, &contract.name)).into_iter().flatten().copied();
+                objects.extend(named.filter(|object| fits(facts, *object, contract)));
+                for object in &objects {
                     let held = self.declared.entry((consumer, *object)).or_default();
                     *held = held.union(contract.privileges);
                     self.declared_schemas.insert((consumer, schema));
                 }
             }
+            self.contracts.push((contract.clone(), objects));
         }
     }
 }

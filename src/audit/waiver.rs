@@ -45,5 +45,6 @@ fn stale(waiver: &Waiver, expired: bool) -> Finding {
         message: format!("the waiver of {} on {} {why}", waiver.rule, waiver.object),
         fix: format!("take it out of {place}, or renew it with its reason"),
         waived: None,
+        known: false,
     }
 }

@@ -1,6 +1,9 @@
 //! `pgcleave audit`: judges who can reach what.
 
+use std::path::{Path, PathBuf};
+
 use clap::Args;
+use pgcleave::audit::baseline::Baseline;
 use pgcleave::audit::finding::Severity;
 use pgcleave::audit::services::Services;
 use pgcleave::audit::{self, Options, rules, waiver};
@@ -26,6 +29,9 @@ pub(crate) struct AuditArgs {
     /// Tries each finding as its principal, undone at once, and tells where the server answers otherwise
     #[arg(long)]
     probe: bool,
+    /// Counts only what a former audit did not tell: a file that --format json wrote
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
     /// Explains a rule
     #[arg(long, value_name = "ID", value_parser = rule, exclusive = true)]
     explain: Option<&'static rules::Rule>,
@@ -61,6 +67,7 @@ pub(crate) async fn run(context: &Context, args: &AuditArgs) -> Result<Verdict, 
         return Ok(Verdict::Done);
     }
     let format = context.format(&[Format::Human, Format::Json])?;
+    let baseline = args.baseline.as_deref().map(read_baseline).transpose()?;
     let project = context.project_if_any()?;
     let services = services(context, project.as_ref(), args.infer);
     let target = context.target(project.as_ref().and_then(|p| p.database_url_env.as_deref()))?;
@@ -78,6 +85,9 @@ pub(crate) async fn run(context: &Context, args: &AuditArgs) -> Result<Verdict, 
     if args.rules.is_empty() {
         waiver::apply(&mut found, &policy.waivers, time::OffsetDateTime::now_utc().date());
     }
+    if let Some(baseline) = baseline {
+        baseline.apply(&mut found);
+    }
     let mut answer = match format {
         Format::Json => report::audit::json(&found),
         _ => report::audit::human(&found),
@@ -92,6 +102,11 @@ pub(crate) async fn run(context: &Context, args: &AuditArgs) -> Result<Verdict, 
     let Threshold(fail_on) = args.fail_on.unwrap_or_else(|| of_policy(&policy));
     let fails = fail_on.zip(found.worst()).is_some_and(|(threshold, worst)| worst <= threshold);
     Ok(if fails { Verdict::Findings } else { Verdict::Done })
+}
+
+fn read_baseline(file: &Path) -> Result<Baseline, Failure> {
+    let text = std::fs::read_to_string(file).map_err(|e| Failure::file("read", file, &e))?;
+    Ok(Baseline::parse(&text, report::audit::FORMAT)?)
 }
 
 /// Takes the manifests, else every schema with its owner for a service.

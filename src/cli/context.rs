@@ -161,6 +161,7 @@ impl Context {
             Event::Failed { service, step, message } => {
                 self.story(&format!("{}{step} failed: {message}", who(service)))
             }
+            Event::Progress { .. } => {}
             Event::Note { message } => self.story(message),
             Event::Warning { message } => self.story(&format!("warning: {message}")),
         }

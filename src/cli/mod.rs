@@ -20,6 +20,13 @@ mod probe;
 mod schema;
 mod shell;
 mod why;
+mod export;
+pub(crate) mod failure;
+mod hint;
+mod import;
+mod plan;
+mod progress;
+mod verify;
 
 use clap::{Parser, Subcommand};
 use pgcleave::error::Verdict;
@@ -59,6 +66,9 @@ enum Command {
     Completions(shell::CompletionsArguments),
     /// Prints the manual page
     Man(shell::ManArguments),
+    Export(export::ExportArgs),
+    Import(import::ImportArgs),
+    Verify(verify::VerifyArgs),
 }
 
 /// Runs the command, tells of a failure, and gives the verdict.
@@ -86,6 +96,9 @@ async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failur
         Command::Schema(arguments) => schema::run(context, &arguments),
         Command::Completions(arguments) => shell::completions(context, &arguments),
         Command::Man(arguments) => shell::man(context, &arguments),
+        Command::Export(args) => export::run(context, &args).await,
+        Command::Import(args) => import::run(context, &args).await,
+        Command::Verify(args) => verify::run(context, &args).await,
     }
 }
 

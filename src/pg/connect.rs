@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{ConnectOptions, Connection};
 
 use super::error::Error;
@@ -17,6 +17,8 @@ const CONNECT_SECONDS: u64 = 15;
 #[derive(Clone)]
 pub struct Target {
     options: PgConnectOptions,
+    /// What the options do not give back, as libpq's variables: a password, the TLS files.
+    environment: Vec<(&'static str, SecretString)>,
 }
 
 impl std::fmt::Debug for Target {
@@ -36,20 +38,23 @@ impl Target {
             return Err(Error::BadUrl);
         }
         let options = PgConnectOptions::from_str(url).map_err(|_| Error::BadUrl)?;
-        Ok(Self { options: options.disable_statement_logging() })
+        Ok(Self { options: options.disable_statement_logging(), environment: environment(url) })
     }
 
     /// Gives the same server with another login.
     #[must_use]
     pub fn with_login(&self, role: &Ident, password: &SecretString) -> Self {
         let options = self.options.clone().username(role.as_str()).password(password.expose_secret());
-        Self { options }
+        let mut environment = self.environment.clone();
+        environment.retain(|(name, _)| *name != "PGPASSWORD");
+        environment.push(("PGPASSWORD", password.clone()));
+        Self { options, environment }
     }
 
     /// Gives the same server and login with another database.
     #[must_use]
     pub fn with_database(&self, database: &str) -> Self {
-        Self { options: self.options.clone().database(database) }
+        Self { options: self.options.clone().database(database), environment: self.environment.clone() }
     }
 
     /// Gives the host name or socket folder.
@@ -85,6 +90,27 @@ impl Target {
         format!("{}@{}:{}/{}", self.username(), self.host(), self.port(), self.database())
     }
 
+    /// Gives libpq's environment variables for this target, for PostgreSQL's own programs.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(&'static str, SecretString)> {
+        let mode = match self.options.get_ssl_mode() {
+            PgSslMode::Disable => "disable",
+            PgSslMode::Allow => "allow",
+            PgSslMode::Prefer => "prefer",
+            PgSslMode::Require => "require",
+            PgSslMode::VerifyCa => "verify-ca",
+            PgSslMode::VerifyFull => "verify-full",
+        };
+        let own = [
+            ("PGHOST", self.host()),
+            ("PGPORT", self.port().to_string()),
+            ("PGUSER", self.username().to_owned()),
+            ("PGDATABASE", self.database().to_owned()),
+            ("PGSSLMODE", mode.to_owned()),
+        ];
+        own.into_iter().map(|(name, value)| (name, value.into())).chain(self.environment.iter().cloned()).collect()
+    }
+
     /// Connects.
     ///
     /// `application` is what `pg_stat_activity` shows.
@@ -104,5 +130,68 @@ impl Target {
             },
             Err(_) => Err(failed(format!("no answer within {CONNECT_SECONDS} s"), None)),
         }
+    }
+}
+
+/// Reads from a connection string what the driver's options keep to themselves.
+fn environment(url: &str) -> Vec<(&'static str, SecretString)> {
+    let (url, query) = url.split_once('?').unwrap_or((url, ""));
+    let authority = url.split_once("://").map_or("", |(_, rest)| rest).split('/').next().unwrap_or_default();
+    let login = authority.rsplit_once('@').map_or("", |(login, _)| login);
+    let password = login.split_once(':').map(|(_, password)| ("PGPASSWORD", decoded(password).into()));
+    let named = query.split('&').filter_map(|pair| pair.split_once('=')).filter_map(|(name, value)| {
+        let variable = match name {
+            "password" => "PGPASSWORD",
+            "sslrootcert" | "ssl-root-cert" | "ssl-ca" => "PGSSLROOTCERT",
+            "sslcert" | "ssl-cert" => "PGSSLCERT",
+            "sslkey" | "ssl-key" => "PGSSLKEY",
+            _ => return None,
+        };
+        Some((variable, decoded(value).into()))
+    });
+    password.into_iter().chain(named).collect()
+}
+
+/// Undoes percent-encoding.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let escaped = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        match escaped.filter(|_| first == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_get_the_password_through_the_environment() {
+        let target = Target::parse(&"postgres://ann:p%40ss%25@db:5433/shop?sslmode=require&sslrootcert=/ca.pem".into());
+        let environment = target.expect("a good connection string").environment();
+        let shown: Vec<_> = environment.iter().map(|(name, value)| (*name, value.expose_secret())).collect();
+        assert_eq!(
+            shown,
+            [
+                ("PGHOST", "db"),
+                ("PGPORT", "5433"),
+                ("PGUSER", "ann"),
+                ("PGDATABASE", "shop"),
+                ("PGSSLMODE", "require"),
+                ("PGPASSWORD", "p@ss%"),
+                ("PGSSLROOTCERT", "/ca.pem"),
+            ]
+        );
     }
 }

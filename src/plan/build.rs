@@ -128,7 +128,9 @@ pub fn build(project: &Project, observed: &Observed, pending: &[PendingMigration
 
     if !options.services.is_empty() {
         let selected = |service: &Option<Ident>| service.as_ref().is_none_or(|s| options.services.contains(s));
-        changes.retain(|change| selected(&change.service));
+        let is_there =
+            |role: &Ident| observed.state.roles.contains_key(role) || managed.roles.get(role).is_some_and(&selected);
+        changes.retain(|c| selected(&c.service) && c.consumer.as_ref().is_none_or(is_there));
     }
     changes.sort_by(|a, b| a.key().cmp(&b.key()));
     notes.sort();
@@ -180,6 +182,7 @@ fn blank(service: &Ident, stage: Stage, phase: Phase, action: Action, kind: Kind
         reason: String::new(),
         hazards: Vec::new(),
         run_as: None,
+        consumer: None,
         locks: Vec::new(),
         sql: Vec::new(),
     }

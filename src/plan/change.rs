@@ -179,6 +179,9 @@ pub struct Change {
     pub hazards: Vec<Hazard>,
     /// The role that the statements run as; nothing for the administrator.
     pub run_as: Option<Ident>,
+    /// The role of another service that it grants to, which must be there. Not part of a saved plan.
+    #[serde(skip)]
+    pub consumer: Option<Ident>,
     /// The tables and views whose access lists change, quoted: before 18 a GRANT takes no lock on them, so that one
     /// that is being altered answers `tuple concurrently updated` until it is locked first. Not part of a saved plan.
     #[serde(skip)]
@@ -191,7 +194,20 @@ impl Change {
     /// Gives the sort key: total over all changes of a plan.
     #[must_use]
     pub fn key(&self) -> impl Ord + use<'_> {
-        let Self { stage, service, phase, action, kind, object, reason, hazards: _, run_as, locks: _, sql } = self;
+        let Self {
+            stage,
+            service,
+            phase,
+            action,
+            kind,
+            object,
+            reason,
+            hazards: _,
+            run_as,
+            consumer: _,
+            locks: _,
+            sql,
+        } = self;
         (stage, service, phase, run_as, kind, self.version(), object, action, reason, sql)
     }
 

@@ -21,8 +21,7 @@ pub fn human(report: &Report) -> String {
 }
 
 fn write_human(out: &mut String, report: &Report) -> std::fmt::Result {
-    let open: Vec<&Finding> = report.findings.iter().filter(|f| f.waived.is_none()).collect();
-    let waived = report.findings.len() - open.len();
+    let open: Vec<&Finding> = report.findings.iter().filter(|f| f.is_open()).collect();
     for group in open.chunk_by(|a, b| (a.severity, a.rule) == (b.severity, b.rule)) {
         let style = style(group[0].severity);
         let title = rules::find(group[0].rule).map_or("waiver", |rule| rule.title);
@@ -32,7 +31,7 @@ fn write_human(out: &mut String, report: &Report) -> std::fmt::Result {
         }
         writeln!(out)?;
     }
-    write_looked_at(out, report, open.len(), waived)
+    write_looked_at(out, report)
 }
 
 fn write_alike(out: &mut String, alike: &[&Finding]) -> std::fmt::Result {
@@ -53,13 +52,16 @@ fn write_alike(out: &mut String, alike: &[&Finding]) -> std::fmt::Result {
     Ok(())
 }
 
-fn write_looked_at(out: &mut String, report: &Report, open: usize, waived: usize) -> std::fmt::Result {
+fn write_looked_at(out: &mut String, report: &Report) -> std::fmt::Result {
     let looked = &report.looked_at;
+    let number = |wanted: fn(&Finding) -> bool| report.findings.iter().filter(|f| wanted(f)).count();
+    let open = number(|f| f.is_open() && !f.is_inherent());
+    let (waived, known) = (number(|f| f.waived.is_some()), number(|f| f.known && f.waived.is_none()));
     if open == 0 {
         write!(out, "{ADDED}Nothing found.{ADDED:#} ")?;
     } else {
         let of = |severity: Severity| {
-            report.findings.iter().filter(|f| f.waived.is_none() && f.severity == severity).count()
+            report.findings.iter().filter(|f| f.is_open() && !f.is_inherent() && f.severity == severity).count()
         };
         write!(
             out,
@@ -72,6 +74,9 @@ fn write_looked_at(out: &mut String, report: &Report, open: usize, waived: usize
     }
     if waived > 0 {
         write!(out, "{waived} waived. ")?;
+    }
+    if known > 0 {
+        write!(out, "{known} known from the baseline. ")?;
     }
     writeln!(
         out,
@@ -127,6 +132,7 @@ struct FindingRow<'a> {
     fix: &'a str,
     fingerprint: String,
     waived: Option<&'a str>,
+    known: bool,
 }
 
 /// Writes the findings for programs.
@@ -155,6 +161,7 @@ fn finding_row(f: &Finding) -> FindingRow<'_> {
         fix: &f.fix,
         fingerprint: f.fingerprint(),
         waived: f.waived.as_deref(),
+        known: f.known,
     }
 }
 

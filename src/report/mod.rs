@@ -3,8 +3,10 @@
 pub mod adopt;
 pub mod apply;
 pub mod audit;
+pub mod archive;
 pub mod credentials;
 pub mod plan;
 pub mod probe;
 pub mod style;
 pub mod why;
+pub mod verify;

@@ -97,7 +97,21 @@ grant select on o to billing_reader;
 select 1 from o where id operator(billing.=) id;
 ",
         2,
-        &expect![[""]],
+        &expect![[r#"
+            V1__start.sql:2:22 foreign-key-across: orders has a foreign key to billing.invoices, which belongs to billing
+            V1__start.sql:3:29 foreign-reference: orders takes numbers of billing.secret_numbers, which billing does not expose to it
+            V1__start.sql:4:8 foreign-reference: orders uses the type billing.kind, which billing does not expose to it
+            V1__start.sql:6:32 foreign-reference: orders reads billing.invoices, which billing does not expose to it
+            V1__start.sql:8:11 foreign-reference: orders uses the row type of billing.payments, which billing does not expose to it
+            V1__start.sql:10:10 foreign-reference: orders updates billing.payments, which billing does not expose to it
+            V1__start.sql:11:24 foreign-reference: orders deletes from billing.dunning, which billing does not expose to it
+            V1__start.sql:14:67 foreign-reference: orders calls billing.touch, which billing does not expose to it
+            V1__start.sql:15:29 foreign-reference: orders inherits or partitions billing.invoices, which belongs to billing
+            V1__start.sql:16:17 foreign-reference: orders creates, changes or drops billing.invoices, which belongs to billing
+            V1__start.sql:17:19 foreign-reference: orders looks up names in the schema billing, which belongs to billing
+            V1__start.sql:18:22 grant-by-hand: orders gives something to billing_reader, a role of billing
+            V1__start.sql:19:35 foreign-reference: orders uses the operator billing.=, which belongs to billing
+        "#]],
     );
 }
 
@@ -122,7 +136,12 @@ fn a_contract_covers_only_the_privileges_it_grants() {
         "update billing.notes set a = 1;\ninsert into billing.notes values (1) on conflict (a) do update set a = 2;\n\
          insert into billing.invoice_status values (1);\nselect * from billing.notes;\n",
         2,
-        &expect![[""]],
+        &expect![[r#"
+            V1__start.sql:1:8 foreign-reference: orders updates billing.notes, which billing exposes to it for INSERT only
+            V1__start.sql:2:13 foreign-reference: orders inserts into billing.notes, which billing exposes to it for INSERT only
+            V1__start.sql:3:13 foreign-reference: orders inserts into billing.invoice_status, which billing exposes to it for SELECT only
+            V1__start.sql:4:15 foreign-reference: orders reads billing.notes, which billing exposes to it for INSERT only
+        "#]],
     );
 }
 
@@ -132,15 +151,29 @@ fn warnings_do_not_fail() {
         "create table public.countries (code text);\ngrant select on o to public;\n\
          do $$ begin execute 'select * from ' || t; end $$;\n",
         0,
-        &expect![[""]],
+        &expect![[r#"
+            warning V1__start.sql:1:14 unknown-schema: orders creates, changes or drops public.countries, and no service owns that schema
+            warning V1__start.sql:2:22 grant-by-hand: orders grants something to everybody
+            warning V1__start.sql:3:41 dynamic-sql: orders runs something here that nobody can know before it runs
+        "#]],
     );
 }
 
 #[test]
 fn what_cannot_run_or_be_read_is_a_problem() {
-    finds("create table a (b int);\n  commit;\nselect * frm x y z;\n", 2, &expect![[""]]);
+    finds(
+        "create table a (b int);\n  commit;\nselect * frm x y z;\n",
+        2,
+        &expect![[r#"
+        V1__start.sql:2:3 migration-obstacle: COMMIT would break the file's transaction
+        V1__start.sql:3:9 sql-syntax: this is not understood as SQL: missing comma
+    "#]],
+    );
     let folder = project(&[("V1__start.sql", "select 1"), ("V2-wrong.sql", "select 1")]);
-    expect![[""]].assert_eq(&told(folder.path(), 2));
+    expect![[r#"
+        V2-wrong.sql:1:1 bad-migrations: is not named V<number>__<name>.sql, as V1__create_orders.sql is
+    "#]]
+    .assert_eq(&told(folder.path(), 2));
 }
 
 #[test]
@@ -149,13 +182,14 @@ fn people_see_the_line_and_what_to_write() {
     let output = check(folder.path(), &[]);
     assert_eq!(output.status.code(), Some(2));
     assert!(output.stdout.is_empty());
-    let text = String::from_utf8_lossy(&output.stderr);
+    // Long lines are wrapped.
+    let text = String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
     for part in [
         "migrations/orders/V1__start.sql:2:17",
         "select * from billing.invoices;",
         "orders reads billing.invoices, which billing does not expose to it",
         "{ view: invoices, to: [orders] }",
-        "[billing.invoices]",
+        "`consumes: [billing.invoices]`",
         "the services' SQL has 1 problem",
     ] {
         assert!(text.contains(part), "{part} is not in {text}");
@@ -172,7 +206,9 @@ fn read_models_are_looked_through() {
         "{ORDERS}read_models:\n  - {{ name: sales, query: read_models/sales.sql, key: [day], refresh: {{ every: 1h }} }}\n"
     );
     fs::write(folder.path().join("manifests/orders.yaml"), manifest).expect("written");
-    expect![[""]].assert_eq(&told(folder.path(), 2));
+    expect![[r#"
+        manifests/read_models/sales.sql:2:6 foreign-reference: orders reads billing.sales, which billing does not expose to it
+    "#]].assert_eq(&told(folder.path(), 2));
 }
 
 #[test]

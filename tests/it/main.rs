@@ -4,6 +4,7 @@ mod adopt;
 mod analyze;
 mod apply;
 mod audit;
+mod archive;
 mod bed;
 mod credentials;
 mod embedded;

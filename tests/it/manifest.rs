@@ -208,6 +208,7 @@ fn check_sums_up_what_is_valid() {
           "format": "pgcleave.check/1",
           "valid": true,
           "problems": [],
+          "warnings": [],
           "services": [
             {
               "service": "a",

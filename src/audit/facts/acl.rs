@@ -32,11 +32,14 @@ pub struct AclList {
     pub stored: bool,
 }
 
+/// What makes a list distinct: its kind, and its text or, without one, the owner that the default is for.
+type Key = (AclKind, Option<RoleId>, Option<Box<str>>);
+
 /// All distinct access lists. They repeat: a thousand tables of a service share one.
 #[derive(Debug, Clone, Default)]
 pub struct Acls {
     lists: Vec<AclList>,
-    index: HashMap<(AclKind, Option<RoleId>, Option<Box<str>>), AclId>,
+    index: HashMap<Key, AclId>,
 }
 
 impl std::ops::Index<AclId> for Acls {

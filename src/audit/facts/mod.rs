@@ -3,6 +3,7 @@
 //! Nothing here judges. Rows are kept in the order in which the server gave them, which every query fixes.
 
 pub mod acl;
+pub mod coupling;
 pub mod dependency;
 pub mod object;
 pub mod outside;
@@ -14,6 +15,7 @@ use std::collections::HashMap;
 
 use crate::ident::Ident;
 use acl::{AclId, Acls};
+use coupling::{Crossing, HiddenText, RegColumn, Secret, TablespaceUse};
 use dependency::Dependencies;
 use object::{SchemaId, StandaloneObject};
 use outside::{
@@ -129,6 +131,16 @@ pub struct Facts {
     pub tablespaces: Vec<Tablespace>,
     /// System objects whose access list is not the initial one.
     pub system_grants: Vec<SystemGrant>,
+    /// Dependencies from one schema into another.
+    pub crossings: Vec<Crossing>,
+    /// Checks and views that look names up only when they run.
+    pub hidden_texts: Vec<HiddenText>,
+    /// Columns that keep OIDs of objects.
+    pub reg_columns: Vec<RegColumn>,
+    /// Which schemas lie in which tablespaces.
+    pub tablespace_uses: Vec<TablespaceUse>,
+    /// What looks like a secret where everybody can read it.
+    pub secrets: Vec<Secret>,
     /// What this session was not allowed to read, sorted.
     pub not_readable: Vec<String>,
     lookup: Lookup,

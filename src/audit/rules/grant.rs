@@ -204,7 +204,7 @@ fn grant_option(scene: &Scene<'_>, out: &mut Sink<'_>) {
             let granted_by_stranger = entry.grantor != securable.owner
                 && scene.is_judged(entry.grantor)
                 && scene.is_foreign(entry.grantor, securable.object);
-            if database || !(granted_by_stranger || !entry.grantable.is_empty()) {
+            if database || (!granted_by_stranger && entry.grantable.is_empty()) {
                 continue;
             }
             for reacher in super::acl::openings(scene, &securable, entry) {

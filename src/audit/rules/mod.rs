@@ -5,16 +5,22 @@ mod sink;
 
 mod attribute;
 mod contract_view;
+mod coupling;
+mod coupling_outside;
+mod coupling_text;
 mod database;
 mod default_privilege;
 mod definer;
 mod foreign_data;
 mod foreign_key;
 mod grant;
+mod hygiene;
 mod inbound;
+mod inherent;
 mod inheritance;
 mod large_object;
 mod latent;
+mod leftover;
 mod login;
 mod membership;
 mod ownership;
@@ -23,6 +29,7 @@ pub(in crate::audit) mod proof;
 mod publication;
 mod rewrite_rule;
 mod row_security;
+mod secret;
 mod system;
 mod view;
 
@@ -113,6 +120,29 @@ pub static ALL: &[&Rule] = &[
     &default_privilege::FUT02,
     &default_privilege::FUT04,
     &proof::PRB01,
+    &coupling::CPL01,
+    &coupling::CPL02,
+    &coupling::CPL03,
+    &coupling::CPL04,
+    &coupling::CPL05,
+    &coupling_text::CPL06,
+    &coupling::CPL07,
+    &coupling_outside::CPL08,
+    &coupling_outside::CPL09,
+    &coupling::CPL10,
+    &coupling_outside::CPL11,
+    &coupling_outside::CPL12,
+    &coupling::CPL13,
+    &coupling::CPL14,
+    &hygiene::HYG01,
+    &hygiene::HYG02,
+    &hygiene::HYG03,
+    &leftover::HYG04,
+    &leftover::HYG05,
+    &hygiene::HYG06,
+    &secret::HYG07,
+    &inherent::INF01,
+    &inherent::INF02,
 ];
 
 /// Finds a rule by its id, in any case.

@@ -41,7 +41,7 @@ pub(super) static OWN03: Rule = Rule {
 };
 
 /// Gives everything in a schema with its owner.
-fn owned<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = (Object, RoleId)> + 'a {
+pub(super) fn owned<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = (Object, RoleId)> + 'a {
     let facts = scene.facts;
     let relations = (0..).zip(&facts.relations).map(|(at, r)| (Object::Relation(at), r.owner));
     let routines = (0..).zip(&facts.routines).map(|(at, r)| (Object::Routine(at), r.owner));

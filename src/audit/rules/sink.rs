@@ -62,6 +62,7 @@ impl<'a> Sink<'a> {
             message: draft.message,
             fix: draft.fix,
             waived: None,
+            known: false,
         };
         match self.found.entry((finding.principal.clone(), finding.object.clone())) {
             std::collections::btree_map::Entry::Vacant(slot) => {

@@ -36,7 +36,7 @@ pub(super) static SYS03: Rule = Rule {
     severity: Severity::Error,
     explanation: "SET on a superuser's parameter, such as session_replication_role, switches triggers and foreign keys \
                   off; ALTER SYSTEM rewrites the configuration for all.",
-    fix: "Revoke it.",
+    fix: "Revoke the privilege on the parameter.",
     check: |scene, out| grants(scene, out, |s| s.kind == AclKind::Parameter),
 };
 

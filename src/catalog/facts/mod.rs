@@ -1,6 +1,7 @@
 //! PostgreSQL → [`Facts`]: what the audit judges, read in one snapshot by a fixed number of queries.
 
 mod attached;
+mod couplings;
 mod objects;
 mod outside;
 mod reader;
@@ -37,5 +38,6 @@ async fn read_in_snapshot(connection: &mut PgConnection) -> Result<Facts, Error>
     objects::read(&mut reader).await?;
     attached::read(&mut reader).await?;
     outside::read(&mut reader).await?;
+    couplings::read(&mut reader).await?;
     Ok(reader.finish())
 }

@@ -107,6 +107,7 @@ pub fn prune(unmanaged: &[Unmanaged]) -> Vec<Change> {
         reason: format!("pruned: no manifest gives {grantee} anything here"),
         hazards: Vec::new(),
         run_as: Clone::clone(run_as),
+        consumer: None,
         locks: Vec::new(),
         sql: found.iter().map(|f| f.sql.clone()).collect::<BTreeSet<_>>().into_iter().collect(),
     };
@@ -131,6 +132,7 @@ fn provision(service: Option<&Ident>, phase: Phase, action: Action, kind: Kind) 
         reason: String::new(),
         hazards: Vec::new(),
         run_as: None,
+        consumer: None,
         locks: Vec::new(),
         sql: Vec::new(),
     }

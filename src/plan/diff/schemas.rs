@@ -158,6 +158,7 @@ impl<'a> Site<'a> {
         change.sql = vec![statement.sql(grantee)];
         if contract && statement.verb == Verb::Grant {
             change.stage = Stage::Settle;
+            change.consumer = grantee.role().cloned();
         }
         if statement.verb != Verb::Grant && self.may_be_used(grantee) {
             add_hazard(&mut change.hazards, Hazard::Revoke);

@@ -70,3 +70,14 @@ async fn the_sql_of_a_plan_does_what_apply_would_do() {
     let rest = ["contract", "credential", "migration", "privilege", "service"].map(str::to_owned);
     assert!(kinds.is_subset(&rest.into()), "{left:#}");
 }
+
+#[tokio::test]
+async fn one_service_alone_is_applied_before_those_that_consume_it() {
+    let shop = Shop::new().await;
+    shop.apply(&["--service", "billing"]).exits(0);
+    assert!(shop.holds("to_regclass('billing.invoices') is not null and to_regnamespace('orders') is null").await);
+    shop.project.run(&["plan", "billing", "--detailed-exitcode"]).exits(0);
+    shop.apply(&[]).exits(0);
+    shop.converged();
+    shop.apply(&["--service", "nobody"]).exits(2);
+}

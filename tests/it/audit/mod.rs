@@ -2,6 +2,7 @@
 
 mod closure;
 mod command;
+mod couplings;
 mod hostile;
 mod zoo;
 

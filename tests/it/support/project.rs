@@ -79,7 +79,9 @@ impl Project {
 
     /// Makes the command, to be run in the folder.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pgcleave"));
+        // a bench may measure another build than the one that it was built with
+        let binary = std::env::var_os("PGCLEAVE_TEST_BINARY").unwrap_or(env!("CARGO_BIN_EXE_pgcleave").into());
+        let mut command = Command::new(binary);
         command.current_dir(self.folder.path()).env("TEST_URL", &self.url).env("NO_COLOR", "1");
         command.args(["--env", "test"]).args(arguments).stdin(Stdio::null());
         command

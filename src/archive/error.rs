@@ -1,0 +1,104 @@
+//! What can go wrong with an archive.
+
+use std::path::PathBuf;
+
+use crate::error::{Coded, Verdict};
+use crate::pg::error::Error as PgError;
+use crate::transfer::coupling::Coupling;
+use crate::transfer::error::Error as TransferError;
+
+/// Says why an archive was not written, read or compared.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The copy itself failed.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
+    /// Something is there already.
+    #[error("{path} exists already", path = .0.display())]
+    Exists(PathBuf),
+    /// Another export writes to the same place.
+    #[error("another export is writing {path}", path = .0.display())]
+    Busy(PathBuf),
+    /// The schema alone would be wrong, or could not be restored.
+    #[error("schema {schema} cannot leave as it is: {list}", list = list(.couplings))]
+    Coupled {
+        /// The schema.
+        schema: String,
+        /// What ties it, without what was allowed.
+        couplings: Vec<Coupling>,
+    },
+    /// The folder is no archive, or one that this version cannot read.
+    #[error("{path} is not an archive that this pgcleave reads: {why}", path = .path.display())]
+    NotAnArchive {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// A file of the archive is not what was written.
+    #[error("the archive is damaged: {file} {why}")]
+    Damaged {
+        /// The file, inside the archive.
+        file: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The target already has such a schema.
+    #[error("schema {schema} of the target is not empty: it holds {found}")]
+    NotEmpty {
+        /// The schema.
+        schema: String,
+        /// The first object in it.
+        found: String,
+    },
+    /// Another import runs on the target.
+    #[error("another import of schema {schema} is running on the target")]
+    ImportRunning {
+        /// The schema.
+        schema: String,
+    },
+    /// The target is older than what the archive was made from.
+    #[error("the target is PostgreSQL {target}, older than the archive's {source_major}")]
+    OlderTarget {
+        /// The target's major version.
+        target: u32,
+        /// The archive's.
+        source_major: u32,
+    },
+}
+
+fn list(couplings: &[Coupling]) -> String {
+    let line = |c: &Coupling| format!("\n  {} [{}]\n    {}", c.message(), c.kind.name(), c.fix());
+    couplings.iter().map(line).collect()
+}
+
+impl From<PgError> for Error {
+    fn from(error: PgError) -> Self {
+        Self::Transfer(error.into())
+    }
+}
+
+impl Coded for Error {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Transfer(error) => error.code(),
+            Self::Exists(_) => "archive-exists",
+            Self::Busy(_) => "export-running",
+            Self::Coupled { .. } => "coupled",
+            Self::NotAnArchive { .. } => "not-an-archive",
+            Self::Damaged { .. } => "archive-damaged",
+            Self::NotEmpty { .. } => "target-not-empty",
+            Self::ImportRunning { .. } => "import-running",
+            Self::OlderTarget { .. } => "target-older",
+        }
+    }
+
+    fn verdict(&self) -> Verdict {
+        match self {
+            Self::Transfer(error) => error.verdict(),
+            Self::NotAnArchive { .. } => Verdict::Invalid,
+            Self::Damaged { .. } => Verdict::Failed,
+            _ => Verdict::Refused,
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Opens an archive: nothing of it is used before all of it has been checked.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use super::error::Error;
+use super::file;
+use super::layout::{self, Archive};
+use crate::transfer::control::{Control, Step};
+use crate::transfer::error::Error as TransferError;
+
+/// The largest list of hashes and the largest description that are read, in bytes.
+const MAX_INDEX_BYTES: u64 = 256 << 20;
+
+/// An archive whose files are what was written.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// The folder.
+    pub path: PathBuf,
+    /// What archive.json says.
+    pub archive: Archive,
+}
+
+/// Tells whether a folder looks like an archive; nothing is checked.
+#[must_use]
+pub fn looks_like_one(path: &Path) -> bool {
+    path.join(layout::INDEX).is_file()
+}
+
+/// Checks every file of an archive, several at once, and reads what it says.
+///
+/// # Errors
+/// It is no archive, a file is missing, too much, a link, outside, or not what was written.
+pub async fn open(path: &Path, jobs: usize, control: &Arc<Control>, step: &Step<'_>) -> Result<Opened, Error> {
+    let sums = read_sums(path)?;
+    let folder = path.to_owned();
+    let queue: Vec<_> = sums.iter().map(|(file, hash)| (file.clone(), hash.clone())).rev().collect();
+    let queue = Arc::new(Mutex::new(queue));
+    let damaged = Arc::new(Mutex::new(Vec::new()));
+    let worker = || {
+        let (queue, damaged) = (Arc::clone(&queue), Arc::clone(&damaged));
+        let (folder, control) = (folder.clone(), Arc::clone(control));
+        async move {
+            let check = move || -> Result<(), TransferError> {
+                loop {
+                    control.check()?;
+                    let next = queue.lock().expect("no check panics while it holds the queue").pop();
+                    let Some((file, hash)) = next else { return Ok(()) };
+                    if file::measure(&folder.join(&file))?.sha256 != hash {
+                        damaged.lock().expect("no check panics while it holds the list").push(file);
+                    }
+                }
+            };
+            tokio::task::spawn_blocking(check).await.expect("checks do not panic")
+        }
+    };
+    control.run(step, (0..jobs.max(1)).map(|_| worker()).collect()).await?;
+    let mut damaged = std::mem::take(&mut *damaged.lock().expect("all checks have ended"));
+    damaged.sort();
+    if let Some(file) = damaged.into_iter().next() {
+        return Err(Error::Damaged { file, why: "has not the hash that was written".to_owned() });
+    }
+    let archive = read_index(path)?;
+    agree(&archive, &sums)?;
+    Ok(Opened { path: path.to_owned(), archive })
+}
+
+fn not_one(path: &Path, why: impl Into<String>) -> Error {
+    Error::NotAnArchive { path: path.to_owned(), why: why.into() }
+}
+
+/// Reads the list of hashes, and checks that each file is a plain file inside the folder and that there are no others.
+fn read_sums(path: &Path) -> Result<BTreeMap<String, String>, Error> {
+    if !path.is_dir() {
+        return Err(not_one(path, "there is no such folder"));
+    }
+    let text = read(path, layout::SUMS)?;
+    let damaged = |why: &str| Error::Damaged { file: layout::SUMS.to_owned(), why: why.to_owned() };
+    let mut sums = BTreeMap::new();
+    for line in text.strip_suffix('\n').ok_or_else(|| damaged("ends in the middle of a line"))?.split('\n') {
+        let (hash, file) = line.split_once("  ").ok_or_else(|| damaged("has a line of another form"))?;
+        let hexadecimal = hash.len() == 64 && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if !hexadecimal {
+            return Err(damaged("has a line of another form"));
+        }
+        if !layout::is_safe(file) {
+            return Err(damaged("names a file outside the archive, or one of another form"));
+        }
+        if sums.insert(file.to_owned(), hash.to_owned()).is_some() {
+            return Err(damaged("names a file twice"));
+        }
+    }
+    if !sums.contains_key(layout::INDEX) {
+        return Err(damaged("does not name archive.json"));
+    }
+    for file in sums.keys() {
+        let mut at = path.to_owned();
+        let mut parts = file.split('/').peekable();
+        while let Some(part) = parts.next() {
+            at.push(part);
+            let wrong = |why: &str| Error::Damaged { file: file.clone(), why: why.to_owned() };
+            let found = fs::symlink_metadata(&at).map_err(|_| wrong("is missing"))?;
+            let right = if parts.peek().is_some() { found.is_dir() } else { found.is_file() };
+            if !right {
+                return Err(wrong("is a link or no plain file"));
+            }
+        }
+    }
+    Ok(sums)
+}
+
+fn read(path: &Path, file: &str) -> Result<String, Error> {
+    let full = path.join(file);
+    let found = fs::symlink_metadata(&full).map_err(|_| not_one(path, format!("{file} is missing")))?;
+    if !found.is_file() || found.len() > MAX_INDEX_BYTES {
+        return Err(not_one(path, format!("{file} is no plain file, or too large")));
+    }
+    let bytes = fs::read(&full).map_err(|e| TransferError::file("read", &full, e))?;
+    String::from_utf8(bytes).map_err(|_| not_one(path, format!("{file} is not UTF-8")))
+}
+
+fn read_index(path: &Path) -> Result<Archive, Error> {
+    #[derive(serde::Deserialize)]
+    struct Format {
+        format: String,
+    }
+    let text = read(path, layout::INDEX)?;
+    let wrong = |e: serde_json::Error| not_one(path, format!("archive.json: {e}"));
+    let format = serde_json::from_str::<Format>(&text).map_err(wrong)?.format;
+    if format != layout::FORMAT {
+        return Err(not_one(path, format!("its format is {format:?}, not {:?}", layout::FORMAT)));
+    }
+    serde_json::from_str(&text).map_err(wrong)
+}
+
+/// Checks that description and hashes speak of the same files.
+fn agree(archive: &Archive, sums: &BTreeMap<String, String>) -> Result<(), Error> {
+    let wrong = |file: &str, why: &str| Error::Damaged { file: file.to_owned(), why: why.to_owned() };
+    let mut rows = vec![0; archive.tables.len()];
+    for file in &archive.files {
+        if sums.get(&file.path) != Some(&file.sha256) {
+            return Err(wrong(&file.path, "has another hash in archive.json"));
+        }
+        if let Some(table) = file.table {
+            *rows.get_mut(table).ok_or_else(|| wrong(&file.path, "belongs to no table"))? += file.rows;
+        }
+    }
+    if archive.files.len() + 1 != sums.len() {
+        return Err(wrong(layout::INDEX, "does not name all files"));
+    }
+    let all = [layout::ROLES, layout::EXTENSIONS, layout::PRE_DATA, layout::POST_DATA, layout::SEQUENCES];
+    for name in all.into_iter().chain([layout::GRANTS, layout::REFRESH]) {
+        if !sums.contains_key(name) {
+            return Err(wrong(name, "is missing"));
+        }
+    }
+    match archive.tables.iter().zip(rows).find(|(table, rows)| table.rows != *rows) {
+        Some((table, _)) => Err(wrong(&table.name.label(), "has other rows than its files")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,157 @@
+//! Rows for other kinds of store: one CSV or JSON Lines file a table.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use serde::Serialize;
+use sqlx::postgres::PgConnection;
+
+use super::error::Error;
+use super::export::{Options, couplings, pump};
+use super::file;
+use super::folder::Partial;
+use crate::event::Listener;
+use crate::pg::connect::Target;
+use crate::transfer::chunk::{self, Chunk};
+use crate::transfer::control::{Control, Step};
+use crate::transfer::error::Error as TransferError;
+use crate::transfer::snapshot::Snapshot;
+use crate::transfer::table::{Form, Table};
+
+/// What to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Comma-separated values, RFC 4180: a header, all values quoted, nulls without quotes.
+    Csv,
+    /// One JSON object a line.
+    Jsonl,
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Plain {
+    /// Where.
+    pub path: PathBuf,
+    /// The files, by name.
+    pub files: Vec<PlainFile>,
+}
+
+/// One table's file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct PlainFile {
+    /// Its name.
+    pub file: String,
+    /// The table.
+    pub table: String,
+    /// Its rows.
+    pub rows: u64,
+    /// Its bytes.
+    pub bytes: u64,
+    /// Its SHA-256, in hexadecimal.
+    pub sha256: String,
+}
+
+impl Kind {
+    fn form(self) -> Form {
+        match self {
+            Self::Csv => Form::Csv,
+            Self::Jsonl => Form::Jsonl,
+        }
+    }
+
+    fn extension(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Jsonl => "jsonl",
+        }
+    }
+}
+
+/// Writes each table's rows into a file of its own, all from one snapshot.
+///
+/// # Errors
+/// As [`super::export::export`].
+pub async fn export(
+    target: &Target,
+    to: &Path,
+    kind: Kind,
+    options: &Options,
+    listener: Listener<'_>,
+) -> Result<Plain, Error> {
+    if to.symlink_metadata().is_ok() {
+        return Err(Error::Exists(to.to_owned()));
+    }
+    couplings(target, options, listener).await?;
+    let control = Control::new(options.interrupt.clone(), options.max_bytes_per_second);
+    let mut snapshot = Snapshot::take(target, &options.schema, options.lock_seconds).await?;
+    let tables = Arc::new(std::mem::take(&mut snapshot.tables));
+    let folder = Partial::start(to)?;
+    let chunks: VecDeque<_> = chunk::whole(&tables).into();
+    let total_bytes = chunks.iter().map(|c| c.bytes).sum();
+    let queue = Arc::new(Mutex::new(chunks));
+    let mut workers = Vec::new();
+    for _ in 0..options.jobs.max(1) {
+        let connection = snapshot.join(target, "pgcleave export").await?;
+        let (queue, tables, control) = (Arc::clone(&queue), Arc::clone(&tables), Arc::clone(&control));
+        workers.push(work(connection, queue, tables, folder.path.clone(), kind, control));
+    }
+    let step = Step { service: &options.service, step: "export", total_bytes, listener };
+    let mut files: Vec<_> = control.run(&step, workers).await?.into_iter().flatten().collect();
+    files.sort();
+    folder.finish()?;
+    Ok(Plain { path: to.to_owned(), files })
+}
+
+async fn work(
+    mut connection: PgConnection,
+    queue: Arc<Mutex<VecDeque<Chunk>>>,
+    tables: Arc<Vec<Table>>,
+    folder: PathBuf,
+    kind: Kind,
+    control: Arc<Control>,
+) -> Result<Vec<PlainFile>, TransferError> {
+    let mut done = Vec::new();
+    loop {
+        let next = queue.lock().expect("no worker panics while it holds the queue").pop_front();
+        let Some(chunk) = next else { return Ok(done) };
+        control.check()?;
+        let table = &tables[chunk.table];
+        let name = file_name(table.name.name.as_str(), kind);
+        let (send, writing) = file::writer(folder.join(&name), false);
+        let doing = format!("copy {}", table.name.label());
+        let statement = chunk.copy_out(&tables, kind.form());
+        let sent = pump(&mut connection, &doing, &statement, &send, &control).await;
+        drop(send);
+        let written = writing.await.expect("the writer does not panic")?;
+        let (_, sum) = sent?;
+        // The header is sent as a row is.
+        let rows = if kind == Kind::Csv { sum.rows.saturating_sub(1) } else { sum.rows };
+        let table = table.name.label();
+        done.push(PlainFile { file: name, table, rows, bytes: written.bytes, sha256: written.sha256 });
+    }
+}
+
+/// Names a table's file after it; what a file's name cannot hold everywhere is written as `%XX`.
+fn file_name(table: &str, kind: Kind) -> String {
+    let mut name = String::new();
+    for byte in table.bytes() {
+        if byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-' {
+            name.push(char::from(byte));
+        } else {
+            name += &format!("%{byte:02X}");
+        }
+    }
+    format!("{name}.{}", kind.extension())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_cannot_leave_the_folder_or_take_another_ones_file() {
+        assert_eq!(file_name("../a b", Kind::Csv), "%2E%2E%2Fa%20b.csv");
+        assert_ne!(file_name("a%20b", Kind::Jsonl), file_name("a b", Kind::Jsonl));
+    }
+}

@@ -1,0 +1,17 @@
+-- columns that keep objects' OIDs as data; a domain over or an array of such a type counts
+with recursive reg (oid) as (
+  select t.oid from pg_catalog.pg_type t
+  where t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace and t.typtype = 'b' and t.typname ~ '^reg(class|proc|procedure|oper|operator|type|config|dictionary|namespace|collation|role)$'
+  union
+  select t.oid from pg_catalog.pg_type t
+  join reg r on (t.typtype = 'd' and t.typbasetype = r.oid) or (t.typelem = r.oid and t.typcategory = 'A')
+)
+select c.oid::int8 as relation, a.attname::text as column, pg_catalog.format_type(a.atttypid, null) as type
+from pg_catalog.pg_attribute a
+join reg r on r.oid = a.atttypid
+join pg_catalog.pg_class c on c.oid = a.attrelid
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where a.attnum > 0 and not a.attisdropped
+  and c.relkind in ('r', 'p', 'm', 'f')
+  and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+order by c.oid, a.attnum

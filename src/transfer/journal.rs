@@ -1,0 +1,112 @@
+//! Marks in the target of what a load has done, each in the transaction that did it.
+
+use std::collections::HashSet;
+
+use sqlx::postgres::PgConnection;
+
+use super::error::Error;
+use super::session;
+use crate::pg::error::Error as PgError;
+use crate::pg::exec;
+use crate::sql;
+use crate::sql::{Literal, Sql};
+
+/// The marks of one load; they are in a schema of their own until it has ended.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    id: String,
+}
+
+impl Journal {
+    /// Opens the journal of the load with this name, which no other has.
+    ///
+    /// # Errors
+    /// The server refused to make the schema.
+    pub async fn open(connection: &mut PgConnection, id: &str) -> Result<Self, Error> {
+        let make = "create schema if not exists pgcleave_import; \
+            create table if not exists pgcleave_import.step (load text not null, step text not null, \
+              done_at timestamptz not null default pg_catalog.now(), primary key (load, step)); \
+            comment on schema pgcleave_import is 'how far running imports are; it goes when the last one has ended'";
+        session::run(connection, "open the import's journal", make).await?;
+        Ok(Self { id: id.to_owned() })
+    }
+
+    /// Tells whether a load with this name has begun and not ended.
+    ///
+    /// # Errors
+    /// The server refused the query.
+    pub async fn begun(connection: &mut PgConnection, id: &str) -> Result<bool, Error> {
+        let there = "select pg_catalog.to_regclass('pgcleave_import.step') is not null";
+        let failed = |e: sqlx::Error| PgError::new("look for an import's journal", &e);
+        if !sqlx::query_scalar::<_, bool>(there).fetch_one(&mut *connection).await.map_err(failed)? {
+            return Ok(false);
+        }
+        let begun = sqlx::query_scalar("select exists (select from pgcleave_import.step where load = $1)");
+        Ok(begun.bind(id).fetch_one(connection).await.map_err(failed)?)
+    }
+
+    /// Gives the names of the steps that are done.
+    ///
+    /// # Errors
+    /// The server refused the query.
+    pub async fn done(&self, connection: &mut PgConnection) -> Result<HashSet<String>, Error> {
+        let steps: Vec<String> =
+            sqlx::query_scalar("select step from pgcleave_import.step where load = $1 order by step")
+                .bind(&self.id)
+                .fetch_all(connection)
+                .await
+                .map_err(|e| PgError::new("read the import's journal", &e))?;
+        Ok(steps.into_iter().collect())
+    }
+
+    /// Marks a step as done, in the transaction under way.
+    ///
+    /// # Errors
+    /// The server refused it, as it does where the step is marked already.
+    pub async fn mark(&self, connection: &mut PgConnection, step: &str) -> Result<(), Error> {
+        Ok(exec::batch(connection, "mark a step", &self.insert(step)).await?)
+    }
+
+    /// Runs a script that another program wrote for us, and marks it, in one transaction.
+    ///
+    /// # Errors
+    /// The server refused one of its statements; none of them was kept then.
+    pub async fn step(&self, connection: &mut PgConnection, step: &str, script: &str) -> Result<(), Error> {
+        session::run(connection, "begin a step", "begin").await?;
+        let result = exec::script(connection, &doing(script), script).await.map_err(|e| e.error.into());
+        let result = match result {
+            Ok(()) => self.mark(connection, step).await,
+            Err(error) => Err(error),
+        };
+        match result {
+            Ok(()) => Ok(session::run(connection, "commit a step", "commit").await?),
+            Err(error) => {
+                let _ = session::run(connection, "take a step back", "rollback").await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Forgets the load; the schema goes with the last one.
+    ///
+    /// # Errors
+    /// The server refused it.
+    pub async fn close(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        let end = sql!(
+            "do $$ begin delete from pgcleave_import.step where load = ",
+            Literal(&self.id),
+            "; if not exists (select from pgcleave_import.step) then drop schema pgcleave_import cascade; end if; end $$"
+        );
+        Ok(exec::batch(connection, "close the import's journal", &end).await?)
+    }
+
+    fn insert(&self, step: &str) -> Sql {
+        sql!("insert into pgcleave_import.step (load, step) values (", Literal(&self.id), ", ", Literal(step), ")")
+    }
+}
+
+/// Says in one short line what a script does: its first statement's first words.
+fn doing(script: &str) -> String {
+    let line = script.lines().find(|line| !line.trim().is_empty() && !line.starts_with("--")).unwrap_or("run a script");
+    line.chars().take(100).collect()
+}

@@ -1,0 +1,308 @@
+//! Fills tables from any source, and builds their indexes while others are still filling.
+//!
+//! Every step leaves a mark in the same transaction, so that a load that was killed goes on where it was:
+//! nothing is loaded twice, nothing is left out.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+
+use sqlx::postgres::PgConnection;
+use tokio::sync::Notify;
+
+use super::control::{Control, Step};
+use super::copy::CopyIn;
+use super::ddl::PostData;
+use super::error::Error;
+use super::journal::Journal;
+use super::session;
+use super::table::TableName;
+use crate::pg::connect::Target;
+use crate::pg::exec;
+use crate::sql;
+use crate::sql::Sql;
+
+/// What fills the tables: rows come from here.
+pub trait Feed: Send + 'static {
+    /// Sends all rows of one piece, and gives their number.
+    fn feed(
+        &mut self,
+        piece: usize,
+        into: &mut CopyIn<'_>,
+        control: &Control,
+    ) -> impl Future<Output = Result<u64, Error>> + Send;
+}
+
+/// One piece of one table's rows.
+#[derive(Debug, Clone)]
+pub struct Piece {
+    /// Its name in the journal.
+    pub name: String,
+    /// The table.
+    pub table: TableName,
+    /// The statement that takes its rows.
+    pub copy_in: Sql,
+    /// About how many bytes it has.
+    pub bytes: u64,
+}
+
+/// What to load.
+#[derive(Debug, Clone, Default)]
+pub struct Load {
+    /// All rows, in the order in which they should be loaded.
+    pub pieces: Vec<Piece>,
+    /// What follows the rows.
+    pub post: PostData,
+}
+
+#[derive(Debug, Clone)]
+enum Task {
+    Piece(usize),
+    Index(usize),
+    Analyze(TableName),
+    Statement(String),
+}
+
+/// What can be done now, and what must be done before more can.
+struct Board {
+    ready: Vec<Task>,
+    running: usize,
+    /// Per table: how many pieces, then how many indexes are still to do.
+    pieces: HashMap<TableName, usize>,
+    indexes: HashMap<TableName, usize>,
+    load: Arc<Load>,
+}
+
+impl Board {
+    fn new(load: &Arc<Load>, done: &HashSet<String>) -> Self {
+        let mut board = Self {
+            ready: Vec::new(),
+            running: 0,
+            pieces: HashMap::new(),
+            indexes: HashMap::new(),
+            load: Arc::clone(load),
+        };
+        let tables: BTreeSet<&TableName> = load.pieces.iter().map(|p| &p.table).collect();
+        for piece in &load.pieces {
+            *board.pieces.entry(piece.table.clone()).or_default() += usize::from(!done.contains(&piece.name));
+        }
+        for (i, index) in load.post.indexes.iter().enumerate() {
+            *board.indexes.entry(index.table.clone()).or_default() += usize::from(!done.contains(&index_name(i)));
+        }
+        let waiting = |(_, piece): &(usize, &Piece)| !done.contains(&piece.name);
+        board.ready = load.pieces.iter().enumerate().filter(waiting).map(|(i, _)| Task::Piece(i)).rev().collect();
+        for table in tables {
+            if board.pieces.get(table) == Some(&0) {
+                board.filled(table, done);
+            }
+        }
+        board
+    }
+
+    /// A table's rows are all there.
+    fn filled(&mut self, table: &TableName, done: &HashSet<String>) {
+        let indexes = self.load.post.indexes.iter().enumerate();
+        let todo = indexes.filter(|(i, index)| index.table == *table && !done.contains(&index_name(*i)));
+        let todo: Vec<_> = todo.map(|(i, _)| Task::Index(i)).rev().collect();
+        if todo.is_empty() {
+            self.indexed(table, done);
+        }
+        // The end of the list is done first: indexes of what is full go before more rows.
+        self.ready.extend(todo);
+    }
+
+    /// A table's indexes are all there.
+    fn indexed(&mut self, table: &TableName, done: &HashSet<String>) {
+        if !done.contains(&analyze_name(table)) {
+            self.ready.push(Task::Analyze(table.clone()));
+        }
+    }
+
+    fn finished(&mut self, task: &Task) {
+        self.running -= 1;
+        let (left, table) = match task {
+            Task::Piece(i) => {
+                let table = self.load.pieces[*i].table.clone();
+                (self.pieces.get_mut(&table), table)
+            }
+            Task::Index(i) => {
+                let table = self.load.post.indexes[*i].table.clone();
+                (self.indexes.get_mut(&table), table)
+            }
+            Task::Analyze(_) | Task::Statement(_) => return,
+        };
+        let left = left.expect("every table was counted");
+        *left -= 1;
+        if *left == 0 {
+            match task {
+                Task::Piece(_) => self.filled(&table, &HashSet::new()),
+                _ => self.indexed(&table, &HashSet::new()),
+            }
+        }
+    }
+}
+
+fn index_name(index: usize) -> String {
+    format!("index {index}")
+}
+
+fn analyze_name(table: &TableName) -> String {
+    format!("analyze {}", table.label())
+}
+
+/// Loads all rows, then all that follows them; steps that the journal has are left out.
+///
+/// `feeds` are as many workers as there should be.
+///
+/// # Errors
+/// A row or a statement was refused, a connection broke, or somebody asked to stop.
+pub async fn load<F: Feed>(
+    target: &Target,
+    load: &Arc<Load>,
+    feeds: Vec<F>,
+    journal: &Journal,
+    control: &Arc<Control>,
+    step: &Step<'_>,
+) -> Result<(), Error> {
+    let jobs = feeds.len();
+    let mut connection = session::open(target, "pgcleave import").await?;
+    let done = journal.done(&mut connection).await?;
+    let board = Board::new(load, &done);
+    run(target, board, feeds, journal, control, step).await?;
+
+    for (i, statement) in load.post.middle.iter().enumerate() {
+        control.check()?;
+        let name = format!("middle {i}");
+        if !done.contains(&name) {
+            journal.step(&mut connection, &name, statement).await?;
+        }
+    }
+    for (i, key) in load.post.foreign_keys.iter().enumerate() {
+        control.check()?;
+        let name = format!("foreign key {i}");
+        if !done.contains(&name) {
+            journal.step(&mut connection, &name, &key.sql).await?;
+        }
+    }
+    // Validating what is valid already does nothing, so that these need no marks.
+    let mut board = Board::new(&Arc::default(), &done);
+    board.ready = load.post.foreign_keys.iter().filter_map(|k| k.validate.clone()).map(Task::Statement).rev().collect();
+    run(target, board, vec![Nothing; jobs], journal, control, step).await
+}
+
+/// Feeds nothing.
+#[derive(Clone)]
+struct Nothing;
+
+impl Feed for Nothing {
+    async fn feed(&mut self, _piece: usize, _into: &mut CopyIn<'_>, _control: &Control) -> Result<u64, Error> {
+        Ok(0)
+    }
+}
+
+async fn run<F: Feed>(
+    target: &Target,
+    board: Board,
+    feeds: Vec<F>,
+    journal: &Journal,
+    control: &Arc<Control>,
+    step: &Step<'_>,
+) -> Result<(), Error> {
+    if board.ready.is_empty() {
+        return Ok(());
+    }
+    let load = Arc::clone(&board.load);
+    let shared = Arc::new((Mutex::new(board), Notify::new()));
+    let mut workers = Vec::new();
+    for feed in feeds {
+        let mut connection = session::open(target, "pgcleave import").await?;
+        let memory = "set synchronous_commit = off; select pg_catalog.set_config('maintenance_work_mem', '256MB', false) \
+            where pg_catalog.pg_size_bytes(pg_catalog.current_setting('maintenance_work_mem')) < 268435456";
+        session::run(&mut connection, "prepare the load", memory).await?;
+        let worker = Worker {
+            connection,
+            feed,
+            load: Arc::clone(&load),
+            journal: journal.clone(),
+            control: Arc::clone(control),
+        };
+        workers.push(worker.work(Arc::clone(&shared)));
+    }
+    control.run(step, workers).await?;
+    Ok(())
+}
+
+struct Worker<F> {
+    connection: PgConnection,
+    feed: F,
+    load: Arc<Load>,
+    journal: Journal,
+    control: Arc<Control>,
+}
+
+impl<F: Feed> Worker<F> {
+    async fn work(mut self, shared: Arc<(Mutex<Board>, Notify)>) -> Result<(), Error> {
+        let (board, changed) = &*shared;
+        loop {
+            // Registered before looking, so that no change is missed in between.
+            let change = changed.notified();
+            tokio::pin!(change);
+            change.as_mut().enable();
+            self.control.check()?;
+            let task = {
+                let mut board = board.lock().expect("no worker panics while it holds the board");
+                let task = board.ready.pop();
+                board.running += usize::from(task.is_some());
+                if task.is_none() && board.running == 0 {
+                    return Ok(());
+                }
+                task
+            };
+            let Some(task) = task else {
+                change.await;
+                continue;
+            };
+            let result = self.run(&task).await;
+            match &result {
+                Ok(()) => board.lock().expect("no worker panics while it holds the board").finished(&task),
+                Err(_) => self.control.fail(),
+            }
+            changed.notify_waiters();
+            result?;
+        }
+    }
+
+    async fn run(&mut self, task: &Task) -> Result<(), Error> {
+        match task {
+            Task::Piece(i) => self.piece(*i).await,
+            Task::Index(i) => {
+                let sql = self.load.post.indexes[*i].sql.clone();
+                self.journal.step(&mut self.connection, &index_name(*i), &sql).await
+            }
+            Task::Analyze(table) => {
+                let sql = sql!("analyze ", table.sql());
+                self.journal.step(&mut self.connection, &analyze_name(table), sql.as_str()).await
+            }
+            Task::Statement(sql) => {
+                let done = exec::script(&mut self.connection, "validate a foreign key", sql).await;
+                done.map_err(|e| e.error.into())
+            }
+        }
+    }
+
+    /// Rows and mark in one transaction. After an error the connection goes with the worker.
+    async fn piece(&mut self, number: usize) -> Result<(), Error> {
+        let piece = &self.load.pieces[number];
+        session::run(&mut self.connection, "begin a piece", "begin").await?;
+        let doing = format!("load {}", piece.table.label());
+        let mut copy = CopyIn::start(&mut self.connection, &doing, &piece.copy_in).await?;
+        let sent = self.feed.feed(number, &mut copy, &self.control).await?;
+        let taken = copy.finish().await?;
+        if sent != taken {
+            return Err(Error::RowsLost { table: piece.table.label(), sent, taken });
+        }
+        self.journal.mark(&mut self.connection, &piece.name).await?;
+        session::run(&mut self.connection, "commit a piece", "commit").await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,51 @@
+-- Tables of a schema that hold rows of their own or pass them on to partitions, but for members of extensions.
+with recursive
+  -- A type is sent in binary when it is PostgreSQL's own and no OID alias, or an enum; domains and arrays follow theirs.
+  base as (
+    select t.oid as type, t.oid as at from pg_catalog.pg_type t
+    union
+    select b.type, case when t.typtype = 'd' then t.typbasetype else t.typelem end
+    from base b join pg_catalog.pg_type t on t.oid = b.at
+    where t.typtype = 'd' or (t.typcategory = 'A' and t.typelem <> 0)
+  ),
+  textual as (
+    select distinct b.type from base b join pg_catalog.pg_type t on t.oid = b.at
+    where not (t.typtype = 'd' or (t.typcategory = 'A' and t.typelem <> 0))
+      and not (t.typtype = 'e'
+        or (t.typtype = 'b' and t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace and t.typname !~ '^(reg|pg_|oid|cid|xid|aclitem)'
+            and t.typsend <> 0::pg_catalog.oid))
+  )
+select c.oid::pg_catalog.int8 as oid, c.relname::pg_catalog.text as name, c.relkind = 'p' as partitioned,
+  case when c.relkind = 'p' then 0 else pg_catalog.pg_table_size(c.oid) end as bytes,
+  case when c.relkind = 'p' then 0
+    else pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::pg_catalog.int8 end as pages,
+  coalesce(a.columns, '{}') as columns, coalesce(a.types, '{}') as types, coalesce(a.textual, false) as textual,
+  coalesce(k.key, '{}') as key,
+  pg_catalog.row_security_active(c.oid) as rows_hidden
+from pg_catalog.pg_class c
+left join lateral (
+  select pg_catalog.array_agg(a.attname::pg_catalog.text order by a.attnum) as columns,
+    pg_catalog.array_agg(case when t.typtype = 'b' and t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace
+      then t.typname::pg_catalog.text else '' end order by a.attnum) as types,
+    pg_catalog.bool_or(x.type is not null) as textual
+  from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
+  left join textual x on x.type = a.atttypid
+  where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+) a on true
+left join lateral (
+  select (select pg_catalog.array_agg(a.attname::pg_catalog.text order by k.at)
+      from pg_catalog.unnest(i.indkey::pg_catalog.int2[]) with ordinality k(attnum, at)
+      join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum
+      where k.at <= i.indnkeyatts) as key
+  from pg_catalog.pg_index i
+  where i.indrelid = c.oid and i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null
+    and not exists (
+      select from pg_catalog.pg_attribute a
+      where a.attrelid = c.oid and a.attnum = any (i.indkey::pg_catalog.int2[]) and (not a.attnotnull or a.attgenerated <> ''))
+  order by i.indisprimary desc, i.indnkeyatts, i.indexrelid limit 1
+) k on true
+where c.relnamespace = (select n.oid from pg_catalog.pg_namespace n where n.nspname = $1) and c.relkind in ('r', 'p')
+  and not exists (
+    select from pg_catalog.pg_depend d
+    where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid and d.deptype = 'e')
+order by c.relname

@@ -1,0 +1,136 @@
+//! Archives: out of a database, back into another, and the proof that nothing is missing.
+
+mod damage;
+mod refusal;
+mod round_trip;
+mod trouble;
+mod verify;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use pgcleave::archive::export::{self, Exported};
+use pgcleave::archive::import::{self, Imported};
+use pgcleave::archive::verify::{Options as VerifyOptions, Place, Verified};
+use pgcleave::archive::{self, Error};
+use pgcleave::ident::Ident;
+use pgcleave::interrupt::Interrupt;
+use pgcleave::pg::connect::Target;
+use pgcleave::transfer::pg_dump::PgDump;
+use tempfile::TempDir;
+
+use crate::support::TestDb;
+
+/// Tells whether this machine has a pg_dump for the server; the tests that export need one.
+async fn can_export(db: &TestDb) -> bool {
+    let found = PgDump::find(db.major()).await.is_ok();
+    if !found {
+        eprintln!("skipped: no pg_dump for PostgreSQL {}", db.major());
+    }
+    found
+}
+
+fn target(db: &TestDb) -> Target {
+    Target::parse(&db.url().into()).expect("the test bed's own connection string")
+}
+
+fn ident(name: &str) -> Ident {
+    Ident::new(name).expect("a name")
+}
+
+fn options(schema: &str) -> export::Options {
+    export::Options {
+        service: schema.to_owned(),
+        schema: ident(schema),
+        jobs: 2,
+        max_bytes_per_second: None,
+        lock_seconds: 10,
+        allow: Vec::new(),
+        verifiers: false,
+        manifest: None,
+        interrupt: Interrupt::never(),
+    }
+}
+
+async fn export(db: &TestDb, schema: &str, to: &Path) -> Result<Exported, Error> {
+    export::export(&target(db), to, &options(schema), &|_| {}).await
+}
+
+async fn import(path: &Path, db: &TestDb) -> Result<Imported, Error> {
+    let options = import::Options { jobs: 2, max_bytes_per_second: None, interrupt: Interrupt::never() };
+    import::import(path, &target(db), &options, &|_| {}).await
+}
+
+async fn compare(a: Place, b: Place, schema: &str) -> Verified {
+    let options = VerifyOptions {
+        schema: Some(ident(schema)),
+        jobs: 2,
+        rows: 10,
+        lock_seconds: 10,
+        interrupt: Interrupt::never(),
+    };
+    archive::verify::verify(&a, &b, &options, &|_| {}).await.expect("both sides can be read")
+}
+
+fn database(db: &TestDb) -> Place {
+    Place::Database(target(db))
+}
+
+/// Asserts that all pairs of an archive and two databases are equal.
+async fn assert_equal(archive: &Path, source: &TestDb, restored: &TestDb, schema: &str) {
+    let folder = || Place::Archive(archive.to_owned());
+    for (a, b) in [(database(source), database(restored)), (folder(), database(restored)), (database(source), folder())]
+    {
+        let verified = compare(a, b, schema).await;
+        assert!(verified.equal, "{}", pgcleave::report::verify::human(&verified));
+    }
+}
+
+/// A schema `shop` with some 60,000 rows in two tables with a foreign key, an index and an identity column.
+async fn shop(db: &TestDb) {
+    db.run(&format!(
+        "create role {p}shop_owner; create schema shop authorization {p}shop_owner; set role {p}shop_owner;
+         create table shop.customer (id int generated always as identity primary key, name text not null);
+         create table shop.orders (id int primary key, customer int not null references shop.customer, note text);
+         insert into shop.customer (name) select 'customer ' || g from generate_series(1, 1000) g;
+         insert into shop.orders select g, 1 + g % 1000, md5(g::text) from generate_series(1, 60000) g;
+         create index on shop.orders (note); create index on shop.orders (customer)",
+        p = db.prefix()
+    ))
+    .await;
+}
+
+/// A folder for a test's archives.
+struct Room(TempDir);
+
+impl Room {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("the system gives a folder"))
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Gives what is in the folder, by name.
+    fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.0.path()).expect("it is there");
+        let mut names: Vec<_> =
+            entries.map(|e| e.expect("readable").file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+}
+
+/// Starts the program itself.
+fn pgcleave(db: &TestDb, arguments: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_pgcleave"))
+        .args(arguments)
+        .env("DATABASE_URL", db.url())
+        .current_dir(std::env::temp_dir())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program is built")
+}

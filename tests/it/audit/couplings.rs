@@ -1,0 +1,110 @@
+//! Every way in which one schema leans on another, each made for real, and what only looks like one.
+
+use pgcleave::audit::finding::{Finding, Severity};
+use pgcleave::audit::rules;
+
+use super::findings;
+use crate::support::TestDb;
+
+/// One block of `couplings.sql`.
+struct Case {
+    rule: String,
+    from: String,
+    to: String,
+    sql: String,
+}
+
+fn cases(p: &str) -> Vec<Case> {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/audit/couplings.sql");
+    let text = std::fs::read_to_string(file).expect("the cases are there");
+    let text = text.replace("@o", &format!("{p}orders")).replace("@b", &format!("{p}billing"));
+    let text = text.replace("@u", &format!("{p}nobodys")).replace("@x", &format!("{p}ext")).replace("@p_", p);
+    let mut cases: Vec<Case> = Vec::new();
+    for line in text.lines() {
+        if line == "-- given" {
+            cases.push(Case { rule: "given".to_owned(), from: String::new(), to: String::new(), sql: String::new() });
+        } else if let Some([rule, from, to]) =
+            line.strip_prefix("-- ").and_then(|l| <[&str; 3]>::try_from(l.split('|').collect::<Vec<_>>()).ok())
+        {
+            let text = |part: &str| part.trim().to_owned();
+            cases.push(Case { rule: text(rule), from: text(from), to: text(to), sql: String::new() });
+        } else if let Some(case) = cases.last_mut() {
+            case.sql.push_str(line);
+            case.sql.push('\n');
+        }
+    }
+    cases
+}
+
+fn is_ours(finding: &Finding) -> bool {
+    ["CPL", "HYG", "INF"].iter().any(|family| finding.rule.starts_with(family))
+}
+
+/// Tells whether a finding is of a case: by the object and by the path, which names what is needed as it is.
+fn fits(finding: &Finding, case: &Case) -> bool {
+    let path = finding.path.to_string();
+    finding.rule == case.rule
+        && (finding.object.starts_with(&case.from) || path.starts_with(&case.from))
+        && (finding.object.contains(&case.to) || path.contains(&case.to))
+}
+
+#[tokio::test]
+async fn every_coupling_is_told_and_no_look_alike() {
+    let db = TestDb::new().await;
+    let cases = cases(db.prefix());
+    for case in &cases {
+        db.run(&case.sql).await;
+    }
+    let found: Vec<Finding> = findings(&mut db.connect().await).await.into_iter().filter(is_ours).collect();
+    let mut faults = Vec::new();
+    for case in cases.iter().filter(|c| c.rule != "given") {
+        let told = found.iter().any(|f| fits(f, case));
+        let (is_none, from) = (case.rule == "none", &case.from);
+        let wrongly: Vec<_> =
+            found.iter().filter(|f| f.object == *from || f.object.starts_with(&format!("{from} ->"))).collect();
+        if is_none && !wrongly.is_empty() {
+            faults.push(format!("{from} is told: {}", wrongly[0].message));
+        } else if !is_none && !told {
+            faults.push(format!("{} {from} -> {} is missing", case.rule, case.to));
+        }
+    }
+    let all: Vec<_> = found.iter().map(|f| format!("\n  {} {}: {}", f.rule, f.object, f.message)).collect();
+    assert!(faults.is_empty(), "{}\n--- told:{}", faults.join("\n"), all.concat());
+    let covered = |rule: &&&rules::Rule| cases.iter().any(|c| c.rule == rule.id);
+    let ours = rules::ALL.iter().filter(|r| ["CPL", "HYG", "INF"].iter().any(|family| r.id.starts_with(family)));
+    let uncovered: Vec<_> = ours.filter(|rule| !covered(rule)).map(|r| r.id).collect();
+    // tablespaces are the server's, contracts need manifests: both have tests of their own
+    assert_eq!(uncovered, ["CPL12", "HYG05"]);
+    assert_eq!(found.iter().filter(|f| f.is_inherent()).count(), 2, "what is inherent is told once");
+    assert!(found.iter().all(|f| f.severity != Severity::Error), "a coupling opens nothing by itself");
+    assert!(found.iter().all(|f| !f.message.contains("hunter2") && !f.fix.contains("hunter2")), "no secret is shown");
+}
+
+/// Fixes that are SQL end the coupling, one after the other.
+#[tokio::test]
+async fn the_fixes_run_and_end_what_they_are_for() {
+    let db = TestDb::new().await;
+    let p = db.prefix();
+    db.run(&format!(
+        "create role {p}o_owner; create schema {p}o authorization {p}o_owner; \
+         create role {p}b_owner; create schema {p}b authorization {p}b_owner; \
+         create table {p}b.t (id int primary key); create sequence {p}b.s; create table {p}o.\"odd \"\"on\"\" t\" (id int); \
+         alter table {p}o.\"odd \"\"on\"\" t\" add constraint \"f on g\" foreign key (id) references {p}b.t; \
+         alter table {p}o.\"odd \"\"on\"\" t\" add no bigint default nextval('{p}b.s'); \
+         create table {p}o.child () inherits ({p}b.t); create statistics {p}b.st on id, no from {p}o.\"odd \"\"on\"\" t\"; \
+         create rule r as on insert to {p}o.\"odd \"\"on\"\" t\" do also delete from {p}b.t; \
+         create function {p}o.f() returns int language sql set search_path = {p}o, {p}b as 'select 1'; \
+         create table {p}o.revoked (x int); alter table {p}o.revoked owner to {p}o_owner; revoke all on {p}o.revoked from {p}o_owner"
+    ))
+    .await;
+    let mut connection = db.connect().await;
+    let ours =
+        |f: &Finding| is_ours(f) && !f.fix.starts_with("--") && f.object.contains(p) && !f.object.starts_with("role ");
+    let found: Vec<Finding> = findings(&mut connection).await.into_iter().filter(ours).collect();
+    assert!(found.len() >= 7, "{found:#?}");
+    for finding in &found {
+        db.run(&finding.fix).await;
+    }
+    let left: Vec<Finding> = findings(&mut connection).await.into_iter().filter(ours).collect();
+    assert!(left.is_empty(), "{left:#?}");
+}
