@@ -12,8 +12,8 @@
 
 pub mod analyze;
 pub mod apply;
-pub mod audit;
 pub mod archive;
+pub mod audit;
 pub mod catalog;
 pub mod credentials;
 pub mod embedded;

@@ -2,11 +2,11 @@
 
 pub mod adopt;
 pub mod apply;
-pub mod audit;
 pub mod archive;
+pub mod audit;
 pub mod credentials;
 pub mod plan;
 pub mod probe;
 pub mod style;
-pub mod why;
 pub mod verify;
+pub mod why;

@@ -3,8 +3,8 @@
 mod adopt;
 mod analyze;
 mod apply;
-mod audit;
 mod archive;
+mod audit;
 mod bed;
 mod credentials;
 mod embedded;
