@@ -14,6 +14,8 @@ pub(crate) mod failure;
 pub(crate) mod failure;
 mod hint;
 mod hint;
+pub(crate) mod failure;
+mod hint;
 mod import;
 mod init;
 mod invalid;

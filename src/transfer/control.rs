@@ -55,7 +55,7 @@ impl Control {
     /// # Errors
     /// Somebody asked to stop, or another worker failed.
     pub fn check(&self) -> Result<(), Error> {
-        if self.interrupt.is_set() {
+        if self.interrupt.requested() {
             return Err(Error::Interrupted);
         }
         if self.failed.load(Ordering::Relaxed) { Err(Error::Stopped) } else { Ok(()) }
@@ -137,7 +137,7 @@ impl Control {
                     }
                 }
                 Ok(Some(Err(error))) if error.is_cancelled() => {
-                    failure.get_or_insert(if self.interrupt.is_set() { Error::Interrupted } else { Error::Stopped });
+                    failure.get_or_insert(if self.interrupt.requested() { Error::Interrupted } else { Error::Stopped });
                 }
                 Ok(Some(Err(error))) => std::panic::resume_unwind(error.into_panic()),
             }

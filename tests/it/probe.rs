@@ -152,6 +152,7 @@ async fn a_deduction_that_the_server_refuses_is_told() {
         object: object.clone(),
         path,
         declared: false,
+        known: false,
         message: String::new(),
         fix: String::new(),
         waived: None,
