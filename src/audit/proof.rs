@@ -82,24 +82,31 @@ pub struct Proof {
 /// Says what a finding claims, or why that cannot be tried.
 ///
 /// The claim is the first privilege on the path: what follows from it, as through a view, the server checks with it.
+/// Where the path ends in a role, the claim is that the principal has that role's privileges.
 ///
 /// # Errors
 /// Why it cannot be tried.
 pub fn claim(index: &Index<'_>, finding: &Finding) -> Result<Claim, String> {
     let facts = index.facts;
     let principal = facts.roles.find(&finding.principal).ok_or("everybody stands for all logins at once")?;
-    let mut role = None;
+    let (mut role, mut entered) = (None, None);
     for step in &finding.path.steps {
-        if step.grant {
-            return using(index, Identity { principal, role }, step);
-        }
         match step.by.as_str() {
-            "set" => role = Some(index.role(&step.to).ok_or("the way is too long to be told whole")?),
-            "inherit" | "public" => {}
+            // a membership is the finding: what follows from it is too much to be tried one by one
+            "all that it holds" | "owner" if step.grant && entered.is_some() => break,
+            _ if step.grant => return using(index, Identity { principal, role }, step),
+            "set" => {
+                role = Some(index.role(&step.to).ok_or("the way is too long to be told whole")?);
+                entered = role;
+            }
+            "inherit" => entered = index.role(&step.to),
+            "public" => {}
             other => return Err(format!("it goes by {other}, which is no privilege that a statement needs")),
         }
     }
-    Err("it names no privilege".to_owned())
+    let entered = entered.ok_or("it names no privilege")?;
+    let identity = Identity { principal, role };
+    Ok(Claim { identity, object: Object::Role(entered), privileges: Privilege::Usage.into() })
 }
 
 fn using(index: &Index<'_>, identity: Identity, step: &Step) -> Result<Claim, String> {

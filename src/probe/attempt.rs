@@ -24,6 +24,15 @@ pub(super) struct Attempt {
 
 /// Gives the attempts of a claim; `columns` has a column of each relation that is to be updated.
 pub(super) fn of(facts: &Facts, claim: &Claim, columns: &HashMap<u32, Ident>) -> Result<Vec<Attempt>, String> {
+    if let Object::Role(role) = claim.object {
+        let oid = i64::from(facts.roles[role].oid);
+        let question = sql!(
+            "select case when pg_catalog.pg_has_role(",
+            oid,
+            "::pg_catalog.oid, 'usage') then 'held' else 'refused' end"
+        );
+        return Ok(vec![Attempt { privilege: Privilege::Usage, statement: None, question }]);
+    }
     if let Object::Relation(at) = claim.object
         && facts.relations[at as usize].kind == RelationKind::ForeignTable
     {

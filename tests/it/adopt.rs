@@ -124,6 +124,8 @@ create table orders.orders (id bigint primary key, total bigint);
 create view orders.open_orders as select id from orders.orders;
 grant select, insert, update, delete on orders.orders to @orders_app;
 grant select on orders.orders to @orders_ro;
+create function orders.known(bigint) returns bool language sql stable as 'select true';
+grant execute on function orders.known(bigint) to @orders_ro;
 grant usage on schema orders to @billing_app;
 grant select on orders.open_orders to @billing_app;
 grant insert on orders.orders to @billing_app;

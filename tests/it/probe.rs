@@ -16,11 +16,11 @@ use crate::support::{Project, TestDb};
 /// Two services with every kind of grant across the line; `@` is the role prefix.
 const LEAKS: &str = "
 create role @a_owner; create role @a_app login; create role @a_team; create role @a_via login;
-create role @b_owner;
+create role @b_owner; create role @b_reader; create role @a_in login; grant @b_reader to @a_in;
 create schema @a authorization @a_owner; create schema @b authorization @b_owner;
 grant @a_team to @a_via;
 set role @b_owner;
-grant usage on schema @b to @a_app, @a_team;
+grant usage on schema @b to @a_app, @a_team, @b_reader;
 create table @b.rows (id int primary key, secret text);
 create view @b.shown as select id from @b.rows;
 create sequence @b.numbers;
@@ -61,7 +61,7 @@ impl Scene {
         let mut services = Services::default();
         for service in ["a", "b"] {
             services.schemas.insert(name(service), name(service));
-            for role in ["_owner", "_app", "_team", "_via"] {
+            for role in ["_owner", "_app", "_team", "_via", "_in", "_reader"] {
                 services.roles.insert(name(&format!("{service}{role}")), name(service));
             }
         }
@@ -124,6 +124,8 @@ async fn planted_grants_are_confirmed_and_nothing_stays_changed() {
     ] {
         assert_eq!(outcomes.get(key), Some(&Outcome::Confirmed), "{key}\n{outcomes:#?}");
     }
+    let entered = outcomes.iter().find(|(key, _)| key.starts_with("MEM01 @a_in ")).expect("the membership is told");
+    assert_eq!(entered.1, &Outcome::Confirmed);
     let refuted: Vec<_> = outcomes.iter().filter(|(_, o)| matches!(o, Outcome::Contradicted(_))).collect();
     assert_eq!(refuted, Vec::new());
     let left = "select (select string_agg(secret, ',') from @b.rows) || ' ' || (select count(*) from @b.log)
@@ -223,6 +225,7 @@ async fn the_command_proves_each_finding_and_says_what_it_could_not_try() {
 
     // an administrator that can become nobody logs in with the secrets of the sink
     let url = db.createrole_admin().await;
+    db.run(&at(&format!("grant connect on database {} to @admin", db.name()))).await;
     project.connect_as(url);
     let (writer, app) = probed(&project);
     assert_eq!((writer.0.as_str(), app.0.as_str()), ("not_tried", "confirmed"), "{} {}", writer.1, app.1);

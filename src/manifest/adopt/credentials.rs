@@ -6,8 +6,13 @@ use super::places::{Places, reachable};
 use super::{Given, Misfits, accept};
 use crate::ident::Ident;
 use crate::model::naming::{Access, Slot};
+use crate::model::privilege::{Privilege, Privileges};
 use crate::model::setting;
 use crate::model::state::Role;
+
+/// What only a login that writes holds on tables.
+const WRITING: Privileges =
+    Privileges::of(&[Privilege::Insert, Privilege::Update, Privilege::Delete, Privilege::Truncate]);
 
 /// What a manifest says of one service's logins.
 #[derive(Debug, Default)]
@@ -218,7 +223,7 @@ fn unnamed(
     let short = short.strip_suffix("_a").or_else(|| short.strip_suffix("_b")).unwrap_or(short);
     let above = reachable(role, &state.memberships, |m| (&m.member, &m.role), |o| o.inherit || o.set);
     let in_role = |access| given.naming.access(service.as_str(), access).is_ok_and(|r| above.contains(&r));
-    let writes = held.iter().any(|held| held.iter().any(|p| p != crate::model::privilege::Privilege::Select));
+    let writes = held.iter().any(|held| !held.intersection(WRITING).is_empty());
     let access = if in_role(Access::Owner) || above.contains(&state.schemas[schema].owner) {
         Access::Owner
     } else if writes || in_role(Access::Write) {
