@@ -1,11 +1,13 @@
 //! `pgcleave audit`: judges who can reach what.
 
 use clap::Args;
-use pgcleave::audit::finding::Severity;
+use pgcleave::audit::finding::{Report, Severity};
 use pgcleave::audit::services::Services;
 use pgcleave::audit::{self, Options, rules, waiver};
 use pgcleave::error::Verdict;
 use pgcleave::manifest::service::{AuditPolicy, Project};
+use pgcleave::report::audit::places::Places;
+use pgcleave::report::graph::Graph;
 use pgcleave::{catalog, report};
 
 use super::context::{Context, Format};
@@ -26,10 +28,14 @@ pub(crate) struct AuditArgs {
     /// Explains a rule
     #[arg(long, value_name = "ID", value_parser = rule, exclusive = true)]
     explain: Option<&'static rules::Rule>,
-    /// Lists all rules
-    #[arg(long, exclusive = true)]
+    /// Lists all rules; with --format markdown, with their documentation
+    #[arg(long, conflicts_with = "explain")]
     list_rules: bool,
 }
+
+/// What the findings can be written as.
+const FORMATS: [Format; 6] =
+    [Format::Human, Format::Json, Format::Markdown, Format::Sarif, Format::Junit, Format::Html];
 
 /// From which severity on a finding is a failure; nothing for never.
 #[derive(Debug, Clone, Copy)]
@@ -50,32 +56,51 @@ fn threshold(word: &str) -> Result<Threshold, String> {
 /// Runs the command.
 pub(crate) async fn run(context: &Context, args: &AuditArgs) -> Result<Verdict, Failure> {
     if args.list_rules {
-        context.answer(&report::audit::list_rules());
+        context.answer(&match context.format(&[Format::Human, Format::Markdown])? {
+            Format::Markdown => report::audit::rules_markdown(),
+            _ => report::audit::list_rules(),
+        });
         return Ok(Verdict::Done);
     }
     if let Some(rule) = args.explain {
         context.answer(&report::audit::explain(rule));
         return Ok(Verdict::Done);
     }
-    let format = context.format(&[Format::Human, Format::Json])?;
+    let format = context.format(&FORMATS)?;
     let project = context.project_if_any()?;
-    let services = services(context, project.as_ref(), args.infer);
-    let target = context.target(project.as_ref().and_then(|p| p.database_url_env.as_deref()))?;
-    let mut connection = target.connect("pgcleave audit").await?;
-    let facts = catalog::facts::read(&mut connection).await?;
-    let options = Options { rules: args.rules.iter().map(|rule| rule.id.to_owned()).collect() };
-    let mut found = audit::run(&facts, &services, &options);
-    let policy = project.map(|p| p.audit).unwrap_or_default();
-    if args.rules.is_empty() {
-        waiver::apply(&mut found, &policy.waivers, time::OffsetDateTime::now_utc().date());
-    }
+    let rules: Vec<String> = args.rules.iter().map(|rule| rule.id.to_owned()).collect();
+    let found = judge(context, project.as_ref(), args.infer, &rules).await?;
+    let policy = project.as_ref().map(|p| p.audit.clone()).unwrap_or_default();
+    let Threshold(fail_on) = args.fail_on.unwrap_or_else(|| of_policy(&policy));
+    let places = || project.as_ref().map(Places::of).unwrap_or_default();
     context.answer(&match format {
         Format::Json => report::audit::json(&found),
+        Format::Sarif => report::audit::sarif(&found, &places()),
+        Format::Junit => report::audit::junit(&found, &places(), &rules, fail_on),
+        Format::Markdown => report::audit::markdown(&found),
+        Format::Html => report::audit::html(&found, &Graph::new(project.as_ref(), Some(&found))),
         _ => report::audit::human(&found),
     });
-    let Threshold(fail_on) = args.fail_on.unwrap_or_else(|| of_policy(&policy));
     let fails = fail_on.zip(found.worst()).is_some_and(|(threshold, worst)| worst <= threshold);
     Ok(if fails { Verdict::Findings } else { Verdict::Done })
+}
+
+/// Reads the database and judges it, waivers applied unless only some rules are asked for.
+pub(super) async fn judge(
+    context: &Context,
+    project: Option<&Project>,
+    infer: bool,
+    rules: &[String],
+) -> Result<Report, Failure> {
+    let services = services(context, project, infer);
+    let target = context.target(project.and_then(|p| p.database_url_env.as_deref()))?;
+    let mut connection = target.connect("pgcleave audit").await?;
+    let facts = catalog::facts::read(&mut connection).await?;
+    let mut found = audit::run(&facts, &services, &Options { rules: rules.to_vec() });
+    if let (Some(project), []) = (project, rules) {
+        waiver::apply(&mut found, &project.audit.waivers, time::OffsetDateTime::now_utc().date());
+    }
+    Ok(found)
 }
 
 /// Takes the manifests, else every schema with its owner for a service.

@@ -10,6 +10,7 @@ mod demo;
 mod dev;
 mod example;
 pub(crate) mod failure;
+mod graph;
 mod hint;
 mod init;
 mod invalid;
@@ -48,6 +49,7 @@ enum Command {
     Apply(apply::ApplyArgs),
     Audit(audit::AuditArgs),
     Why(why::WhyArgs),
+    Graph(graph::GraphArgs),
     Credentials(credentials::CredentialsArgs),
     Migrate(migrate::MigrateArgs),
     Demo(demo::DemoArgs),
@@ -78,6 +80,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failur
         Command::Apply(args) => apply::run(context, &args).await,
         Command::Audit(args) => audit::run(context, &args).await,
         Command::Why(args) => why::run(context, &args).await,
+        Command::Graph(args) => graph::run(context, &args).await,
         Command::Credentials(args) => credentials::run(context, &args).await,
         Command::Migrate(args) => migrate::run(context, &args).await,
         Command::Demo(args) => demo::run(context, &args).await,

@@ -4,6 +4,7 @@ pub mod adopt;
 pub mod apply;
 pub mod audit;
 pub mod credentials;
+pub mod graph;
 pub mod plan;
 pub mod style;
 pub mod why;
