@@ -3,6 +3,8 @@
 mod closure;
 mod command;
 mod hostile;
+mod outputs;
+mod schema;
 mod zoo;
 
 use pgcleave::audit::facts::Facts;
