@@ -131,7 +131,7 @@ async fn the_page_is_alone_and_runs_nobody_elses_script() {
     let tables = hostile(&db, &project).await;
     let page = audit(&project, "html").stdout;
     assert_eq!(page.matches("<script").count(), 1, "only our own");
-    assert!(page.contains("default-src 'none'") && !page.contains("unsafe-inline"));
+    assert!(page.contains("default-src &#39;none&#39;") && !page.contains("unsafe-inline"));
     for outside in ["http://", "https://", "//cdn", " src=", "url(http", "@import"] {
         let found = page.replace("http://www.w3.org/2000/svg", "").contains(outside);
         assert!(!found, "the page says {outside}");
