@@ -4,18 +4,21 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pgcleave::audit::baseline::Baseline;
-use pgcleave::audit::finding::Severity;
+use pgcleave::audit::finding::{Report, Severity};
+use pgcleave::audit::proof::Proof;
 use pgcleave::audit::services::Services;
 use pgcleave::audit::{self, Options, rules, waiver};
 use pgcleave::error::Verdict;
 use pgcleave::manifest::service::{AuditPolicy, Project};
+use pgcleave::report::audit::places::Places;
+use pgcleave::report::graph::Graph;
 use pgcleave::{catalog, report};
 
 use super::context::{Context, Format};
 use super::failure::Failure;
 
 /// Finds every way over the lines between services, declared or not
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct AuditArgs {
     /// Takes schemas that no manifest names for services, by their owners' and roles' names
     #[arg(long)]
@@ -35,10 +38,14 @@ pub(crate) struct AuditArgs {
     /// Explains a rule
     #[arg(long, value_name = "ID", value_parser = rule, exclusive = true)]
     explain: Option<&'static rules::Rule>,
-    /// Lists all rules
-    #[arg(long, exclusive = true)]
+    /// Lists all rules; with --format markdown, with their documentation
+    #[arg(long, conflicts_with = "explain")]
     list_rules: bool,
 }
+
+/// What the findings can be written as.
+const FORMATS: [Format; 6] =
+    [Format::Human, Format::Json, Format::Markdown, Format::Sarif, Format::Junit, Format::Html];
 
 /// From which severity on a finding is a failure; nothing for never.
 #[derive(Debug, Clone, Copy)]
@@ -56,50 +63,46 @@ fn threshold(word: &str) -> Result<Threshold, String> {
     }
 }
 
+impl AuditArgs {
+    /// Gives the ids of the only rules to apply; none for all.
+    fn chosen(&self) -> Vec<String> {
+        self.rules.iter().map(|rule| rule.id.to_owned()).collect()
+    }
+}
+
 /// Runs the command.
 pub(crate) async fn run(context: &Context, args: &AuditArgs) -> Result<Verdict, Failure> {
     if args.list_rules {
-        context.answer(&report::audit::list_rules());
+        context.answer(&match context.format(&[Format::Human, Format::Markdown])? {
+            Format::Markdown => report::audit::rules_markdown(),
+            _ => report::audit::list_rules(),
+        });
         return Ok(Verdict::Done);
     }
     if let Some(rule) = args.explain {
         context.answer(&report::audit::explain(rule));
         return Ok(Verdict::Done);
     }
-    let format = context.format(&[Format::Human, Format::Json])?;
+    let format = context.format(&FORMATS)?;
     let baseline = args.baseline.as_deref().map(read_baseline).transpose()?;
     let project = context.project_if_any()?;
-    let services = services(context, project.as_ref(), args.infer);
-    let target = context.target(project.as_ref().and_then(|p| p.database_url_env.as_deref()))?;
-    let mut connection = target.connect("pgcleave audit").await?;
-    let facts = catalog::facts::read(&mut connection).await?;
-    let options = Options { rules: args.rules.iter().map(|rule| rule.id.to_owned()).collect() };
-    let mut found = audit::run(&facts, &services, &options);
-    let proof = if args.probe {
-        let logins = super::probe::logins(project.as_ref(), &target).await;
-        Some(super::probe::run(&mut connection, &facts, &services, &logins, &mut found).await?)
-    } else {
-        None
-    };
-    let policy = project.map(|p| p.audit).unwrap_or_default();
-    if args.rules.is_empty() {
-        waiver::apply(&mut found, &policy.waivers, time::OffsetDateTime::now_utc().date());
-    }
+    let (mut found, proof) = judge(context, project.as_ref(), args).await?;
     if let Some(baseline) = baseline {
         baseline.apply(&mut found);
     }
-    let mut answer = match format {
-        Format::Json => report::audit::json(&found),
-        _ => report::audit::human(&found),
-    };
-    if let Some(proof) = &proof {
-        answer = match format {
-            Format::Json => report::probe::json(&answer, &found, proof),
-            _ => answer + &report::probe::human(&found, proof),
-        };
-    }
-    context.answer(&answer);
+    let policy = project.as_ref().map(|p| p.audit.clone()).unwrap_or_default();
     let Threshold(fail_on) = args.fail_on.unwrap_or_else(|| of_policy(&policy));
+    let places = || project.as_ref().map(Places::of).unwrap_or_default();
+    context.answer(&match (format, &proof) {
+        (Format::Json, Some(proof)) => report::probe::json(&report::audit::json(&found), &found, proof),
+        (Format::Json, None) => report::audit::json(&found),
+        (Format::Sarif, _) => report::audit::sarif(&found, &places()),
+        (Format::Junit, _) => report::audit::junit(&found, &places(), &args.chosen(), fail_on),
+        (Format::Markdown, _) => report::audit::markdown(&found),
+        (Format::Html, _) => report::audit::html(&found, &Graph::new(project.as_ref(), Some(&found))),
+        (_, Some(proof)) => report::audit::human(&found) + &report::probe::human(&found, proof),
+        (_, None) => report::audit::human(&found),
+    });
     let fails = fail_on.zip(found.worst()).is_some_and(|(threshold, worst)| worst <= threshold);
     Ok(if fails { Verdict::Findings } else { Verdict::Done })
 }
@@ -107,6 +110,30 @@ pub(crate) async fn run(context: &Context, args: &AuditArgs) -> Result<Verdict, 
 fn read_baseline(file: &Path) -> Result<Baseline, Failure> {
     let text = std::fs::read_to_string(file).map_err(|e| Failure::file("read", file, &e))?;
     Ok(Baseline::parse(&text, report::audit::FORMAT)?)
+}
+
+/// Reads the database and judges it, waivers applied unless only some rules are asked for; proves it if asked to.
+pub(super) async fn judge(
+    context: &Context,
+    project: Option<&Project>,
+    args: &AuditArgs,
+) -> Result<(Report, Option<Proof>), Failure> {
+    let services = services(context, project, args.infer);
+    let target = context.target(project.and_then(|p| p.database_url_env.as_deref()))?;
+    let mut connection = target.connect("pgcleave audit").await?;
+    let facts = catalog::facts::read(&mut connection).await?;
+    let mut found = audit::run(&facts, &services, &Options { rules: args.chosen() });
+    let proof = if args.probe {
+        let logins = super::probe::logins(project, &target).await;
+        Some(super::probe::run(&mut connection, &facts, &services, &logins, &mut found).await?)
+    } else {
+        None
+    };
+    if args.rules.is_empty() {
+        let waivers = project.map(|p| p.audit.waivers.as_slice()).unwrap_or_default();
+        waiver::apply(&mut found, waivers, time::OffsetDateTime::now_utc().date());
+    }
+    Ok((found, proof))
 }
 
 /// Takes the manifests, else every schema with its owner for a service.

@@ -12,6 +12,7 @@ mod example;
 mod export;
 pub(crate) mod failure;
 pub(crate) mod failure;
+mod graph;
 mod hint;
 mod hint;
 pub(crate) mod failure;
@@ -58,6 +59,7 @@ enum Command {
     Apply(apply::ApplyArgs),
     Audit(audit::AuditArgs),
     Why(why::WhyArgs),
+    Graph(graph::GraphArgs),
     Credentials(credentials::CredentialsArgs),
     Migrate(migrate::MigrateArgs),
     Demo(demo::DemoArgs),
@@ -91,6 +93,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failur
         Command::Apply(args) => apply::run(context, &args).await,
         Command::Audit(args) => audit::run(context, &args).await,
         Command::Why(args) => why::run(context, &args).await,
+        Command::Graph(args) => graph::run(context, &args).await,
         Command::Credentials(args) => credentials::run(context, &args).await,
         Command::Migrate(args) => migrate::run(context, &args).await,
         Command::Demo(args) => demo::run(context, &args).await,

@@ -5,6 +5,7 @@ pub mod apply;
 pub mod archive;
 pub mod audit;
 pub mod credentials;
+pub mod graph;
 pub mod plan;
 pub mod probe;
 pub mod style;

@@ -13,13 +13,27 @@ pub const REMOVED: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiC
 /// For what is said beside.
 pub const FAINT: Style = Style::new().dimmed();
 
-/// Makes a text safe for a terminal and for one line: control characters are shown, not sent.
+/// Makes a text safe for a terminal and for one line: control characters, line separators, and what turns the
+/// direction of writing are shown, not sent.
 #[must_use]
 pub fn plain(text: &str) -> String {
-    if !text.chars().any(char::is_control) {
+    if !text.chars().any(is_unseen) {
         return text.to_owned();
     }
-    text.chars().flat_map(|c| if c.is_control() { c.escape_debug().collect() } else { vec![c] }).collect()
+    let shown = |c: char| match c {
+        c if c.is_control() => c.escape_debug().collect(),
+        c if is_unseen(c) => c.escape_unicode().collect(),
+        c => vec![c],
+    };
+    text.chars().flat_map(shown).collect()
+}
+
+/// Tells whether a character has an effect but no face of its own.
+///
+/// The joiners that scripts and emoji need are none of them.
+fn is_unseen(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns || matches!(c, '\u{ad}' | '\u{200b}' | '\u{2028}' | '\u{2029}' | '\u{2060}' | '\u{feff}')
 }
 
 /// Gives a count with its noun, as in `1 change` and `2 changes`.
@@ -36,5 +50,6 @@ mod tests {
     fn an_escape_in_a_name_is_shown_and_not_sent() {
         assert_eq!(plain("a\u{1b}[31mb\nc"), "a\\u{1b}[31mb\\nc");
         assert_eq!(plain("größe"), "größe");
+        assert_eq!(plain("a\u{202e}b\u{2028}c\u{feff}"), "a\\u{202e}b\\u{2028}c\\u{feff}");
     }
 }

@@ -4,6 +4,8 @@ mod closure;
 mod command;
 mod couplings;
 mod hostile;
+mod outputs;
+mod schema;
 mod zoo;
 
 use pgcleave::audit::facts::Facts;

@@ -1,6 +1,18 @@
-//! Findings, for a person and for programs.
+//! Findings: for a person, for programs, for code scanning, CI servers and pull requests, and as a page.
+
+mod catalogue;
+mod junit;
+mod markdown;
+mod page;
+pub mod places;
+mod sarif;
 
 use std::fmt::Write as _;
+
+pub use junit::junit;
+pub use markdown::markdown;
+pub use page::html;
+pub use sarif::sarif;
 
 use serde::Serialize;
 
@@ -214,6 +226,6 @@ pub fn explain(rule: &Rule) -> String {
 mod tests {
     #[test]
     fn the_document_of_the_rules_is_up_to_date() {
-        expect_test::expect_file!["../../docs/audit-rules.md"].assert_eq(&super::rules_markdown());
+        expect_test::expect_file!["../../../docs/audit-rules.md"].assert_eq(&super::rules_markdown());
     }
 }

@@ -1,0 +1,149 @@
+//! The graph as a picture.
+
+use std::fmt::Write as _;
+
+use super::super::style::{count, plain};
+use super::layout::{self, BOX_HEIGHT, BOX_WIDTH, Point};
+use super::{Graph, Line, Node, Party, Tie};
+use crate::audit::finding::Severity;
+
+/// The picture's looks; a page that embeds the picture embeds them too.
+pub const STYLE: &str = include_str!("../../../templates/graph.css");
+
+/// How many characters of a name fit in a box.
+const NAME_FITS: usize = 19;
+/// How many characters of a team fit in a box.
+const TEAM_FITS: usize = 24;
+/// How many objects a line tells when it is pointed at.
+const MOST_TOLD: usize = 12;
+
+/// Writes a file of its own, looks included.
+#[must_use]
+pub fn file(graph: &Graph) -> String {
+    draw(graph, &format!("<style>{STYLE}</style>"), " xmlns=\"http://www.w3.org/2000/svg\"")
+}
+
+/// Writes a picture to embed in a page that has [`STYLE`].
+#[must_use]
+pub fn inline(graph: &Graph) -> String {
+    draw(graph, "", "")
+}
+
+fn draw(graph: &Graph, style: &str, namespace: &str) -> String {
+    let layout = layout::place(graph);
+    let (width, height) = (layout.width, layout.height);
+    let mut out = format!(
+        "<svg{namespace} class=\"graph\" role=\"img\" aria-label=\"{}\" viewBox=\"0 0 {width:.0} {height:.0}\" \
+         width=\"{width:.0}\" height=\"{height:.0}\">{style}<defs>",
+        told(graph)
+    );
+    for kind in ["contract", "error", "warning"] {
+        let _ = write!(
+            out,
+            "<marker id=\"to-{kind}\" class=\"head {kind}\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"8\" \
+             markerHeight=\"8\" markerUnits=\"userSpaceOnUse\" orient=\"auto\"><path d=\"M0 0 8 4 0 8Z\"/></marker>"
+        );
+    }
+    out.push_str("</defs><rect class=\"ground\" width=\"100%\" height=\"100%\"/>\n");
+    for (line, points) in graph.lines.iter().zip(&layout.lines) {
+        write_line(&mut out, graph, line, points);
+    }
+    for (node, at) in graph.nodes.iter().zip(&layout.boxes) {
+        write_box(&mut out, node, *at);
+    }
+    out.push_str("</svg>\n");
+    out
+}
+
+fn told(graph: &Graph) -> String {
+    let of =
+        |leak: bool| graph.lines.iter().filter(|l| (l.tie != Tie::Contract) == leak).map(|l| l.objects.len()).sum();
+    let services = graph.nodes.iter().filter(|n| matches!(n.party, Party::Service(_))).count();
+    format!("{}, {}, {}", count(services, "service"), count(of(false), "contract"), count(of(true), "leak"))
+}
+
+fn write_line(out: &mut String, graph: &Graph, line: &Line, points: &[Point]) {
+    let kind = match line.tie {
+        Tie::Contract => "contract",
+        Tie::Leak(Severity::Error) => "error",
+        Tie::Leak(_) => "warning",
+    };
+    let verb = if line.tie == Tie::Contract { "may use of" } else { "reaches undeclared of" };
+    let (from, to) = (graph.nodes[line.from].party.name(), graph.nodes[line.to].party.name());
+    let mut title = vec![xml(&format!("{from} {verb} {to}:"))];
+    title.extend(line.objects.iter().take(MOST_TOLD).map(|object| xml(object)));
+    if line.objects.len() > MOST_TOLD {
+        title.push(format!("and {} more", line.objects.len() - MOST_TOLD));
+    }
+    let mut d = format!("M{:.1} {:.1}", points[0].0, points[0].1);
+    for pair in points.windows(2) {
+        let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
+        let middle = f64::midpoint(x0, x1);
+        let _ = write!(d, "C{middle:.1} {y0:.1} {middle:.1} {y1:.1} {x1:.1} {y1:.1}");
+    }
+    let _ = write!(out, "<g class=\"line {kind}\"><title>{}</title>", title.join("\n"));
+    let _ = write!(
+        out,
+        "<path class=\"reach\" d=\"{d}\"/><path class=\"stroke\" d=\"{d}\" marker-end=\"url(#to-{kind})\"/>"
+    );
+    if line.tie != Tie::Contract {
+        // near its beginning, where lines to one box have not yet met
+        let ((x0, y0), (x1, y1)) = (points[0], points[1]);
+        let (x, y) = (x0 + (x1 - x0) * 0.35, y0 + (y1 - y0) * 0.28);
+        let number = line.objects.len();
+        let _ = write!(
+            out,
+            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"9\"/><text x=\"{x:.1}\" y=\"{:.1}\">{number}</text>",
+            y + 3.5
+        );
+    }
+    out.push_str("</g>\n");
+}
+
+fn write_box(out: &mut String, node: &Node, (x, y): Point) {
+    let kind = if matches!(node.party, Party::Service(_)) { "service" } else { "outside" };
+    let name = node.party.name();
+    let title = match &node.description {
+        Some(text) => format!("{}: {}", xml(name), xml(text)),
+        None => xml(name),
+    };
+    let middle = x + BOX_WIDTH / 2.0;
+    let baseline = if node.team.is_some() { y + 20.0 } else { y + BOX_HEIGHT / 2.0 + 4.5 };
+    let _ = write!(
+        out,
+        "<g class=\"box {kind}\"><title>{title}</title><rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{BOX_WIDTH}\" \
+         height=\"{BOX_HEIGHT}\" rx=\"9\"/><text class=\"name\" x=\"{middle:.1}\" y=\"{baseline:.1}\">{}</text>",
+        xml(&short(name, NAME_FITS))
+    );
+    if let Some(team) = &node.team {
+        let shown = xml(&short(team, TEAM_FITS));
+        let _ = write!(out, "<text class=\"team\" x=\"{middle:.1}\" y=\"{:.1}\">{shown}</text>", y + 36.0);
+    }
+    out.push_str("</g>\n");
+}
+
+fn short(text: &str, fits: usize) -> String {
+    let text = plain(text);
+    if text.chars().count() <= fits {
+        return text;
+    }
+    text.chars().take(fits - 1).chain(['…']).collect()
+}
+
+/// Makes a text safe inside of XML, as content and as an attribute's value.
+pub(in crate::report) fn xml(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in plain(text).chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            // XML has no way to write these two
+            '\u{fffe}' | '\u{ffff}' => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    out
+}
