@@ -1,7 +1,13 @@
 //! What is said of the rules that findings name.
 
-use crate::audit::finding::{Report, Severity};
+use crate::audit::finding::{Finding, Report, Severity};
 use crate::audit::rules;
+
+/// Says why a finding is not open: its waiver's reason, or the baseline.
+pub(super) fn accepted(finding: &Finding) -> Option<String> {
+    let known = || finding.known.then(|| "known from the baseline".to_owned());
+    finding.waived.as_ref().map(|reason| format!("waived: {reason}")).or_else(known)
+}
 
 /// What is said of a rule.
 #[derive(Debug, Clone, Copy)]

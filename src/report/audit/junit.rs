@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::super::graph::svg::xml;
-use super::catalogue::{Entry, entries};
+use super::catalogue::{Entry, accepted, entries};
 use super::places::Places;
 use crate::audit::finding::{Finding, Report, Severity};
 
@@ -80,7 +80,7 @@ fn write_case(out: &mut String, suite: &str, case: &Case<'_>, fail_on: Option<Se
         return false;
     }
     out.push_str(">\n");
-    let is_failure = |f: &&&Finding| f.waived.is_none() && fail_on.is_some_and(|most| f.severity <= most);
+    let is_failure = |f: &&&Finding| f.is_open() && fail_on.is_some_and(|most| f.severity <= most);
     let failing: Vec<&Finding> = case.findings.iter().filter(is_failure).copied().collect();
     let beside: Vec<&Finding> = case.findings.iter().filter(|f| !is_failure(f)).copied().collect();
     if let Some(first) = failing.first() {
@@ -89,10 +89,10 @@ fn write_case(out: &mut String, suite: &str, case: &Case<'_>, fail_on: Option<Se
         let _ = write!(out, "      <failure type=\"{}\" message=\"{message}\">", first.severity.word());
         failing.iter().for_each(|finding| write_finding(out, finding));
         out.push_str("</failure>\n");
-    } else if beside.iter().all(|f| f.waived.is_some()) {
-        let reasons: BTreeSet<&str> = beside.iter().filter_map(|f| f.waived.as_deref()).collect();
+    } else if beside.iter().all(|f| !f.is_open()) {
+        let reasons: BTreeSet<String> = beside.iter().filter_map(|f| accepted(f)).collect();
         let reasons: Vec<_> = reasons.into_iter().collect();
-        let _ = writeln!(out, "      <skipped message=\"{}\"/>", xml(&format!("waived: {}", reasons.join("; "))));
+        let _ = writeln!(out, "      <skipped message=\"{}\"/>", xml(&reasons.join("; ")));
     }
     if !beside.is_empty() {
         out.push_str("      <system-out>");
@@ -114,8 +114,8 @@ fn write_finding(out: &mut String, finding: &Finding) {
     for line in finding.fix.lines() {
         let _ = writeln!(out, "fix: {}", xml(line));
     }
-    if let Some(reason) = &finding.waived {
-        let _ = writeln!(out, "waived: {}", xml(reason));
+    if let Some(why) = accepted(finding) {
+        let _ = writeln!(out, "{}", xml(&why));
     }
     out.push('\n');
 }

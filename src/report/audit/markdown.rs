@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::super::style::{count, plain};
+use super::catalogue::accepted;
 use crate::audit::finding::{Finding, Report, Severity};
 
 /// How many findings are written out; a comment holds 65,536 characters.
@@ -11,8 +12,8 @@ const MOST_FINDINGS: usize = 60;
 /// Writes a summary, a table, and the fixes to unfold.
 #[must_use]
 pub fn markdown(report: &Report) -> String {
-    let open: Vec<&Finding> = report.findings.iter().filter(|f| f.waived.is_none()).collect();
-    let waived: Vec<&Finding> = report.findings.iter().filter(|f| f.waived.is_some()).collect();
+    let open: Vec<&Finding> = report.findings.iter().filter(|f| f.is_open()).collect();
+    let covered: Vec<&Finding> = report.findings.iter().filter(|f| !f.is_open()).collect();
     let of = |severity| open.iter().filter(|f| f.severity == severity).count();
     let looked = &report.looked_at;
     let mut out = format!("## Audit of {}\n\n", code(&looked.database));
@@ -25,8 +26,8 @@ pub fn markdown(report: &Report) -> String {
             [count(errors, "error"), count(warnings, "warning"), format!("{} informational", of(Severity::Info))];
         let _ = write!(out, "{mark} **{}**: {}.", count(open.len(), "finding"), told.join(", "));
     }
-    if !waived.is_empty() {
-        let _ = write!(out, " {} waived.", waived.len());
+    if !covered.is_empty() {
+        let _ = write!(out, " {} accepted.", covered.len());
     }
     let counts = [
         count(looked.services, "service"),
@@ -48,11 +49,11 @@ pub fn markdown(report: &Report) -> String {
         }
         write_fixes(&mut out, shown);
     }
-    if !waived.is_empty() {
-        out.push_str("\n<details><summary>Waived</summary>\n\n| rule | who | what | reason |\n|---|---|---|---|\n");
-        for f in waived.iter().take(MOST_FINDINGS) {
-            let reason = f.waived.as_deref().unwrap_or_default();
-            let _ = writeln!(out, "| {} | {} | {} | {} |", f.rule, code(&f.principal), code(&f.object), prose(reason));
+    if !covered.is_empty() {
+        out.push_str("\n<details><summary>Accepted</summary>\n\n| rule | who | what | reason |\n|---|---|---|---|\n");
+        for f in covered.iter().take(MOST_FINDINGS) {
+            let reason = accepted(f).unwrap_or_default();
+            let _ = writeln!(out, "| {} | {} | {} | {} |", f.rule, code(&f.principal), code(&f.object), prose(&reason));
         }
         out.push_str("\n</details>\n");
     }

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::graph::{Graph, MOST_DRAWN, Party, Tie, svg};
 use super::super::style::plain;
-use super::catalogue::{Entry, entries};
+use super::catalogue::{Entry, accepted, entries};
 use crate::audit::finding::{Finding, LookedAt, Report, Severity};
 
 const STYLE: &str = include_str!("../../../templates/audit.css");
@@ -66,7 +66,7 @@ struct Card {
     fix: String,
     /// The fix as it is, where showing it changed it; ASCII JSON.
     exact: Option<String>,
-    waived: Option<String>,
+    accepted: Option<String>,
     fingerprint: String,
 }
 
@@ -108,13 +108,13 @@ pub fn html(report: &Report, graph: &Graph) -> String {
 }
 
 fn tiles(report: &Report, graph: &Graph) -> Vec<Tile> {
-    let of = |severity| report.findings.iter().filter(|f| f.waived.is_none() && f.severity == severity).count();
+    let of = |severity| report.findings.iter().filter(|f| f.is_open() && f.severity == severity).count();
     let contracts = graph.lines.iter().filter(|l| l.tie == Tie::Contract).map(|l| l.objects.len()).sum();
     vec![
         Tile { kind: "error", number: of(Severity::Error), word: "errors" },
         Tile { kind: "warning", number: of(Severity::Warning), word: "warnings" },
         Tile { kind: "info", number: of(Severity::Info), word: "informational" },
-        Tile { kind: "waived", number: report.findings.iter().filter(|f| f.waived.is_some()).count(), word: "waived" },
+        Tile { kind: "accepted", number: report.findings.iter().filter(|f| !f.is_open()).count(), word: "accepted" },
         Tile { kind: "contract", number: contracts, word: "contracts" },
         Tile { kind: "plain", number: report.looked_at.services, word: "services" },
     ]
@@ -127,7 +127,7 @@ fn matrix(report: &Report, graph: &Graph) -> Matrix {
         let ends = (graph.nodes[line.from].party.clone(), graph.nodes[line.to].party.clone());
         cells.entry(ends).or_default().contracts += line.objects.len();
     }
-    for finding in report.findings.iter().filter(|f| f.waived.is_none()) {
+    for finding in report.findings.iter().filter(|f| f.is_open()) {
         let (from, to) = (Party::of_principal(finding), Party::of_object(finding));
         for party in [&from, &to] {
             *weight.entry(party.clone()).or_default() += 1;
@@ -177,7 +177,7 @@ fn card((id, finding): (usize, &Finding)) -> Card {
         steps: steps.collect(),
         exact: (fix != finding.fix).then(|| ascii_json(&finding.fix)),
         fix,
-        waived: finding.waived.as_deref().map(plain),
+        accepted: accepted(finding).map(|why| plain(&why)),
         fingerprint: finding.fingerprint(),
     }
 }

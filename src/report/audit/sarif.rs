@@ -100,6 +100,10 @@ fn result(finding: &Finding, report: &Report, places: &Places, entries: &[Entry]
             "fix": finding.fix,
         },
     });
+    // all results have a state, or none has
+    if report.findings.iter().any(|f| f.known) {
+        result["baselineState"] = json!(if finding.known { "unchanged" } else { "new" });
+    }
     if let Some(index) = entries.iter().position(|e| e.id == finding.rule) {
         result["ruleIndex"] = json!(index);
     }

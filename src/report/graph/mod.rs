@@ -120,8 +120,7 @@ impl Graph {
                 }
             }
         }
-        let open =
-            report.iter().flat_map(|r| &r.findings).filter(|f| f.waived.is_none() && f.severity != Severity::Info);
+        let open = report.iter().flat_map(|r| &r.findings).filter(|f| f.is_open() && f.severity != Severity::Info);
         for finding in open {
             let (from, to) = (Party::of_principal(finding), Party::of_object(finding));
             // what nobody's roles do to nobody's objects is no line between services

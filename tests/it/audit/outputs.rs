@@ -96,6 +96,24 @@ async fn sarif_tells_waivers_as_suppressions_and_keeps_fingerprints() {
 }
 
 #[tokio::test]
+async fn what_the_baseline_knows_is_open_in_no_output() {
+    let db = TestDb::new().await;
+    let project = Project::new(&db);
+    hostile(&db, &project).await;
+    project.write("before.json", &audit(&project, "json").stdout);
+    let again = |format| project.run(&["audit", "--baseline", "before.json", "--format", format]).exits(0);
+    let sarif = again("sarif").json();
+    schema::expect_valid(&sarif);
+    let results = sarif["runs"][0]["results"].as_array().expect("a list");
+    assert!(results.len() > 3 && results.iter().all(|r| r["baselineState"] == "unchanged"));
+    let junit = again("junit").stdout;
+    assert!(junit.contains("<skipped message=\"known from the baseline\"") && !junit.contains("<failure"), "{junit}");
+    assert!(again("markdown").stdout.contains("**Nothing found.**"));
+    let page = again("html").stdout;
+    assert!(page.contains("data-severity=\"accepted\"") && !page.contains("data-severity=\"error\""));
+}
+
+#[tokio::test]
 async fn junit_is_well_formed_and_fails_the_contract_that_is_exceeded() {
     let db = TestDb::new().await;
     let project = Project::new(&db);
