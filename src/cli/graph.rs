@@ -4,7 +4,7 @@ use clap::Args;
 use pgcleave::error::Verdict;
 use pgcleave::report::graph::{self, Graph};
 
-use super::audit::judge;
+use super::audit::{AuditArgs, judge};
 use super::context::{Context, Format};
 use super::failure::Failure;
 
@@ -21,7 +21,7 @@ pub(crate) async fn run(context: &Context, args: &GraphArgs) -> Result<Verdict, 
     let format = context.format(&[Format::Human, Format::Mermaid, Format::Dot, Format::Svg])?;
     let drawn = if args.live {
         let project = context.project_if_any()?;
-        let report = judge(context, project.as_ref(), false, &[]).await?;
+        let (report, _) = judge(context, project.as_ref(), &AuditArgs::default()).await?;
         Graph::new(project.as_ref(), Some(&report))
     } else {
         Graph::new(Some(&context.project()?), None)

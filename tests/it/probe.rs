@@ -156,7 +156,6 @@ async fn a_deduction_that_the_server_refuses_is_told() {
         message: String::new(),
         fix: String::new(),
         waived: None,
-        known: false,
     };
     let direct = Path::from(&app).using("SELECT", &object);
     let by_set = Path::from(&app).then("set", &team).using("SELECT", &object);
