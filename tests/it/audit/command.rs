@@ -51,8 +51,11 @@ async fn a_baseline_leaves_only_what_is_new() {
     std::fs::write(&file, &before.stdout).expect("the file is written");
     let told = run(&db, &[&rules[..], &["--baseline", path, "--format", "json"]].concat()).exits(0).json();
     assert_eq!(told["findings"][0]["known"], true);
-    db.run(&format!("set role {p}b_owner; grant insert on {p}b.t to {p}a_owner; grant usage on schema {p}b to {p}a_owner", p = db.prefix()))
-        .await;
+    db.run(&format!(
+        "set role {p}b_owner; grant insert on {p}b.t to {p}a_owner; grant usage on schema {p}b to {p}a_owner",
+        p = db.prefix()
+    ))
+    .await;
     run(&db, &[&rules[..], &["--baseline", path]].concat()).exits(4);
     std::fs::write(&file, "{}").expect("the file is written");
     run(&db, &[&rules[..], &["--baseline", path]].concat()).exits(2);
