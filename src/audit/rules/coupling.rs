@@ -176,7 +176,7 @@ fn between_services(c: &Crossing) -> Kind {
 }
 
 fn is_inheritance(c: &Crossing) -> bool {
-    c.from_kind == Class::Relation && c.to_class == Class::Relation
+    c.from_kind == Class::Relation && c.to_class == Class::Relation && c.to_detail != 'c'
 }
 
 fn is_declared(scene: &Scene<'_>, c: &Crossing) -> bool {
@@ -203,6 +203,7 @@ fn how(c: &Crossing) -> String {
         (Class::Relation, 'p') if c.to_class == Class::Routine => "partition key",
         (Class::Relation, _) if is_inheritance(c) => "inherits",
         (Class::Relation, _) if c.to_class == Class::Collation => "collation",
+        (Class::Relation, _) if c.to_class == Class::Relation => "type",
         (_, _) if c.to_class == Class::Type && c.from_kind != Class::Cast => "type",
         (Class::Routine, _) => "body",
         _ => c.from_words.as_str(),

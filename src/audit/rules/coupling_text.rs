@@ -207,7 +207,7 @@ fn is_shadowed(scene: &Scene<'_>, names: &Names<'_>, source: &Source<'_>, refere
     (!listed && names.has(own, name)) || earlier.into_iter().any(|s| names.has(s, name))
 }
 
-/// Tells whether the server knows that the schema depends on an object.
+/// Tells whether the server knows that the text depends on an object.
 fn is_tracked(scene: &Scene<'_>, source: &Source<'_>, object: Object) -> bool {
     let oid = match object {
         Object::Relation(at) => scene.facts.relations[at as usize].oid,
@@ -215,7 +215,11 @@ fn is_tracked(scene: &Scene<'_>, source: &Source<'_>, object: Object) -> bool {
         Object::Type(at) => scene.facts.types[at as usize].oid,
         _ => return false,
     };
-    scene.facts.crossings.iter().any(|c| c.from_schema == source.schema && c.to_oid == oid)
+    scene
+        .facts
+        .crossings
+        .iter()
+        .any(|c| c.to_oid == oid && c.from_schema == source.schema && c.from_label == source.label)
 }
 
 fn unprovable(scene: &Scene<'_>, source: &Source<'_>, reference: &Reference) -> Draft {

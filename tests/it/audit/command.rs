@@ -40,6 +40,28 @@ async fn audit_ends_with_4_and_tells_the_path() {
 }
 
 #[tokio::test]
+async fn a_baseline_leaves_only_what_is_new() {
+    let db = TestDb::new().await;
+    leak(&db).await;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("baseline.json");
+    let path = file.to_str().expect("a path in UTF-8");
+    let rules = ["audit", "--rule", "ACC01"];
+    let before = run(&db, &[&rules[..], &["--format", "json"]].concat()).exits(4);
+    std::fs::write(&file, &before.stdout).expect("the file is written");
+    let told = run(&db, &[&rules[..], &["--baseline", path, "--format", "json"]].concat()).exits(0).json();
+    assert_eq!(told["findings"][0]["known"], true);
+    db.run(&format!(
+        "set role {p}b_owner; grant insert on {p}b.t to {p}a_owner; grant usage on schema {p}b to {p}a_owner",
+        p = db.prefix()
+    ))
+    .await;
+    run(&db, &[&rules[..], &["--baseline", path]].concat()).exits(4);
+    std::fs::write(&file, "{}").expect("the file is written");
+    run(&db, &[&rules[..], &["--baseline", path]].concat()).exits(2);
+}
+
+#[tokio::test]
 async fn why_gives_the_path_or_says_that_there_is_none() {
     let db = TestDb::new().await;
     leak(&db).await;

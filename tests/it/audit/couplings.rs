@@ -1,7 +1,12 @@
 //! Every way in which one schema leans on another, each made for real, and what only looks like one.
 
 use pgcleave::audit::finding::{Finding, Severity};
-use pgcleave::audit::rules;
+use pgcleave::audit::services::{Contract, Services};
+use pgcleave::audit::{self, Options, rules};
+use pgcleave::ident::Ident;
+use pgcleave::manifest::service::ContractKind;
+use pgcleave::model::privilege::Privilege;
+use sqlx::{AssertSqlSafe, Executor, PgConnection};
 
 use super::findings;
 use crate::support::TestDb;
@@ -107,4 +112,58 @@ async fn the_fixes_run_and_end_what_they_are_for() {
     }
     let left: Vec<Finding> = findings(&mut connection).await.into_iter().filter(ours).collect();
     assert!(left.is_empty(), "{left:#?}");
+}
+
+#[tokio::test]
+async fn a_contract_that_is_not_kept_is_told() {
+    let db = TestDb::new().await;
+    let p = db.prefix();
+    db.run(&format!(
+        "create role {p}a_owner; create schema {p}a authorization {p}a_owner; create role {p}b_owner; \
+         create schema {p}b authorization {p}b_owner; create view {p}a.kept as select 1 as x; \
+         create view {p}a.forgotten as select 1 as x; grant select on {p}a.kept to {p}b_owner; \
+         create view {p}b.uses as select x from {p}a.kept"
+    ))
+    .await;
+    let name = |text: &str| Ident::new(&format!("{p}{text}")).expect("a name");
+    let contract = |object: &str| Contract {
+        provider: name("a"),
+        consumer: name("b"),
+        kind: ContractKind::View,
+        name: Ident::new(object).expect("a name"),
+        arguments: None,
+        privileges: Privilege::Select.into(),
+    };
+    let contracts = ["kept", "forgotten", "missing"].map(contract).to_vec();
+    let services = Services { contracts, ..Services::inferred() };
+    let facts = super::facts(&mut db.connect().await).await;
+    let found = audit::run(&facts, &services, &Options::default()).findings;
+    let stale: Vec<&str> = found.iter().filter(|f| f.rule == "HYG05").map(|f| f.object.as_str()).collect();
+    assert_eq!(stale, [format!("{p}b -> {p}a.forgotten"), format!("{p}b -> {p}a.missing")]);
+    assert!(!found.iter().any(|f| f.rule == "CPL02"), "what a contract declares is no coupling: {found:#?}");
+}
+
+#[tokio::test]
+async fn a_tablespace_of_its_own_is_told() {
+    let db = TestDb::new().await;
+    let p = db.prefix();
+    let mut connection = db.connect().await;
+    let run = async |connection: &mut PgConnection, sql: String| {
+        connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.expect("the statement runs");
+    };
+    run(&mut connection, "set allow_in_place_tablespaces = on".to_owned()).await;
+    run(&mut connection, format!("create tablespace {p}fast location ''")).await;
+    run(
+        &mut connection,
+        format!(
+            "create role {p}s_owner; create schema {p}s authorization {p}s_owner; \
+             create table {p}s.t (x int) tablespace {p}fast"
+        ),
+    )
+    .await;
+    let found = findings(&mut connection).await;
+    run(&mut connection, format!("drop table {p}s.t")).await;
+    run(&mut connection, format!("drop tablespace {p}fast")).await;
+    let object = format!("{p}s -> tablespace {p}fast");
+    assert!(found.iter().any(|f| f.rule == "CPL12" && f.object == object), "{found:#?}");
 }

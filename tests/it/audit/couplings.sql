@@ -91,7 +91,7 @@ create domain @o.cents as bigint constraint cents_fine check (@b.is_fine(value))
 create index index_expression on @o.orders (@b.round(amount));
 -- CPL05 | @o.index_predicate | @b.is_fine
 create index index_predicate on @o.orders (id) where @b.is_fine(amount);
--- CPL05 | no_overlap on @o.orders | @b.is_fine
+-- CPL05 | @o.no_overlap | @b.is_fine
 alter table @o.orders add constraint no_overlap exclude using btree (amount with =) where (@b.is_fine(amount));
 -- CPL05 | @o.keyed | @b.round
 create table @o.keyed (id bigint) partition by range (@b.round(id));

@@ -39,11 +39,17 @@ with pattern (name, text) as (
   cross join lateral pg_catalog.unnest(p.proconfig) c (line)
   where p.oid >= 16384
   union all
-  select 'comment', coalesce(pg_catalog.pg_describe_object(c.classoid, c.objoid, c.objsubid), 'an object'), null, null, false, c.description
-  from pg_catalog.pg_description c where c.objoid >= 16384
+  select 'comment',
+    case when c.objsubid > 0 then 'column' else pg_catalog.regexp_replace(i.type, '^(table|domain) ', '') end || ' ' || i.identity,
+    null, null, false, c.description
+  from pg_catalog.pg_description c
+  cross join lateral pg_catalog.pg_identify_object(c.classoid, c.objoid, c.objsubid) i
+  where c.objoid >= 16384
   union all
-  select 'comment', coalesce(pg_catalog.pg_describe_object(c.classoid, c.objoid, 0), 'an object'), null, null, false, c.description
-  from pg_catalog.pg_shdescription c where c.objoid >= 16384
+  select 'comment', i.type || ' ' || i.identity, null, null, false, c.description
+  from pg_catalog.pg_shdescription c
+  cross join lateral pg_catalog.pg_identify_object(c.classoid, c.objoid, 0) i
+  where c.objoid >= 16384
   union all
   select 'option', pg_catalog.format('foreign server %I', s.srvname), null, s.srvowner,
     o.line ~* '^[^=]*(secret|password|passwd|pwd|token|api_?key|access_?key|private_?key|credential)[^=]*=.+', o.line
