@@ -21,6 +21,7 @@ pub use difference::{Difference, What};
 use side::Side;
 
 /// One of the two places.
+#[expect(clippy::large_enum_variant, reason = "there are never more than two")]
 #[derive(Debug, Clone)]
 pub enum Place {
     /// A database.

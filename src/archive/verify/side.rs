@@ -21,6 +21,7 @@ use crate::transfer::snapshot::Snapshot;
 use crate::transfer::table::{Column, Form, Table, TableName};
 
 /// One side, at one moment.
+#[expect(clippy::large_enum_variant, reason = "there are never more than two")]
 pub(super) enum Side {
     Database { target: Target, schema: Ident, snapshot: Box<Snapshot>, tables: Arc<Vec<Table>> },
     Archive(Box<Opened>),
