@@ -7,6 +7,7 @@ with pattern (name, text) as (
     ('a password in a connection string', '\m(password|passwd)=[^\s''"|%$]{3,}'),
     ('a password', '\mpassword\s*:\s*[^\s''"%$]{6,}'),
     ('a secret or token', '\m\w*(secret|token|api_?key|access_?key|private_?key)\s*(=|:=|=>|:)\s*[''"]?[^\s''"();,]{8,}[''"]?\s*($|[;,''"\s)])'),
+    ('a password or key', '\m(key|password|passphrase|secret|token)\M[ :=]+[a-z]*[0-9][^\s''"]*'),
     ('a private key', '-----BEGIN [A-Z ]*PRIVATE KEY-----'),
     ('an access key', '\m(AKIA|ASIA)[0-9A-Z]{16}\M'),
     ('an access token', '\m(ghp|gho|ghs|github_pat|glpat|sk_live|rk_live|xox[abprs])[_-][0-9A-Za-z_-]{10,}'),
@@ -25,7 +26,8 @@ with pattern (name, text) as (
   cross join lateral pg_catalog.unnest(s.setconfig) l (line)
   union all
   select 'body', pg_catalog.format('%I.%I(%s)', n.nspname, p.proname, pg_catalog.oidvectortypes(p.proargtypes)),
-    n.oid, null, false, p.prosrc
+    n.oid, null,
+    p.proname ~* '(secret|passw|token|credential|(^|_)key($|_))' and p.prosrc ~ '''[^'']{4,}''' , p.prosrc
   from pg_catalog.pg_proc p
   join pg_catalog.pg_namespace n on n.oid = p.pronamespace
   join pg_catalog.pg_language l on l.oid = p.prolang
