@@ -17,5 +17,5 @@ from (
     and r.ev_action ~ ':funcid (1079|349[2-5]|3476|3479|4085|4086|4093|2923|2924|2925|2926|2927) |:resulttype (24|220[2-6]|3734|3769|4089|4191) '
 ) h
 join pg_catalog.pg_namespace n on n.oid = h.schema
-where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and h.oid >= 16384
+where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and h.oid >= 16384 and h.label is not null
 order by h.class, h.oid

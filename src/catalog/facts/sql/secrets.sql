@@ -90,6 +90,7 @@ select t.place, t.label, t.schema::int8 as schema, t.role::int8 as role,
   coalesce(pg_catalog.min(p.name), 'a secret, by its name') as pattern
 from text t
 left join pattern p on t.text ~* p.text
-where p.name is not null or t.secret_name
+-- what is dropped meanwhile has no label any more
+where t.label is not null and (p.name is not null or t.secret_name)
 group by t.place, t.label, t.schema, t.role
 order by t.place, t.label
