@@ -1,5 +1,6 @@
 //! The one place that talks to PostgreSQL: connections, statements, locks.
 
+pub mod attempt;
 pub mod connect;
 pub mod error;
 pub mod exec;

@@ -15,9 +15,9 @@ use crate::audit::facts::object::Object;
 use crate::audit::facts::role::RoleId;
 use crate::audit::proof::{Claim, Identity, Outcome};
 use crate::ident::Ident;
+use crate::pg::attempt::{SUCCEEDED, each};
 use crate::pg::connect::Target;
 use crate::pg::error::Error;
-use crate::pg::exec;
 use crate::sql;
 use crate::sql::Sql;
 use attempt::Attempt;
@@ -180,40 +180,12 @@ impl Answer {
     fn from_sqlstate(state: &str) -> Self {
         match state {
             // done and undone by ourselves; refused as a write in a read-only transaction
-            "PGC00" | "25006" => Self::Reached,
+            SUCCEEDED | "25006" => Self::Reached,
             "42501" => Self::Refused,
             other => Self::Untold(other.to_owned()),
         }
     }
 }
-
-/// Goes through the statements in `pgcleave.attempts`, each in a subtransaction, and leaves the SQLSTATEs in
-/// `pgcleave.answers`. An attempt that succeeds is undone by an error of our own (PGC00).
-const TRY: &str = "do $try$
-declare
-  attempt text;
-  said text;
-  answers text[] := '{}';
-begin
-  for attempt in
-    select t.value
-    from pg_catalog.jsonb_array_elements_text(pg_catalog.current_setting('pgcleave.attempts')::pg_catalog.jsonb)
-      with ordinality as t (value, n)
-    order by t.n
-  loop
-    begin
-      execute attempt into said;
-      if said = 'refused' then
-        raise exception using errcode = '42501';
-      end if;
-      raise exception using errcode = 'PGC00';
-    exception when others then
-      answers := pg_catalog.array_append(answers, sqlstate);
-    end;
-  end loop;
-  perform pg_catalog.set_config('pgcleave.answers', pg_catalog.array_to_string(answers, ','), true);
-end
-$try$";
 
 /// Makes the attempts as a principal; what has no statement, or whose statement told nothing, is asked.
 async fn make(
@@ -245,28 +217,8 @@ async fn make(
 
 /// Begins as the principal, tries, and rolls back whatever happened.
 async fn run(connection: &mut PgConnection, begin: &Sql, statements: &[&str]) -> Result<Vec<Answer>, Error> {
-    let tried = run_within(connection, begin, statements).await;
-    let end = sqlx::raw_sql("rollback").execute(&mut *connection).await;
-    let tried = tried?;
-    end.map_err(|e| Error::new("end the trying", &e))?;
-    Ok(tried)
-}
-
-async fn run_within(connection: &mut PgConnection, begin: &Sql, statements: &[&str]) -> Result<Vec<Answer>, Error> {
-    let failed = |e: sqlx::Error| Error::new("try what the principal reaches", &e);
-    let list = serde_json::to_string(statements).expect("texts are always JSON");
-    exec::batch(connection, "become the principal", begin).await?;
-    sqlx::query("select pg_catalog.set_config('pgcleave.attempts', $1, true)")
-        .bind(list)
-        .execute(&mut *connection)
-        .await
-        .map_err(failed)?;
-    sqlx::raw_sql(TRY).execute(&mut *connection).await.map_err(failed)?;
-    let answers: String = sqlx::query_scalar("select pg_catalog.current_setting('pgcleave.answers')")
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(failed)?;
-    Ok(answers.split(',').map(Answer::from_sqlstate).collect())
+    let states = each(connection, begin, statements).await?;
+    Ok(states.iter().map(|state| Answer::from_sqlstate(state)).collect())
 }
 
 /// Reads the name of a column of each relation that is claimed: UPDATE has to name one.
