@@ -12,10 +12,13 @@
 #[expect(dead_code, unused_imports, reason = "tests use more of it")]
 mod support;
 
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+#[path = "figures/mod.rs"]
+mod figures;
 
+use std::path::Path;
+use std::time::Duration;
+
+use figures::{line, peak_mebibytes, psql, timed};
 use support::{Project, Proxy, TestDb};
 
 const RUNS: usize = 3;
@@ -84,7 +87,7 @@ impl Base {
 
     /// Makes a copy, with none of the roles that provisioning makes.
     async fn copy(&mut self, name: &str) -> String {
-        self.drop(name).await;
+        self.drop().await;
         let url = self.db.url();
         let template = self.db.name().to_owned();
         let copy = url.replace(&template, &format!("{template}_{name}"));
@@ -93,14 +96,17 @@ impl Base {
         copy
     }
 
-    async fn drop(&self, name: &str) {
+    /// Drops every copy, and then the roles that provisioning made for it.
+    async fn drop(&self) {
         let (database, prefix) = (self.db.name(), self.db.prefix());
-        self.maintenance(&format!("drop database if exists {database}_{name} with (force)")).await;
+        for name in ["floor", "ours", "far"] {
+            self.maintenance(&format!("drop database if exists {database}_{name} with (force)")).await;
+        }
         let roles = self
             .db
             .texts(&format!(
                 "select rolname::text from pg_roles where rolname like '{prefix}%' \
-                 and (rolname like '%\\_writer' or rolname like '%\\_reader' or rolname like '%\\_app\\__')"
+                 and rolname not like '{prefix}none%' and (rolname like '%\\_writer' or rolname like '%\\_reader' or rolname like '%\\_app\\__')"
             ))
             .await;
         for roles in roles.chunks(500) {
@@ -118,19 +124,25 @@ impl Base {
 async fn provision(n: usize) {
     let mut base = Base::new(n, TABLES).await;
     let (mut ours, mut floor) = (Vec::new(), Vec::new());
+    let mut batch = Vec::new();
     let (mut plans, mut queries) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
         let url = base.copy("floor").await;
         let script = base.project.run(&["plan", "--sql"]).exits(0).stdout;
         let script = base.project.write("plan.sql", &script);
         floor.push(psql(&url, &["-f", script.to_str().unwrap()]));
-        base.drop("floor").await;
+        let text = std::fs::read_to_string(&script).unwrap();
+        let script = base.project.write("one.sql", &one_message(&text));
+        let url = base.copy("floor").await;
+        batch.push(psql(&url, &["-f", script.to_str().unwrap()]));
+        base.drop().await;
 
         base.copy("ours").await;
         ours.push(timed(base.project.command(&["apply", "--allow", "revoke"])));
         base.project.expect_no_changes();
     }
     line(&format!("first apply, N = {n}"), &mut ours, &mut floor);
+    line("  against the same in one message", &mut ours, &mut batch);
 
     let url = base.db.url().replace(base.db.name(), &format!("{}_ours", base.db.name()));
     let catalog = catalog_queries(&base);
@@ -140,7 +152,7 @@ async fn provision(n: usize) {
         queries.push(psql(&url, &["-At", "-o", "/dev/null", "-f", script.to_str().unwrap()]));
     }
     line(&format!("no-op plan, N = {n}"), &mut plans, &mut queries);
-    base.drop("ours").await;
+    base.drop().await;
     if n == 50 {
         far(&mut base).await;
     }
@@ -156,34 +168,30 @@ async fn far(base: &mut Base) {
     for _ in 0..RUNS {
         let url = base.copy("far").await;
         let script = base.project.run(&["plan", "--sql"]).exits(0).stdout;
-        let lines: Vec<&str> = script.lines().filter(|l| !l.starts_with("--") && !l.starts_with('\\')).collect();
-        let one = lines.join("\n").replace(";\n", "\\;\n");
-        let script = base.project.write("one.sql", &one);
+        let script = base.project.write("one.sql", &one_message(&script));
         let far = proxy.through(&url);
         floor.push(tokio::task::block_in_place(|| psql(&far, &["-f", script.to_str().unwrap()])));
-        base.drop("far").await;
+        base.drop().await;
 
         let url = base.copy("far").await;
         base.project.connect_as(proxy.through(&url));
         let command = base.project.command(&["apply", "--allow", "revoke"]);
         ours.push(tokio::task::block_in_place(|| timed(command)));
-        base.drop("far").await;
+        base.drop().await;
     }
     line(&format!("apply, N = {}, 5 ms a round trip", base.services), &mut ours, &mut floor);
 }
 
+/// The same script as one message: psql's least.
+fn one_message(script: &str) -> String {
+    let lines: Vec<&str> = script.lines().filter(|l| !l.starts_with("--") && !l.starts_with('\\')).collect();
+    lines.join("\n").replace(";\n", "\\;\n")
+}
+
 async fn memory(services: usize, tables: usize) {
     let base = Base::new(services, tables).await;
-    let mut child = base.project.command(&["plan", "--detailed-exitcode"]).stdout(Stdio::null()).spawn().unwrap();
-    let status = format!("/proc/{}/status", child.id());
-    let mut peak = 0u64;
-    while child.try_wait().unwrap().is_none() {
-        let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|l| l.strip_prefix("VmHWM:")).and_then(|l| l.trim().split(' ').next());
-        peak = peak.max(line.and_then(|kib| kib.parse().ok()).unwrap_or(0));
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    println!("peak memory of a plan, {services} services x {tables} tables: {} MiB", peak / 1024);
+    let peak = peak_mebibytes(base.project.command(&["plan", "--detailed-exitcode"]));
+    println!("peak memory of a plan, {services} services x {tables} tables: {peak} MiB");
 }
 
 /// Writes the queries of src/catalog/sql with their parameters filled in, in one snapshot as a plan reads them.
@@ -221,27 +229,4 @@ fn catalog_queries(base: &Base) -> String {
         all += ";\n";
     }
     all + "commit;\n"
-}
-
-fn psql(url: &str, arguments: &[&str]) -> f64 {
-    let mut command = Command::new("psql");
-    command.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", url]).args(arguments);
-    timed(command)
-}
-
-fn timed(mut command: Command) -> f64 {
-    let started = Instant::now();
-    let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().expect("psql and pgcleave run");
-    let seconds = started.elapsed().as_secs_f64();
-    assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
-    seconds
-}
-
-fn line(what: &str, ours: &mut [f64], floor: &mut [f64]) {
-    let median = |values: &mut [f64]| {
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
-    let (ours, floor) = (median(ours), median(floor));
-    println!("{what:<44} {ours:>10.3} {floor:>10.3} {:>6.2}x", ours / floor);
 }
