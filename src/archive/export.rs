@@ -51,6 +51,8 @@ pub struct Options {
     pub verifiers: bool,
     /// The service's manifest, to go along.
     pub manifest: Option<String>,
+    /// The folder to look for pg_dump in first; nothing for what the environment says.
+    pub programs: Option<PathBuf>,
     /// A request to stop.
     pub interrupt: Interrupt,
 }
@@ -103,7 +105,11 @@ pub async fn export(target: &Target, to: &Path, options: &Options, listener: Lis
     let mut snapshot = Snapshot::take(target, &options.schema, options.lock_seconds).await?;
     let taken_at = OffsetDateTime::now_utc().format(&Rfc3339).expect("the present can be written");
     let mut source = source(&mut snapshot).await?;
-    let dump = PgDump::find(source.server_version_num / 10_000).await?;
+    let major = source.server_version_num / 10_000;
+    let dump = match &options.programs {
+        Some(folder) => PgDump::find_in(Some(folder), major).await?,
+        None => PgDump::find(major).await?,
+    };
     source.pg_dump.clone_from(&dump.version);
     let folder = Partial::start(to)?;
     folder.folder("data").map_err(Error::from)?;

@@ -34,6 +34,9 @@ pub(crate) struct ExportArgs {
     /// How long to wait for a table that somebody else holds locked, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     lock_wait: u64,
+    /// The folder to look for pg_dump in first; it must be of the server's major version or a newer one
+    #[arg(long, value_name = "DIR", env = "PGCLEAVE_PG_BIN")]
+    pg_bin: Option<PathBuf>,
     #[command(flatten)]
     copy: CopyArgs,
 }
@@ -108,6 +111,7 @@ pub(crate) async fn run(context: &Context, args: &ExportArgs) -> Result<Verdict,
         allow: args.allow_coupling.clone(),
         verifiers: args.with_verifiers,
         manifest,
+        programs: args.pg_bin.clone(),
         interrupt: context.interrupt.clone(),
     };
     let progress = Progress::new(context, args.copy.progress);

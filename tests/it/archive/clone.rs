@@ -9,20 +9,19 @@ use pgcleave::transfer::control::{Control, Step};
 use pgcleave::transfer::coupling;
 use pgcleave::transfer::ddl;
 use pgcleave::transfer::error::Error;
-use pgcleave::transfer::pg_dump::PgDump;
 use pgcleave::transfer::snapshot::{Locks, Snapshot};
 use pgcleave::transfer::surroundings::{self, Surroundings};
 use sqlx::{Connection as _, PgConnection, Row as _};
 
 use super::round_trip::museum;
-use super::{can_export, compare, database, ident, shop, target};
+use super::{can_export, compare, database, ident, pg_dump, shop, target};
 use crate::support::{Dedicated, TestDb};
 
 /// Clones what a snapshot sees, with all that stands around it.
 async fn clone(source: &TestDb, to: &Target, snapshot: &mut Snapshot, schema: &str) -> Result<Cloned, Error> {
     let from = target(source);
     let control = Control::new(Interrupt::default(), None);
-    let program = PgDump::find(source.major()).await?;
+    let program = pg_dump(source).await?;
     let definitions = ddl::dump(&program, &from, &ident(schema), &snapshot.id, &control).await?;
     let couplings = coupling::find(&mut snapshot.holder, &ident(schema)).await?;
     let around = surroundings::read(&mut snapshot.holder, &ident(schema), schema, &couplings, false).await?;

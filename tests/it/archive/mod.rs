@@ -2,6 +2,7 @@
 
 mod clone;
 mod damage;
+mod majors;
 mod refusal;
 mod round_trip;
 mod trouble;
@@ -20,11 +21,17 @@ use pgcleave::pg::connect::Target;
 use pgcleave::transfer::pg_dump::PgDump;
 use tempfile::TempDir;
 
-use crate::support::TestDb;
+use crate::support::{TestDb, pg_dump_folder};
 
-/// Tells whether this machine has a pg_dump for the server; where it has none, the refusal has to say so.
+/// Finds a pg_dump for the server, on this machine or in an image.
+async fn pg_dump(db: &TestDb) -> Result<PgDump, pgcleave::transfer::error::Error> {
+    let folder = pg_dump_folder(db.major()).await;
+    PgDump::find_in(folder.as_deref(), db.major()).await
+}
+
+/// Tells whether there is one; where there is none, the refusal has to say so.
 async fn can_export(db: &TestDb) -> bool {
-    match PgDump::find(db.major()).await {
+    match pg_dump(db).await {
         Ok(_) => true,
         Err(error) => {
             assert!(error.to_string().contains(&db.major().to_string()), "{error}");
@@ -41,7 +48,7 @@ fn ident(name: &str) -> Ident {
     Ident::new(name).expect("a name")
 }
 
-fn options(schema: &str) -> export::Options {
+async fn options(db: &TestDb, schema: &str) -> export::Options {
     export::Options {
         service: schema.to_owned(),
         schema: ident(schema),
@@ -51,12 +58,13 @@ fn options(schema: &str) -> export::Options {
         allow: Vec::new(),
         verifiers: false,
         manifest: None,
+        programs: pg_dump_folder(db.major()).await,
         interrupt: Interrupt::default(),
     }
 }
 
 async fn export(db: &TestDb, schema: &str, to: &Path) -> Result<Exported, Error> {
-    export::export(&target(db), to, &options(schema), &|_| {}).await
+    export::export(&target(db), to, &options(db, schema).await, &|_| {}).await
 }
 
 async fn import(path: &Path, db: &TestDb) -> Result<Imported, Error> {
@@ -126,9 +134,10 @@ impl Room {
 }
 
 /// Starts the program itself.
-fn pgcleave(db: &TestDb, arguments: &[&str]) -> Child {
+async fn pgcleave(db: &TestDb, arguments: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_pgcleave"))
         .args(arguments)
+        .envs(pg_dump_folder(db.major()).await.map(|folder| ("PGCLEAVE_PG_BIN", folder)))
         .env("DATABASE_URL", db.url())
         .current_dir(std::env::temp_dir())
         .stdin(Stdio::null())

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::{Room, assert_equal, can_export, export, import, options, shop, target};
+use super::{Room, assert_equal, can_export, export, import, options, pg_dump, shop, target};
 use crate::support::TestDb;
 
 pub(super) async fn museum(db: &TestDb) {
@@ -38,7 +38,7 @@ async fn one_of_everything_comes_back_through_import_and_through_psql() {
     assert!(script.status.success(), "{}", String::from_utf8_lossy(&script.stderr));
     assert_equal(&archive, &source, &restored, "museum").await;
 
-    let program = pgcleave::transfer::pg_dump::PgDump::find(source.major()).await.expect("it was found before").path;
+    let program = pg_dump(&source).await.expect("it was found before").path;
     let original = dump(&source, &program);
     for copy in [&imported, &restored] {
         assert!(dump(copy, &program) == original, "pg_dump tells the copy from the original");
@@ -119,7 +119,7 @@ async fn verifiers_settings_and_memberships_travel_when_asked_for() {
         ))
         .await;
     let room = Room::new();
-    let mut with = options("shop");
+    let mut with = options(&source, "shop").await;
     with.verifiers = true;
     let silent = |_| {};
     pgcleave::archive::export::export(&target(&source), &room.at("with"), &with, &silent).await.expect("an export");
@@ -157,7 +157,9 @@ async fn plain_rows_tell_null_from_empty_and_are_one_value_a_line() {
     let room = Room::new();
     for kind in [Kind::Csv, Kind::Jsonl] {
         let to = room.at(if kind == Kind::Csv { "csv" } else { "jsonl" });
-        let written = plain::export(&target(&source), &to, kind, &options("shop"), &|_| {}).await.expect("an export");
+        let written = plain::export(&target(&source), &to, kind, &options(&source, "shop").await, &|_| {})
+            .await
+            .expect("an export");
         assert_eq!(written.files[0].rows, 3);
     }
     let read = |file: &str| std::fs::read_to_string(room.at(file)).expect("a file");

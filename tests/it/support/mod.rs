@@ -8,12 +8,14 @@
 mod database;
 mod docker;
 mod local;
+mod programs;
 mod project;
 mod proxy;
 mod reaper;
 mod server;
 
 pub(crate) use database::TestDb;
+pub(crate) use programs::pg_dump_folder;
 pub(crate) use project::{Answer, Project, answer};
 pub(crate) use proxy::Proxy;
 pub(crate) use reaper::Reaper;
