@@ -141,7 +141,7 @@ impl Bench {
     fn pgcleave(&self, database: &str, arguments: &[&str]) -> Command {
         let binary = std::env::var_os("PGCLEAVE_TEST_BINARY").unwrap_or(env!("CARGO_BIN_EXE_pgcleave").into());
         let mut command = Command::new(binary);
-        command.args(arguments).arg("--quiet").env("DATABASE_URL", self.url(database)).current_dir(self.folder.path());
+        command.arg("--quiet").args(arguments).env("DATABASE_URL", self.url(database)).current_dir(self.folder.path());
         command
     }
 
@@ -267,7 +267,7 @@ impl Bench {
         let theirs = || {
             self.empty("copy");
             self.psql("copy", &definitions);
-            let both = format!("( {} ) & ( {} ) & wait", scripts[0], scripts[1]);
+            let both = format!("( true; {} ) & ( true; {} ) & wait", scripts[0], scripts[1]);
             run(Command::new("sh").args(["-c", &both]).env("FROM", self.url("source")).env("TO", self.url("copy")))
         };
         figures.line("rows alone, against 2 pairs of psql, binary", 1.1, ours, theirs);

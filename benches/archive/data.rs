@@ -28,7 +28,6 @@ create function shop.text(n bigint, words int) returns text language sql immutab
 ";
 
 const CONSTRAINTS: &str = "
-alter table shop.customer add primary key (id);
 alter table shop.orders add primary key (id), add foreign key (customer) references shop.customer;
 create index on shop.orders (customer, placed);
 create index on shop.orders (placed);
@@ -48,6 +47,7 @@ pub(crate) fn sql(megabytes: u64) -> String {
     sql += &format!(
         "insert into shop.customer (name, email, since) select shop.text(g, 2), 'c' || g || '@example.org', \
            timestamptz '2020-01-01 00:00Z' + g * interval '17 minutes' from generate_series(1, {customers}) g;
+         alter table shop.customer add primary key (id);
          insert into shop.orders (customer, placed, total, status, attributes, note) \
          select 1 + (hashint8(g) & 2147483647) % {customers}, timestamptz '2024-01-01 00:00Z' + g * interval '41 seconds 137 milliseconds', \
            (hashint8(g * 3) & 1048575) / 100.0, (enum_range(null::shop.status))[1 + (hashint8(g * 5) & 3)], \
