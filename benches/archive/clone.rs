@@ -10,6 +10,7 @@ use pgcleave::transfer::control::{Control, Step};
 use pgcleave::transfer::ddl;
 use pgcleave::transfer::pg_dump::PgDump;
 use pgcleave::transfer::snapshot::Snapshot;
+use pgcleave::transfer::surroundings;
 use pgcleave::transfer::table::Table;
 
 const VARIABLE: &str = "PGCLEAVE_BENCH_CLONE";
@@ -55,4 +56,10 @@ pub(crate) async fn child() {
     };
     let step = Step { service: super::SCHEMA, step: "clone", total_bytes: 0, listener: &|_| {} };
     clone(&options, &control, &step).await.unwrap();
+    if whole {
+        let around = surroundings::read(&mut snapshot.holder, &schema, super::SCHEMA, &[], false).await.unwrap();
+        let mut connection = target.connect("bench").await.unwrap();
+        let script = around.sequences + &around.refreshes;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(script)).execute(&mut connection).await.unwrap();
+    }
 }

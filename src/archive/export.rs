@@ -1,7 +1,7 @@
 //! Writes an archive.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use sqlx::Row;
@@ -13,6 +13,7 @@ use super::error::Error;
 use super::file::{self, Written};
 use super::folder::Partial;
 use super::layout::{self, Archive, FileEntry, Source, TableEntry};
+use super::location::Location;
 use super::restore;
 use crate::event::{Event, Listener};
 use crate::ident::Ident;
@@ -60,7 +61,7 @@ pub struct Options {
 /// What an export wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exported {
-    /// Where.
+    /// Where: a folder or an address.
     pub path: PathBuf,
     /// What archive.json says.
     pub archive: Archive,
@@ -92,14 +93,17 @@ pub async fn couplings(target: &Target, options: &Options, listener: Listener<'_
     Err(Error::Coupled { schema: options.schema.as_str().to_owned(), couplings: blocking })
 }
 
-/// Writes an archive of a schema into a new folder.
+/// Writes an archive of a schema into a new folder, or under an empty prefix.
 ///
 /// # Errors
-/// The folder exists, something ties the schema, the server refused, or the disk did; nothing is left behind.
-pub async fn export(target: &Target, to: &Path, options: &Options, listener: Listener<'_>) -> Result<Exported, Error> {
-    if to.symlink_metadata().is_ok() {
-        return Err(Error::Exists(to.to_owned()));
-    }
+/// Something is there, something ties the schema, the server refused, or the disk did; nothing is left behind.
+pub async fn export(
+    target: &Target,
+    to: &Location,
+    options: &Options,
+    listener: Listener<'_>,
+) -> Result<Exported, Error> {
+    to.is_free()?;
     let couplings = couplings(target, options, listener).await?;
     let control = Control::new(options.interrupt.clone(), options.max_bytes_per_second);
     let mut snapshot = Snapshot::take(target, &options.schema, options.lock_seconds).await?;
@@ -111,12 +115,39 @@ pub async fn export(target: &Target, to: &Path, options: &Options, listener: Lis
         None => PgDump::find(major).await?,
     };
     source.pg_dump.clone_from(&dump.version);
-    let folder = Partial::start(to)?;
-    folder.folder("data").map_err(Error::from)?;
+    let mut folder = Partial::start(to, &[layout::DATA]).await?;
+    let writing =
+        write(target, snapshot, Known { couplings, source, taken_at, dump }, &mut folder, options, &control, listener);
+    match writing.await {
+        Ok((archive, bytes)) => Ok(Exported { path: to.label(), archive, bytes }),
+        Err(error) => {
+            folder.discard().await;
+            Err(error)
+        }
+    }
+}
 
+/// What is known before the first row.
+struct Known {
+    couplings: Vec<Coupling>,
+    source: Source,
+    taken_at: String,
+    dump: PgDump,
+}
+
+async fn write(
+    target: &Target,
+    mut snapshot: Snapshot,
+    known: Known,
+    folder: &mut Partial,
+    options: &Options,
+    control: &Arc<Control>,
+    listener: Listener<'_>,
+) -> Result<(Archive, u64), Error> {
+    let Known { couplings, source, taken_at, dump } = known;
     let tables = Arc::new(std::mem::take(&mut snapshot.tables));
-    let copying = copy(target, &snapshot, &tables, &folder, options, &control, listener);
-    let dumping = ddl::dump(&dump, target, &options.schema, &snapshot.id, &control);
+    let copying = copy(target, &snapshot, &tables, folder, options, control, listener);
+    let dumping = ddl::dump(&dump, target, &options.schema, &snapshot.id, control);
     // Both must have ended before the folder can go away.
     let (copied, dumped) = tokio::join!(copying, dumping);
     let (copied, definitions) = (copied?, dumped?);
@@ -143,8 +174,8 @@ pub async fn export(target: &Target, to: &Path, options: &Options, listener: Lis
     // A sequence that moves meanwhile must read the same in both places.
     archive.facts.extend(positions);
     fill(&mut archive, &tables, copied);
-    let bytes = finish(folder, &mut archive, texts)?;
-    Ok(Exported { path: to.to_owned(), archive, bytes })
+    let bytes = finish(folder, &mut archive, texts).await?;
+    Ok((archive, bytes))
 }
 
 async fn source(snapshot: &mut Snapshot) -> Result<Source, Error> {
@@ -220,7 +251,7 @@ async fn copy(
             connection,
             Arc::clone(&queue),
             Arc::clone(tables),
-            folder.path.clone(),
+            folder.place.clone(),
             Arc::clone(control),
         ));
     }
@@ -233,7 +264,7 @@ async fn work(
     mut connection: PgConnection,
     queue: Arc<Mutex<VecDeque<(usize, Chunk)>>>,
     tables: Arc<Vec<Table>>,
-    folder: PathBuf,
+    place: Location,
     control: Arc<Control>,
 ) -> Result<Vec<Piece>, TransferError> {
     let mut done = Vec::new();
@@ -243,7 +274,7 @@ async fn work(
         control.check()?;
         let table = &tables[chunk.table];
         let path = layout::data_file(number, table.name.name.as_str(), chunk.number);
-        let (send, writing) = file::writer(folder.join(&path), true);
+        let (send, writing) = file::writer(place.clone(), path.clone(), true);
         let statement = chunk.copy_out(&tables, Form::Text);
         let doing = format!("copy {}", table.name.label());
         let sent = pump(&mut connection, &doing, &statement, &send, &control).await;
@@ -306,36 +337,33 @@ fn fill(archive: &mut Archive, tables: &[Table], mut pieces: Vec<Piece>) {
     }));
 }
 
-/// Writes all small files, the hashes last, and gives the folder its name.
-fn finish(folder: Partial, archive: &mut Archive, mut texts: Vec<Text>) -> Result<u64, Error> {
+/// Writes all small files, archive.json last, and gives the archive its name.
+async fn finish(folder: &mut Partial, archive: &mut Archive, mut texts: Vec<Text>) -> Result<u64, Error> {
     texts.push((layout::RESTORE, restore::script(archive)));
     for (name, text) in texts {
-        let path = folder.path.join(name);
-        let Written { bytes, sha256 } = file::write_whole(&path, text.as_bytes())?;
-        let mode = if name == layout::RESTORE { 0o755 } else { 0o600 };
-        if name == layout::RESTORE || name == layout::ROLES {
-            set_mode(&path, mode).map_err(|e| TransferError::file("set the mode of", &path, e))?;
-        }
+        let mode = match name {
+            layout::RESTORE => 0o755,
+            layout::ROLES => 0o600,
+            _ => 0o644,
+        };
+        let Written { bytes, sha256 } = folder.put(name, text.as_bytes(), mode).await?;
         archive.files.push(FileEntry { path: name.to_owned(), bytes, sha256, table: None, rows: 0, raw_bytes: 0 });
     }
     archive.files.sort_by(|a, b| a.path.cmp(&b.path));
-    let text = serde_json::to_string_pretty(archive).expect("it has only texts for keys") + "\n";
-    let index = file::write_whole(&folder.path.join(layout::INDEX), text.as_bytes())?;
+    let index = serde_json::to_string_pretty(archive).expect("it has only texts for keys") + "\n";
+    let of_index = file::measured(index.as_bytes());
     let mut sums: Vec<_> = archive.files.iter().map(|f| (f.path.as_str(), f.sha256.as_str())).collect();
-    sums.push((layout::INDEX, &index.sha256));
+    sums.push((layout::INDEX, &of_index.sha256));
     sums.sort_unstable();
     let sums: String = sums.iter().map(|(path, hash)| format!("{hash}  {path}\n")).collect();
-    let sums = file::write_whole(&folder.path.join(layout::SUMS), sums.as_bytes())?;
-    folder.finish()?;
-    Ok(archive.files.iter().map(|f| f.bytes).sum::<u64>() + index.bytes + sums.bytes)
+    let sums = folder.put(layout::SUMS, sums.as_bytes(), 0o644).await?;
+    folder.still_ours().await?;
+    folder.put(layout::INDEX, index.as_bytes(), 0o644).await?;
+    folder.finish().await?;
+    Ok(archive.files.iter().map(|f| f.bytes).sum::<u64>() + of_index.bytes + sums.bytes)
 }
 
-fn set_mode(path: &Path, mode: u32) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
-}
-
-fn random_id() -> String {
+pub(super) fn random_id() -> String {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).expect("the system gives random bytes");
     file::hex(&bytes)

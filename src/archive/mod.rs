@@ -15,6 +15,7 @@ pub mod file;
 mod folder;
 pub mod import;
 pub mod layout;
+pub mod location;
 pub mod open;
 pub mod plain;
 mod restore;

@@ -18,7 +18,7 @@ const SERVICES: [&str; 7] = ["users", "catalog", "orders", "billing", "shipping"
 
 async fn import_into(to: &Target, archive: &Path) -> Result<import::Imported, Error> {
     let options = import::Options { jobs: 2, max_bytes_per_second: None, interrupt: Interrupt::default() };
-    import::import(archive, to, &options, &|_| {}).await
+    import::import(&archive.into(), to, &options, &|_| {}).await
 }
 
 async fn assert_same(a: Place, to: &Target, schema: &str) {
@@ -40,13 +40,13 @@ async fn one_of_everything_comes_back_on_the_newest_server() {
     let to = Target::parse(&newest.url("postgres").into()).expect("a connection string");
     import_into(&to, &archive).await.expect("an import");
     assert_same(database(&source), &to, "museum").await;
-    assert_same(Place::Archive(archive.clone()), &to, "museum").await;
+    assert_same(Place::Archive(archive.clone().into()), &to, "museum").await;
 
     let url = newest.url("template1");
     let script = Command::new("sh").arg(archive.join("restore.sh")).arg(&url).output().expect("sh starts");
     assert!(script.status.success(), "{}", String::from_utf8_lossy(&script.stderr));
     let restored = Target::parse(&url.into()).expect("a connection string");
-    assert_same(Place::Archive(archive), &restored, "museum").await;
+    assert_same(Place::Archive(archive.into()), &restored, "museum").await;
 }
 
 #[tokio::test]
@@ -72,9 +72,11 @@ async fn the_example_shop_moves_service_by_service() {
         // What it needs of the services before it is there by then.
         let mut accepting = options(&source, service).await;
         accepting.allow = vec![CouplingKind::Needs];
-        pgcleave::archive::export::export(&target(&source), &archive, &accepting, &|_| {}).await.expect("an export");
+        pgcleave::archive::export::export(&target(&source), &archive.clone().into(), &accepting, &|_| {})
+            .await
+            .expect("an export");
         import_into(&to, &archive).await.unwrap_or_else(|error| panic!("{service}: {error}"));
         assert_same(database(&source), &to, service).await;
-        assert_same(Place::Archive(archive), &to, service).await;
+        assert_same(Place::Archive(archive.into()), &to, service).await;
     }
 }

@@ -1,5 +1,6 @@
 //! Archives: out of a database, back into another, and the proof that nothing is missing.
 
+mod bucket;
 mod clone;
 mod damage;
 mod majors;
@@ -64,12 +65,12 @@ async fn options(db: &TestDb, schema: &str) -> export::Options {
 }
 
 async fn export(db: &TestDb, schema: &str, to: &Path) -> Result<Exported, Error> {
-    export::export(&target(db), to, &options(db, schema).await, &|_| {}).await
+    export::export(&target(db), &to.into(), &options(db, schema).await, &|_| {}).await
 }
 
 async fn import(path: &Path, db: &TestDb) -> Result<Imported, Error> {
     let options = import::Options { jobs: 2, max_bytes_per_second: None, interrupt: Interrupt::default() };
-    import::import(path, &target(db), &options, &|_| {}).await
+    import::import(&path.into(), &target(db), &options, &|_| {}).await
 }
 
 async fn compare(a: Place, b: Place, schema: &str) -> Verified {
@@ -89,7 +90,7 @@ fn database(db: &TestDb) -> Place {
 
 /// Asserts that all pairs of an archive and two databases are equal.
 async fn assert_equal(archive: &Path, source: &TestDb, restored: &TestDb, schema: &str) {
-    let folder = || Place::Archive(archive.to_owned());
+    let folder = || Place::Archive(archive.into());
     for (a, b) in [(database(source), database(restored)), (folder(), database(restored)), (database(source), folder())]
     {
         let verified = compare(a, b, schema).await;
@@ -135,9 +136,15 @@ impl Room {
 
 /// Starts the program itself.
 async fn pgcleave(db: &TestDb, arguments: &[&str]) -> Child {
+    pgcleave_with(db, arguments, Vec::new()).await
+}
+
+/// Starts it with more in its environment.
+async fn pgcleave_with(db: &TestDb, arguments: &[&str], environment: Vec<(String, String)>) -> Child {
     Command::new(env!("CARGO_BIN_EXE_pgcleave"))
         .args(arguments)
         .envs(pg_dump_folder(db.major()).await.map(|folder| ("PGCLEAVE_PG_BIN", folder)))
+        .envs(environment)
         .env("DATABASE_URL", db.url())
         .current_dir(std::env::temp_dir())
         .stdin(Stdio::null())

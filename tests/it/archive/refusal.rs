@@ -91,7 +91,8 @@ async fn what_reaches_over_the_edge_is_named_before_anything_is_written() {
     assert!(room.names().is_empty());
     let mut accepting = options(&db, "shop").await;
     accepting.allow = found.iter().map(|(kind, _)| *kind).collect();
-    let exported = export::export(&target(&db), &room.at("a"), &accepting, &|_| {}).await.expect("all is allowed");
+    let exported =
+        export::export(&target(&db), &room.at("a").into(), &accepting, &|_| {}).await.expect("all is allowed");
     let listed: Vec<_> = exported.archive.couplings.iter().map(|c| c.kind).collect();
     assert!(listed.contains(&Publication) && listed.contains(&NeededBy), "{listed:?}");
 }
@@ -114,7 +115,7 @@ async fn rows_that_the_exporting_role_cannot_see_are_an_error_even_when_allowed(
     let room = Room::new();
     let mut all = options(&db, "shop").await;
     all.allow = vec![CouplingKind::RowLevelSecurity, CouplingKind::Inaccessible];
-    let error = export::export(&reader, &room.at("a"), &all, &|_| {}).await.expect_err("rows are hidden");
+    let error = export::export(&reader, &room.at("a").into(), &all, &|_| {}).await.expect_err("rows are hidden");
     let found = kinds(&error);
     assert_eq!(found, [(CouplingKind::Inaccessible, "closed"), (CouplingKind::RowLevelSecurity, "secret")]);
     assert!(room.names().is_empty());
@@ -133,7 +134,8 @@ async fn a_table_that_stays_locked_is_not_waited_for_without_end() {
     let room = Room::new();
     let mut impatient = options(&db, "shop").await;
     impatient.lock_seconds = 1;
-    let error = export::export(&target(&db), &room.at("a"), &impatient, &|_| {}).await.expect_err("it is locked");
+    let error =
+        export::export(&target(&db), &room.at("a").into(), &impatient, &|_| {}).await.expect_err("it is locked");
     assert_eq!(error.code(), "table-locked");
     assert!(room.names().is_empty());
 }

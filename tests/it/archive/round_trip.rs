@@ -122,7 +122,9 @@ async fn verifiers_settings_and_memberships_travel_when_asked_for() {
     let mut with = options(&source, "shop").await;
     with.verifiers = true;
     let silent = |_| {};
-    pgcleave::archive::export::export(&target(&source), &room.at("with"), &with, &silent).await.expect("an export");
+    pgcleave::archive::export::export(&target(&source), &room.at("with").into(), &with, &silent)
+        .await
+        .expect("an export");
     export(&source, "shop", &room.at("without")).await.expect("an export");
     let read = |folder: &str, file: &str| std::fs::read_to_string(room.at(folder).join(file)).expect("a file");
     assert!(read("with", "00_roles.sql").contains("SCRAM-SHA-256$"));
@@ -157,9 +159,10 @@ async fn plain_rows_tell_null_from_empty_and_are_one_value_a_line() {
     let room = Room::new();
     for kind in [Kind::Csv, Kind::Jsonl] {
         let to = room.at(if kind == Kind::Csv { "csv" } else { "jsonl" });
-        let written = plain::export(&target(&source), &to, kind, &options(&source, "shop").await, &|_| {})
-            .await
-            .expect("an export");
+        let written =
+            plain::export(&target(&source), &to.clone().into(), kind, &options(&source, "shop").await, &|_| {})
+                .await
+                .expect("an export");
         assert_eq!(written.files[0].rows, 3);
     }
     let read = |file: &str| std::fs::read_to_string(room.at(file)).expect("a file");

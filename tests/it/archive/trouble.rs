@@ -99,7 +99,7 @@ async fn a_cut_connection_is_an_error_and_leaves_nothing_behind() {
         let mut slow = options(&source, "shop").await;
         slow.max_bytes_per_second = Some(500_000);
         let (from, to) = (target(&source), room.at("a"));
-        let exporting = tokio::spawn(async move { export::export(&from, &to, &slow, &|_| {}).await });
+        let exporting = tokio::spawn(async move { export::export(&from, &to.into(), &slow, &|_| {}).await });
         while !room.names().contains(&"a.partial".to_owned()) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
