@@ -8,6 +8,7 @@ use sqlx::Row;
 use sqlx::postgres::PgConnection;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use tokio::task::JoinHandle;
 
 use super::error::Error;
 use super::file::{self, Written};
@@ -32,6 +33,9 @@ use crate::transfer::snapshot::Snapshot;
 use crate::transfer::surroundings::Surroundings;
 use crate::transfer::table::{Form, Table};
 use crate::transfer::{ddl, facts, session, surroundings};
+
+/// How many files of a worker may be on their way to the disk while it copies the next one.
+const MAX_ENDING: usize = 2;
 
 /// What to export, and how.
 #[derive(Debug, Clone)]
@@ -267,23 +271,51 @@ async fn work(
     place: Location,
     control: Arc<Control>,
 ) -> Result<Vec<Piece>, TransferError> {
-    let mut done = Vec::new();
-    loop {
+    let (mut done, mut ending) = (Vec::new(), VecDeque::new());
+    let mut result = Ok(());
+    while result.is_ok() {
         let next = queue.lock().expect("no worker panics while it holds the queue").pop_front();
-        let Some((number, chunk)) = next else { return Ok(done) };
-        control.check()?;
+        let Some((number, chunk)) = next else { break };
         let table = &tables[chunk.table];
         let path = layout::data_file(number, table.name.name.as_str(), chunk.number);
         let (send, writing) = file::writer(place.clone(), path.clone(), true);
         let statement = chunk.copy_out(&tables, Form::Text);
         let doing = format!("copy {}", table.name.label());
-        let sent = pump(&mut connection, &doing, &statement, &send, &control).await;
+        let sent = match control.check() {
+            Ok(()) => pump(&mut connection, &doing, &statement, &send, &control).await,
+            Err(stop) => Err(stop),
+        };
         drop(send);
-        let written = writing.await.expect("the writer does not panic");
+        let stopped = sent.is_err();
+        ending.push_back(Ending { chunk, path, sent, writing });
+        // The disk may take its time with a file while the next one's rows come.
+        while result.is_ok() && (stopped || ending.len() > MAX_ENDING) {
+            let Some(first) = ending.pop_front() else { break };
+            result = first.end().await.map(|piece| done.push(piece));
+        }
+    }
+    // None is left under way, whatever happened: nobody must write into what is cleared away.
+    for last in ending {
+        let ended = last.end().await.map(|piece| done.push(piece));
+        result = result.and(ended);
+    }
+    result.map(|()| done)
+}
+
+/// A piece whose rows have all come, and whose file is about to be kept.
+struct Ending {
+    chunk: Chunk,
+    path: String,
+    sent: Result<(u64, RowSum), TransferError>,
+    writing: JoinHandle<Result<Written, TransferError>>,
+}
+
+impl Ending {
+    async fn end(self) -> Result<Piece, TransferError> {
         // A full disk is why the pump stopped, and not the other way round.
-        let written = written?;
-        let (raw_bytes, sum) = sent?;
-        done.push(Piece { chunk, path, written, raw_bytes, sum });
+        let written = self.writing.await.expect("the writer does not panic")?;
+        let (raw_bytes, sum) = self.sent?;
+        Ok(Piece { chunk: self.chunk, path: self.path, written, raw_bytes, sum })
     }
 }
 

@@ -65,8 +65,11 @@ pub async fn dump(
     snapshot: &str,
     control: &Control,
 ) -> Result<Definitions, Error> {
-    let pre_data = program.run(source, schema, Section::PreData, Some(snapshot), control).await?;
-    let post_data = program.run(source, schema, Section::PostData, Some(snapshot), control).await?;
+    // At once, so that both have their locks before anybody waits to alter a table.
+    let (pre_data, post_data) = tokio::try_join!(
+        program.run(source, schema, Section::PreData, Some(snapshot), control),
+        program.run(source, schema, Section::PostData, Some(snapshot), control),
+    )?;
     Ok(Definitions { pre_data: cleaned(&pre_data, schema), post_data: cleaned(&post_data, schema) })
 }
 

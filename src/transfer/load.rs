@@ -169,6 +169,8 @@ pub async fn load<F: Feed>(
     let jobs = feeds.len();
     let mut connection = session::open(target, "pgcleave import").await?;
     let done = journal.done(&mut connection).await?;
+    // Whoever closes the journal commits for good, and all that was committed before with it.
+    session::run(&mut connection, "prepare the load", "set synchronous_commit = off").await?;
     let board = Board::new(load, &done);
     run(target, board, feeds, journal, control, step).await?;
 

@@ -15,6 +15,9 @@ use crate::sql::{Comma, Literal, Sql};
 /// How often the list of tables may change under our hands before we give up.
 const MAX_TRIES: u32 = 5;
 
+/// How long a connection that joins may wait for a table, in seconds.
+const JOIN_LOCK_SECONDS: u64 = 10;
+
 /// An exported snapshot, with the session that keeps it alive and the tables locked against DDL.
 pub struct Snapshot {
     /// The session that holds locks and snapshot; both go with it.
@@ -25,6 +28,9 @@ pub struct Snapshot {
     pub lsn: String,
     /// The schema's tables, by name.
     pub tables: Vec<Table>,
+    schema: String,
+    /// Locks all tables once more, for each connection that joins.
+    lock: Sql,
     /// The session that holds the locks, where it is another one.
     _locks: Option<PgConnection>,
 }
@@ -46,24 +52,38 @@ impl Snapshot {
     pub async fn take(target: &Target, schema: &Ident, lock_seconds: u64) -> Result<Self, Error> {
         let begin = "begin transaction isolation level repeatable read, read only";
         let (holder, tables) = hold(target, schema, lock_seconds, begin).await?;
-        Self::export(holder, tables).await
+        Self::export(holder, schema, tables).await
     }
 
-    async fn export(mut holder: PgConnection, tables: Vec<Table>) -> Result<Self, Error> {
+    async fn export(mut holder: PgConnection, schema: &Ident, tables: Vec<Table>) -> Result<Self, Error> {
         let query = "select pg_catalog.pg_export_snapshot(), \
             (case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn() \
               else pg_catalog.pg_current_wal_insert_lsn() end)::pg_catalog.text";
         let (id, lsn) =
             sqlx::query_as(query).fetch_one(&mut holder).await.map_err(|e| PgError::new("export the snapshot", &e))?;
-        Ok(Self { holder, id, lsn, tables, _locks: None })
+        let lock = locking(&tables);
+        let schema = schema.as_str().to_owned();
+        Ok(Self { holder, id, lsn, tables, schema, lock, _locks: None })
     }
 
-    /// Opens another connection that sees exactly the same.
+    /// Opens another connection that sees exactly the same, with locks of its own.
+    ///
+    /// Without them it would come to a table behind an ALTER TABLE that waits for this snapshot's end: for ever.
     ///
     /// # Errors
-    /// The server could not be reached, or the snapshot is gone.
+    /// The server could not be reached, the snapshot is gone, or somebody waits to alter a table already.
     pub async fn join(&self, target: &Target, application: &str) -> Result<PgConnection, Error> {
-        join(target, &self.id, application).await
+        let mut connection = join(target, &self.id, application).await?;
+        let timeout = sql!("set local lock_timeout = ", milliseconds(JOIN_LOCK_SECONDS));
+        exec::batch(&mut connection, "bound the wait for locks", &timeout).await?;
+        if !self.lock.as_str().is_empty() {
+            let locked = exec::batch(&mut connection, "lock the schema's tables against DDL", &self.lock).await;
+            locked.map_err(|error| match error.sqlstate() {
+                Some("55P03") => Error::TableLocked { schema: self.schema.clone(), seconds: JOIN_LOCK_SECONDS },
+                _ => error.into(),
+            })?;
+        }
+        Ok(connection)
     }
 }
 
@@ -100,7 +120,9 @@ impl Locks {
             return Err(Error::TablesChanging { schema: self.schema.as_str().to_owned() });
         }
         let (id, lsn) = (id.to_owned(), lsn.to_owned());
-        Ok(Snapshot { holder, id, lsn, tables, _locks: Some(self.holder) })
+        let lock = locking(&tables);
+        let schema = self.schema.as_str().to_owned();
+        Ok(Snapshot { holder, id, lsn, tables, schema, lock, _locks: Some(self.holder) })
     }
 }
 
@@ -156,12 +178,19 @@ async fn lock(holder: &mut PgConnection, tables: &[Table]) -> Result<bool, PgErr
     if tables.is_empty() {
         return Ok(true);
     }
-    let names = tables.iter().map(|t| -> Sql { sql!("only ", t.name.sql()) });
-    let statement = sql!("lock table ", Comma(names), " in access share mode");
-    match exec::batch(holder, "lock the schema's tables against DDL", &statement).await {
+    match exec::batch(holder, "lock the schema's tables against DDL", &locking(tables)).await {
         Err(error) if error.sqlstate() == Some("42P01") => Ok(false),
         result => result.map(|()| true),
     }
+}
+
+/// Gives the statement that takes them; nothing where there is no table.
+fn locking(tables: &[Table]) -> Sql {
+    if tables.is_empty() {
+        return Sql::new();
+    }
+    let names = tables.iter().map(|t| -> Sql { sql!("only ", t.name.sql()) });
+    sql!("lock table ", Comma(names), " in access share mode")
 }
 
 /// Gives a time as `lock_timeout` takes it.

@@ -7,6 +7,7 @@ mod majors;
 mod refusal;
 mod round_trip;
 mod trouble;
+mod upheaval;
 mod verify;
 
 use std::path::{Path, PathBuf};
