@@ -16,6 +16,14 @@ pub enum Error {
     /// Something is there already.
     #[error("{path} exists already", path = .0.display())]
     Exists(PathBuf),
+    /// The address of an object storage is of no use.
+    #[error("{location} cannot be used: {why}")]
+    BadLocation {
+        /// The address.
+        location: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Another export writes to the same place.
     #[error("another export is writing {path}", path = .0.display())]
     Busy(PathBuf),
@@ -83,6 +91,7 @@ impl Coded for Error {
         match self {
             Self::Transfer(error) => error.code(),
             Self::Exists(_) => "archive-exists",
+            Self::BadLocation { .. } => "bad-location",
             Self::Busy(_) => "export-running",
             Self::Coupled { .. } => "coupled",
             Self::NotAnArchive { .. } => "not-an-archive",
@@ -96,7 +105,7 @@ impl Coded for Error {
     fn verdict(&self) -> Verdict {
         match self {
             Self::Transfer(error) => error.verdict(),
-            Self::NotAnArchive { .. } => Verdict::Invalid,
+            Self::BadLocation { .. } | Self::NotAnArchive { .. } => Verdict::Invalid,
             Self::Damaged { .. } => Verdict::Failed,
             _ => Verdict::Refused,
         }

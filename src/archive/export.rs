@@ -1,19 +1,21 @@
 //! Writes an archive.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use tokio::task::JoinHandle;
 
 use super::error::Error;
 use super::file::{self, Written};
 use super::folder::Partial;
 use super::layout::{self, Archive, FileEntry, Source, TableEntry};
-use super::{restore, roles, sequences};
+use super::location::Location;
+use super::restore;
 use crate::event::{Event, Listener};
 use crate::ident::Ident;
 use crate::interrupt::Interrupt;
@@ -26,10 +28,14 @@ use crate::transfer::copy::{BATCH_BYTES, CopyOut, RowSum};
 use crate::transfer::coupling::{self, Coupling, CouplingKind};
 use crate::transfer::error::Error as TransferError;
 use crate::transfer::facts::Facts;
-use crate::transfer::pg_dump::{PgDump, Section};
+use crate::transfer::pg_dump::PgDump;
 use crate::transfer::snapshot::Snapshot;
+use crate::transfer::surroundings::Surroundings;
 use crate::transfer::table::{Form, Table};
-use crate::transfer::{ddl, facts, session};
+use crate::transfer::{ddl, facts, session, surroundings};
+
+/// How many files of a worker may be on their way to the disk while it copies the next one.
+const MAX_ENDING: usize = 2;
 
 /// What to export, and how.
 #[derive(Debug, Clone)]
@@ -50,6 +56,8 @@ pub struct Options {
     pub verifiers: bool,
     /// The service's manifest, to go along.
     pub manifest: Option<String>,
+    /// The folder to look for pg_dump in first; nothing for what the environment says.
+    pub programs: Option<PathBuf>,
     /// A request to stop.
     pub interrupt: Interrupt,
 }
@@ -57,7 +65,7 @@ pub struct Options {
 /// What an export wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exported {
-    /// Where.
+    /// Where: a folder or an address.
     pub path: PathBuf,
     /// What archive.json says.
     pub archive: Archive,
@@ -89,31 +97,66 @@ pub async fn couplings(target: &Target, options: &Options, listener: Listener<'_
     Err(Error::Coupled { schema: options.schema.as_str().to_owned(), couplings: blocking })
 }
 
-/// Writes an archive of a schema into a new folder.
+/// Writes an archive of a schema into a new folder, or under an empty prefix.
 ///
 /// # Errors
-/// The folder exists, something ties the schema, the server refused, or the disk did; nothing is left behind.
-pub async fn export(target: &Target, to: &Path, options: &Options, listener: Listener<'_>) -> Result<Exported, Error> {
-    if to.symlink_metadata().is_ok() {
-        return Err(Error::Exists(to.to_owned()));
-    }
+/// Something is there, something ties the schema, the server refused, or the disk did; nothing is left behind.
+pub async fn export(
+    target: &Target,
+    to: &Location,
+    options: &Options,
+    listener: Listener<'_>,
+) -> Result<Exported, Error> {
+    to.is_free()?;
     let couplings = couplings(target, options, listener).await?;
     let control = Control::new(options.interrupt.clone(), options.max_bytes_per_second);
     let mut snapshot = Snapshot::take(target, &options.schema, options.lock_seconds).await?;
     let taken_at = OffsetDateTime::now_utc().format(&Rfc3339).expect("the present can be written");
     let mut source = source(&mut snapshot).await?;
-    let dump = PgDump::find(source.server_version_num / 10_000).await?;
+    let major = source.server_version_num / 10_000;
+    let dump = match &options.programs {
+        Some(folder) => PgDump::find_in(Some(folder), major).await?,
+        None => PgDump::find(major).await?,
+    };
     source.pg_dump.clone_from(&dump.version);
-    let folder = Partial::start(to)?;
-    folder.folder("data").map_err(Error::from)?;
+    let mut folder = Partial::start(to, &[layout::DATA]).await?;
+    let writing =
+        write(target, snapshot, Known { couplings, source, taken_at, dump }, &mut folder, options, &control, listener);
+    match writing.await {
+        Ok((archive, bytes)) => Ok(Exported { path: to.label(), archive, bytes }),
+        Err(error) => {
+            folder.discard().await;
+            Err(error)
+        }
+    }
+}
 
+/// What is known before the first row.
+struct Known {
+    couplings: Vec<Coupling>,
+    source: Source,
+    taken_at: String,
+    dump: PgDump,
+}
+
+async fn write(
+    target: &Target,
+    mut snapshot: Snapshot,
+    known: Known,
+    folder: &mut Partial,
+    options: &Options,
+    control: &Arc<Control>,
+    listener: Listener<'_>,
+) -> Result<(Archive, u64), Error> {
+    let Known { couplings, source, taken_at, dump } = known;
     let tables = Arc::new(std::mem::take(&mut snapshot.tables));
-    let copying = copy(target, &snapshot, &tables, &folder, options, &control, listener);
-    let dumping = definitions(target, &dump, &snapshot, options, &control);
+    let copying = copy(target, &snapshot, &tables, folder, options, control, listener);
+    let dumping = ddl::dump(&dump, target, &options.schema, &snapshot.id, control);
     // Both must have ended before the folder can go away.
     let (copied, dumped) = tokio::join!(copying, dumping);
-    let (copied, mut texts) = (copied?, dumped?);
-    let (more, positions) = surroundings(&mut snapshot.holder, &couplings, options).await?;
+    let (copied, definitions) = (copied?, dumped?);
+    let mut texts = vec![(layout::PRE_DATA, definitions.pre_data), (layout::POST_DATA, definitions.post_data)];
+    let (more, positions) = around(&mut snapshot.holder, &couplings, options).await?;
     texts.extend(more);
     if let Some(manifest) = &options.manifest {
         texts.push(("manifest.yaml", manifest.clone()));
@@ -135,8 +178,8 @@ pub async fn export(target: &Target, to: &Path, options: &Options, listener: Lis
     // A sequence that moves meanwhile must read the same in both places.
     archive.facts.extend(positions);
     fill(&mut archive, &tables, copied);
-    let bytes = finish(folder, &mut archive, texts)?;
-    Ok(Exported { path: to.to_owned(), archive, bytes })
+    let bytes = finish(folder, &mut archive, texts).await?;
+    Ok((archive, bytes))
 }
 
 async fn source(snapshot: &mut Snapshot) -> Result<Source, Error> {
@@ -165,42 +208,22 @@ async fn source(snapshot: &mut Snapshot) -> Result<Source, Error> {
 /// A file under the name that it has in the archive.
 type Text = (&'static str, String);
 
-async fn definitions(
-    target: &Target,
-    dump: &PgDump,
-    snapshot: &Snapshot,
-    options: &Options,
-    control: &Control,
-) -> Result<Vec<Text>, Error> {
-    let mut texts = Vec::new();
-    for (name, section) in [(layout::PRE_DATA, Section::PreData), (layout::POST_DATA, Section::PostData)] {
-        let text = dump.run(target, &options.schema, section, Some(&snapshot.id), control).await?;
-        texts.push((name, ddl::cleaned(&text, &options.schema)));
-    }
-    Ok(texts)
-}
-
-/// Writes what stands around the schema: roles, extensions, positions, refreshes.
-async fn surroundings(
+/// Reads what stands around the schema: roles, extensions, positions, refreshes.
+async fn around(
     connection: &mut PgConnection,
     couplings: &[Coupling],
     options: &Options,
 ) -> Result<(Vec<Text>, Facts), Error> {
-    let schema = &options.schema;
-    let roles = roles::read(connection, schema, &options.service, options.verifiers).await?;
-    let extensions = couplings.iter().filter(|c| c.kind == CouplingKind::Extension).map(|c| c.object.clone());
-    let extensions = sequences::extensions(connection, &extensions.collect::<Vec<_>>()).await?;
-    let positions = sequences::positions(connection, schema).await?;
-    let refreshes = sequences::refreshes(connection, schema).await?;
-    let text = |sql: Sql| sql.as_str().to_owned();
+    let Surroundings { roles, extensions, sequences, grants, refreshes, positions } =
+        surroundings::read(connection, &options.schema, &options.service, couplings, options.verifiers).await?;
     let texts = vec![
-        (layout::ROLES, text(roles.create)),
-        (layout::EXTENSIONS, text(extensions)),
-        (layout::SEQUENCES, text(positions.sql)),
-        (layout::GRANTS, text(roles.grant)),
-        (layout::REFRESH, text(refreshes)),
+        (layout::ROLES, roles),
+        (layout::EXTENSIONS, extensions),
+        (layout::SEQUENCES, sequences),
+        (layout::GRANTS, grants),
+        (layout::REFRESH, refreshes),
     ];
-    Ok((texts, positions.facts))
+    Ok((texts, positions))
 }
 
 /// A piece that is on disk.
@@ -232,7 +255,7 @@ async fn copy(
             connection,
             Arc::clone(&queue),
             Arc::clone(tables),
-            folder.path.clone(),
+            folder.place.clone(),
             Arc::clone(control),
         ));
     }
@@ -245,26 +268,54 @@ async fn work(
     mut connection: PgConnection,
     queue: Arc<Mutex<VecDeque<(usize, Chunk)>>>,
     tables: Arc<Vec<Table>>,
-    folder: PathBuf,
+    place: Location,
     control: Arc<Control>,
 ) -> Result<Vec<Piece>, TransferError> {
-    let mut done = Vec::new();
-    loop {
+    let (mut done, mut ending) = (Vec::new(), VecDeque::new());
+    let mut result = Ok(());
+    while result.is_ok() {
         let next = queue.lock().expect("no worker panics while it holds the queue").pop_front();
-        let Some((number, chunk)) = next else { return Ok(done) };
-        control.check()?;
+        let Some((number, chunk)) = next else { break };
         let table = &tables[chunk.table];
         let path = layout::data_file(number, table.name.name.as_str(), chunk.number);
-        let (send, writing) = file::writer(folder.join(&path), true);
+        let (send, writing) = file::writer(place.clone(), path.clone(), true);
         let statement = chunk.copy_out(&tables, Form::Text);
         let doing = format!("copy {}", table.name.label());
-        let sent = pump(&mut connection, &doing, &statement, &send, &control).await;
+        let sent = match control.check() {
+            Ok(()) => pump(&mut connection, &doing, &statement, &send, &control).await,
+            Err(stop) => Err(stop),
+        };
         drop(send);
-        let written = writing.await.expect("the writer does not panic");
+        let stopped = sent.is_err();
+        ending.push_back(Ending { chunk, path, sent, writing });
+        // The disk may take its time with a file while the next one's rows come.
+        while result.is_ok() && (stopped || ending.len() > MAX_ENDING) {
+            let Some(first) = ending.pop_front() else { break };
+            result = first.end().await.map(|piece| done.push(piece));
+        }
+    }
+    // None is left under way, whatever happened: nobody must write into what is cleared away.
+    for last in ending {
+        let ended = last.end().await.map(|piece| done.push(piece));
+        result = result.and(ended);
+    }
+    result.map(|()| done)
+}
+
+/// A piece whose rows have all come, and whose file is about to be kept.
+struct Ending {
+    chunk: Chunk,
+    path: String,
+    sent: Result<(u64, RowSum), TransferError>,
+    writing: JoinHandle<Result<Written, TransferError>>,
+}
+
+impl Ending {
+    async fn end(self) -> Result<Piece, TransferError> {
         // A full disk is why the pump stopped, and not the other way round.
-        let written = written?;
-        let (raw_bytes, sum) = sent?;
-        done.push(Piece { chunk, path, written, raw_bytes, sum });
+        let written = self.writing.await.expect("the writer does not panic")?;
+        let (raw_bytes, sum) = self.sent?;
+        Ok(Piece { chunk: self.chunk, path: self.path, written, raw_bytes, sum })
     }
 }
 
@@ -318,36 +369,33 @@ fn fill(archive: &mut Archive, tables: &[Table], mut pieces: Vec<Piece>) {
     }));
 }
 
-/// Writes all small files, the hashes last, and gives the folder its name.
-fn finish(folder: Partial, archive: &mut Archive, mut texts: Vec<Text>) -> Result<u64, Error> {
+/// Writes all small files, archive.json last, and gives the archive its name.
+async fn finish(folder: &mut Partial, archive: &mut Archive, mut texts: Vec<Text>) -> Result<u64, Error> {
     texts.push((layout::RESTORE, restore::script(archive)));
     for (name, text) in texts {
-        let path = folder.path.join(name);
-        let Written { bytes, sha256 } = file::write_whole(&path, text.as_bytes())?;
-        let mode = if name == layout::RESTORE { 0o755 } else { 0o600 };
-        if name == layout::RESTORE || name == layout::ROLES {
-            set_mode(&path, mode).map_err(|e| TransferError::file("set the mode of", &path, e))?;
-        }
+        let mode = match name {
+            layout::RESTORE => 0o755,
+            layout::ROLES => 0o600,
+            _ => 0o644,
+        };
+        let Written { bytes, sha256 } = folder.put(name, text.as_bytes(), mode).await?;
         archive.files.push(FileEntry { path: name.to_owned(), bytes, sha256, table: None, rows: 0, raw_bytes: 0 });
     }
     archive.files.sort_by(|a, b| a.path.cmp(&b.path));
-    let text = serde_json::to_string_pretty(archive).expect("it has only texts for keys") + "\n";
-    let index = file::write_whole(&folder.path.join(layout::INDEX), text.as_bytes())?;
+    let index = serde_json::to_string_pretty(archive).expect("it has only texts for keys") + "\n";
+    let of_index = file::measured(index.as_bytes());
     let mut sums: Vec<_> = archive.files.iter().map(|f| (f.path.as_str(), f.sha256.as_str())).collect();
-    sums.push((layout::INDEX, &index.sha256));
+    sums.push((layout::INDEX, &of_index.sha256));
     sums.sort_unstable();
     let sums: String = sums.iter().map(|(path, hash)| format!("{hash}  {path}\n")).collect();
-    let sums = file::write_whole(&folder.path.join(layout::SUMS), sums.as_bytes())?;
-    folder.finish()?;
-    Ok(archive.files.iter().map(|f| f.bytes).sum::<u64>() + index.bytes + sums.bytes)
+    let sums = folder.put(layout::SUMS, sums.as_bytes(), 0o644).await?;
+    folder.still_ours().await?;
+    folder.put(layout::INDEX, index.as_bytes(), 0o644).await?;
+    folder.finish().await?;
+    Ok(archive.files.iter().map(|f| f.bytes).sum::<u64>() + of_index.bytes + sums.bytes)
 }
 
-fn set_mode(path: &Path, mode: u32) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
-}
-
-fn random_id() -> String {
+pub(super) fn random_id() -> String {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).expect("the system gives random bytes");
     file::hex(&bytes)

@@ -1,18 +1,17 @@
 //! One compressed file of rows, written and read in bounded memory on a thread of its own.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::location::Location;
 use crate::transfer::copy::BATCH_BYTES;
 use crate::transfer::error::Error;
 
-/// How hard zstd tries: about as small as gzip's default, at a fifth of its time.
-pub const ZSTD_LEVEL: i32 = 2;
+/// How hard zstd tries: about as small as gzip's default, at a tenth of its time. Level 2 takes longer for nothing.
+pub const ZSTD_LEVEL: i32 = 1;
 
 /// How many batches may wait between the connection and the file.
 const QUEUED_BATCHES: usize = 8;
@@ -59,12 +58,12 @@ impl<W> Hashing<W> {
 /// A writer's two ends: where batches go in, and what it says at the end.
 pub type Writer = (mpsc::Sender<Vec<u8>>, JoinHandle<Result<Written, Error>>);
 
-/// Starts a thread that writes batches to a new file, compressed if asked; the file is on disk when it ends.
+/// Starts a thread that writes batches to a new file, compressed if asked; the file is kept when it ends.
 #[must_use]
-pub fn writer(path: PathBuf, compressed: bool) -> Writer {
+pub fn writer(location: Location, file: String, compressed: bool) -> Writer {
     let (send, mut batches) = mpsc::channel::<Vec<u8>>(QUEUED_BATCHES);
-    let mut write = move |path: &Path| -> io::Result<Written> {
-        let hashing = Hashing::new(File::create_new(path)?);
+    let mut write = move |location: &Location, file: &str| -> io::Result<Written> {
+        let hashing = Hashing::new(location.create(file)?);
         let hashing = if compressed {
             let mut encoder = zstd::Encoder::new(hashing, ZSTD_LEVEL)?;
             encoder.include_checksum(true)?;
@@ -79,40 +78,33 @@ pub fn writer(path: PathBuf, compressed: bool) -> Writer {
             }
             hashing
         };
-        let (file, written) = hashing.finish();
-        file.sync_all()?;
+        let (sink, written) = hashing.finish();
+        sink.finish()?;
         Ok(written)
     };
-    let task = tokio::task::spawn_blocking(move || write(&path).map_err(|e| Error::file("write", &path, e)));
+    let task =
+        tokio::task::spawn_blocking(move || write(&location, &file).map_err(|e| location.failed("write", &file, e)));
     (send, task)
 }
 
-/// Writes a whole small file, and waits until it is on disk.
-///
-/// # Errors
-/// The file exists, or the system refused.
-pub fn write_whole(path: &Path, content: &[u8]) -> Result<Written, Error> {
-    let write = || {
-        let mut hashing = Hashing::new(File::create_new(path)?);
-        hashing.write_all(content)?;
-        let (file, written) = hashing.finish();
-        file.sync_all()?;
-        Ok(written)
-    };
-    write().map_err(|e| Error::file("write", path, e))
+/// Gives a small file's length and hash.
+#[must_use]
+pub fn measured(content: &[u8]) -> Written {
+    let bytes = u64::try_from(content.len()).expect("a length fits");
+    Written { bytes, sha256: hex(&Sha256::digest(content)) }
 }
 
-/// Reads a file to its end and gives its length and hash.
+/// Reads a file to its end and gives its length and hash. Called where a thread may wait.
 ///
 /// # Errors
 /// The file could not be read.
-pub fn measure(path: &Path) -> Result<Written, Error> {
+pub fn measure(location: &Location, file: &str) -> Result<Written, Error> {
     let measure = || {
         let mut hashing = Hashing::new(io::sink());
-        io::copy(&mut BufReader::with_capacity(BATCH_BYTES, File::open(path)?), &mut hashing)?;
+        io::copy(&mut BufReader::with_capacity(BATCH_BYTES, location.open(file)?), &mut hashing)?;
         Ok(hashing.finish().1)
     };
-    measure().map_err(|e| Error::file("read", path, e))
+    measure().map_err(|e| location.failed("read", file, e))
 }
 
 /// A reader's two ends: where batches come out, and how it ended.
@@ -120,10 +112,10 @@ pub type Reader = (mpsc::Receiver<Vec<u8>>, JoinHandle<Result<(), Error>>);
 
 /// Starts a thread that reads and decompresses a file; batches know nothing of rows.
 #[must_use]
-pub fn reader(path: PathBuf) -> Reader {
+pub fn reader(location: Location, file: String) -> Reader {
     let (send, receive) = mpsc::channel::<Vec<u8>>(QUEUED_BATCHES);
-    let read = move |path: &Path| -> io::Result<()> {
-        let mut decoder = zstd::Decoder::new(File::open(path)?)?;
+    let read = move |location: &Location, file: &str| -> io::Result<()> {
+        let mut decoder = zstd::Decoder::new(location.open(file)?)?;
         loop {
             let mut batch = vec![0; BATCH_BYTES * 2];
             let mut filled = 0;
@@ -140,7 +132,8 @@ pub fn reader(path: PathBuf) -> Reader {
             }
         }
     };
-    let task = tokio::task::spawn_blocking(move || read(&path).map_err(|e| Error::file("read", &path, e)));
+    let task =
+        tokio::task::spawn_blocking(move || read(&location, &file).map_err(|e| location.failed("read", &file, e)));
     (receive, task)
 }
 

@@ -1,7 +1,6 @@
 //! Restores an archive.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sqlx::postgres::PgConnection;
@@ -9,6 +8,7 @@ use sqlx::postgres::PgConnection;
 use super::error::Error;
 use super::file;
 use super::layout;
+use super::location::Location;
 use super::open::{self, Opened};
 use crate::event::{Event, Listener};
 use crate::ident::Ident;
@@ -25,6 +25,9 @@ use crate::transfer::load::{self, Feed, Load, Piece};
 use crate::transfer::session;
 use crate::transfer::statement;
 use crate::transfer::table::{Form, copy_in};
+
+/// The largest script that is read, in bytes.
+const MAX_SQL_BYTES: u64 = 256 << 20;
 
 /// How to import.
 #[derive(Debug, Clone)]
@@ -56,12 +59,12 @@ pub struct Imported {
 /// The archive is damaged, the target is not empty or too old, or the server refused something. What was loaded by then
 /// stays: the same import, run again, goes on from there.
 pub async fn import(
-    archive: &Path,
+    archive: &Location,
     target: &Target,
     options: &Options,
     listener: Listener<'_>,
 ) -> Result<Imported, Error> {
-    let service = archive.display().to_string();
+    let service = archive.label().display().to_string();
     let step = Step { service: &service, step: "check", total_bytes: 0, listener };
     let control = Control::new(options.interrupt.clone(), None);
     let opened = open::open(archive, options.jobs, &control, &step).await?;
@@ -82,7 +85,7 @@ pub async fn import(
     }
     let journal = Journal::open(&mut connection, &opened.archive.id).await?;
     steps(&mut connection, &journal, &opened, &[layout::ROLES, layout::EXTENSIONS, layout::PRE_DATA]).await?;
-    let load = Arc::new(plan(&opened)?);
+    let load = Arc::new(plan(&opened).await?);
     let total_bytes = load.pieces.iter().map(|p| p.bytes).sum();
     let control = Control::new(options.interrupt.clone(), options.max_bytes_per_second);
     let step = Step { service: &opened.archive.service, step: "import", total_bytes, listener };
@@ -115,25 +118,26 @@ async fn first_object(connection: &mut PgConnection, schema: &Ident) -> Result<O
     Ok(found.map_err(|e| PgError::new("look into the target's schema", &e))?)
 }
 
-fn text(opened: &Opened, file: &str) -> Result<String, Error> {
-    let path = opened.path.join(file);
-    Ok(std::fs::read_to_string(&path).map_err(|e| TransferError::file("read", &path, e))?)
+async fn text(opened: &Opened, file: &str) -> Result<String, Error> {
+    let found = opened.place.small(file, MAX_SQL_BYTES).await?;
+    let text = found.and_then(|bytes| String::from_utf8(bytes).ok());
+    text.ok_or_else(|| Error::Damaged { file: file.to_owned(), why: "is gone, too large or not UTF-8".to_owned() })
 }
 
 /// Runs whole files, each in one transaction, that have not been run yet.
 async fn steps(connection: &mut PgConnection, journal: &Journal, opened: &Opened, files: &[&str]) -> Result<(), Error> {
     let done = journal.done(connection).await?;
     for file in files.iter().filter(|file| !done.contains(**file)) {
-        journal.step(connection, file, &text(opened, file)?).await?;
+        journal.step(connection, file, &text(opened, file).await?).await?;
     }
     // The definitions come with settings of their own.
     Ok(session::pin(connection).await?)
 }
 
-fn plan(opened: &Opened) -> Result<Load, Error> {
+async fn plan(opened: &Opened) -> Result<Load, Error> {
     let archive = &opened.archive;
     let tables: BTreeSet<_> = archive.tables.iter().map(|t| t.name.clone()).collect();
-    let post = PostData::sort(&text(opened, layout::POST_DATA)?, &tables);
+    let post = PostData::sort(&text(opened, layout::POST_DATA).await?, &tables);
     let piece = |file: &layout::FileEntry| {
         let table = &archive.tables[file.table?];
         Some(Piece {
@@ -143,7 +147,7 @@ fn plan(opened: &Opened) -> Result<Load, Error> {
             bytes: file.raw_bytes,
         })
     };
-    Ok(Load { pieces: archive.files.iter().filter_map(piece).collect(), post })
+    Ok(Load { pieces: archive.files.iter().filter_map(piece).collect(), post, analyze: true })
 }
 
 async fn refresh(
@@ -153,7 +157,7 @@ async fn refresh(
     control: &Control,
 ) -> Result<(), Error> {
     let done = journal.done(connection).await?;
-    for refresh in statement::split(&text(opened, layout::REFRESH)?) {
+    for refresh in statement::split(&text(opened, layout::REFRESH).await?) {
         control.check()?;
         if !done.contains(refresh) {
             let view = refresh.strip_prefix("refresh materialized view ").unwrap_or(refresh);
@@ -165,20 +169,21 @@ async fn refresh(
 
 /// Rows from an archive's files.
 struct Files {
-    files: Vec<(PathBuf, u64)>,
+    place: Location,
+    files: Vec<(String, u64)>,
 }
 
 impl Files {
     fn of(opened: &Opened) -> Self {
         let data = opened.archive.files.iter().filter(|f| f.table.is_some());
-        Self { files: data.map(|f| (opened.path.join(&f.path), f.rows)).collect() }
+        Self { place: opened.place.clone(), files: data.map(|f| (f.path.clone(), f.rows)).collect() }
     }
 }
 
 impl Feed for Files {
     async fn feed(&mut self, piece: usize, into: &mut CopyIn<'_>, control: &Control) -> Result<u64, TransferError> {
         let (path, rows) = &self.files[piece];
-        let (mut batches, reading) = file::reader(path.clone());
+        let (mut batches, reading) = file::reader(self.place.clone(), path.clone());
         while let Some(batch) = batches.recv().await {
             into.send(&batch).await?;
             control.passed(batch.len(), 0).await?;

@@ -11,6 +11,8 @@ use crate::transfer::table::TableName;
 /// The format that this version writes; it reads every `pgcleave.archive/1`.
 pub const FORMAT: &str = "pgcleave.archive/1";
 
+/// The folder of the rows' files.
+pub const DATA: &str = "data";
 /// The description of the whole.
 pub const INDEX: &str = "archive.json";
 /// The hashes of all files, archive.json among them.

@@ -15,11 +15,10 @@ pub mod file;
 mod folder;
 pub mod import;
 pub mod layout;
+pub mod location;
 pub mod open;
 pub mod plain;
 mod restore;
-mod roles;
-mod sequences;
 pub mod verify;
 
 pub use error::Error;

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use super::error::Error;
 use super::file;
 use super::layout::{self, Archive};
+use super::location::Location;
 use crate::transfer::control::{Control, Step};
 use crate::transfer::error::Error as TransferError;
 
@@ -17,38 +18,31 @@ const MAX_INDEX_BYTES: u64 = 256 << 20;
 /// An archive whose files are what was written.
 #[derive(Debug, Clone)]
 pub struct Opened {
-    /// The folder.
-    pub path: PathBuf,
+    /// Where it is.
+    pub place: Location,
     /// What archive.json says.
     pub archive: Archive,
-}
-
-/// Tells whether a folder looks like an archive; nothing is checked.
-#[must_use]
-pub fn looks_like_one(path: &Path) -> bool {
-    path.join(layout::INDEX).is_file()
 }
 
 /// Checks every file of an archive, several at once, and reads what it says.
 ///
 /// # Errors
 /// It is no archive, a file is missing, too much, a link, outside, or not what was written.
-pub async fn open(path: &Path, jobs: usize, control: &Arc<Control>, step: &Step<'_>) -> Result<Opened, Error> {
-    let sums = read_sums(path)?;
-    let folder = path.to_owned();
+pub async fn open(place: &Location, jobs: usize, control: &Arc<Control>, step: &Step<'_>) -> Result<Opened, Error> {
+    let sums = read_sums(place).await?;
     let queue: Vec<_> = sums.iter().map(|(file, hash)| (file.clone(), hash.clone())).rev().collect();
     let queue = Arc::new(Mutex::new(queue));
     let damaged = Arc::new(Mutex::new(Vec::new()));
     let worker = || {
         let (queue, damaged) = (Arc::clone(&queue), Arc::clone(&damaged));
-        let (folder, control) = (folder.clone(), Arc::clone(control));
+        let (place, control) = (place.clone(), Arc::clone(control));
         async move {
             let check = move || -> Result<(), TransferError> {
                 loop {
                     control.check()?;
                     let next = queue.lock().expect("no check panics while it holds the queue").pop();
                     let Some((file, hash)) = next else { return Ok(()) };
-                    if file::measure(&folder.join(&file))?.sha256 != hash {
+                    if file::measure(&place, &file)?.sha256 != hash {
                         damaged.lock().expect("no check panics while it holds the list").push(file);
                     }
                 }
@@ -62,21 +56,21 @@ pub async fn open(path: &Path, jobs: usize, control: &Arc<Control>, step: &Step<
     if let Some(file) = damaged.into_iter().next() {
         return Err(Error::Damaged { file, why: "has not the hash that was written".to_owned() });
     }
-    let archive = read_index(path)?;
+    let archive = read_index(place).await?;
     agree(&archive, &sums)?;
-    Ok(Opened { path: path.to_owned(), archive })
+    Ok(Opened { place: place.clone(), archive })
 }
 
-fn not_one(path: &Path, why: impl Into<String>) -> Error {
-    Error::NotAnArchive { path: path.to_owned(), why: why.into() }
+fn not_one(place: &Location, why: impl Into<String>) -> Error {
+    Error::NotAnArchive { path: place.label(), why: why.into() }
 }
 
 /// Reads the list of hashes, and checks that each file is a plain file inside the folder and that there are no others.
-fn read_sums(path: &Path) -> Result<BTreeMap<String, String>, Error> {
-    if !path.is_dir() {
-        return Err(not_one(path, "there is no such folder"));
+async fn read_sums(place: &Location) -> Result<BTreeMap<String, String>, Error> {
+    if matches!(place, Location::Folder(path) if !path.is_dir()) {
+        return Err(not_one(place, "there is no such folder"));
     }
-    let text = read(path, layout::SUMS)?;
+    let text = read(place, layout::SUMS).await?;
     let damaged = |why: &str| Error::Damaged { file: layout::SUMS.to_owned(), why: why.to_owned() };
     let mut sums = BTreeMap::new();
     for line in text.strip_suffix('\n').ok_or_else(|| damaged("ends in the middle of a line"))?.split('\n') {
@@ -95,42 +89,50 @@ fn read_sums(path: &Path) -> Result<BTreeMap<String, String>, Error> {
     if !sums.contains_key(layout::INDEX) {
         return Err(damaged("does not name archive.json"));
     }
-    for file in sums.keys() {
-        let mut at = path.to_owned();
-        let mut parts = file.split('/').peekable();
-        while let Some(part) = parts.next() {
-            at.push(part);
-            let wrong = |why: &str| Error::Damaged { file: file.clone(), why: why.to_owned() };
-            let found = fs::symlink_metadata(&at).map_err(|_| wrong("is missing"))?;
-            let right = if parts.peek().is_some() { found.is_dir() } else { found.is_file() };
-            if !right {
-                return Err(wrong("is a link or no plain file"));
+    match place {
+        Location::Folder(path) => sums.keys().try_for_each(|file| plain(path, file))?,
+        Location::Bucket(bucket) => {
+            let names = bucket.names().await.map_err(|e| place.failed("list what is beside", layout::SUMS, e))?;
+            if let Some(file) = sums.keys().find(|file| !names.contains(*file)) {
+                return Err(Error::Damaged { file: file.clone(), why: "is missing".to_owned() });
             }
         }
     }
     Ok(sums)
 }
 
-fn read(path: &Path, file: &str) -> Result<String, Error> {
-    let full = path.join(file);
-    let found = fs::symlink_metadata(&full).map_err(|_| not_one(path, format!("{file} is missing")))?;
-    if !found.is_file() || found.len() > MAX_INDEX_BYTES {
-        return Err(not_one(path, format!("{file} is no plain file, or too large")));
+/// Checks that a file of a folder is a plain one, and reached through no link.
+fn plain(folder: &Path, file: &str) -> Result<(), Error> {
+    let mut at = folder.to_owned();
+    let mut parts = file.split('/').peekable();
+    while let Some(part) = parts.next() {
+        at.push(part);
+        let wrong = |why: &str| Error::Damaged { file: file.to_owned(), why: why.to_owned() };
+        let found = fs::symlink_metadata(&at).map_err(|_| wrong("is missing"))?;
+        let right = if parts.peek().is_some() { found.is_dir() } else { found.is_file() };
+        if !right {
+            return Err(wrong("is a link or no plain file"));
+        }
     }
-    let bytes = fs::read(&full).map_err(|e| TransferError::file("read", &full, e))?;
-    String::from_utf8(bytes).map_err(|_| not_one(path, format!("{file} is not UTF-8")))
+    Ok(())
 }
 
-fn read_index(path: &Path) -> Result<Archive, Error> {
+async fn read(place: &Location, file: &str) -> Result<String, Error> {
+    let bytes = place.small(file, MAX_INDEX_BYTES).await?;
+    let bytes = bytes.ok_or_else(|| not_one(place, format!("{file} is missing, no plain file, or too large")))?;
+    String::from_utf8(bytes).map_err(|_| not_one(place, format!("{file} is not UTF-8")))
+}
+
+async fn read_index(place: &Location) -> Result<Archive, Error> {
     #[derive(serde::Deserialize)]
     struct Format {
         format: String,
     }
-    let text = read(path, layout::INDEX)?;
-    let wrong = |e: serde_json::Error| not_one(path, format!("archive.json: {e}"));
+    let text = read(place, layout::INDEX).await?;
+    let wrong = |e: serde_json::Error| not_one(place, format!("archive.json: {e}"));
     let format = serde_json::from_str::<Format>(&text).map_err(wrong)?.format;
     if format != layout::FORMAT {
-        return Err(not_one(path, format!("its format is {format:?}, not {:?}", layout::FORMAT)));
+        return Err(not_one(place, format!("its format is {format:?}, not {:?}", layout::FORMAT)));
     }
     serde_json::from_str(&text).map_err(wrong)
 }

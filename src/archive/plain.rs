@@ -1,7 +1,7 @@
 //! Rows for other kinds of store: one CSV or JSON Lines file a table.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
@@ -11,6 +11,7 @@ use super::error::Error;
 use super::export::{Options, couplings, pump};
 use super::file;
 use super::folder::Partial;
+use super::location::Location;
 use crate::event::Listener;
 use crate::pg::connect::Target;
 use crate::transfer::chunk::{self, Chunk};
@@ -74,19 +75,17 @@ impl Kind {
 /// As [`super::export::export`].
 pub async fn export(
     target: &Target,
-    to: &Path,
+    to: &Location,
     kind: Kind,
     options: &Options,
     listener: Listener<'_>,
 ) -> Result<Plain, Error> {
-    if to.symlink_metadata().is_ok() {
-        return Err(Error::Exists(to.to_owned()));
-    }
+    to.is_free()?;
     couplings(target, options, listener).await?;
     let control = Control::new(options.interrupt.clone(), options.max_bytes_per_second);
     let mut snapshot = Snapshot::take(target, &options.schema, options.lock_seconds).await?;
     let tables = Arc::new(std::mem::take(&mut snapshot.tables));
-    let folder = Partial::start(to)?;
+    let mut folder = Partial::start(to, &[]).await?;
     let chunks: VecDeque<_> = chunk::whole(&tables).into();
     let total_bytes = chunks.iter().map(|c| c.bytes).sum();
     let queue = Arc::new(Mutex::new(chunks));
@@ -94,20 +93,28 @@ pub async fn export(
     for _ in 0..options.jobs.max(1) {
         let connection = snapshot.join(target, "pgcleave export").await?;
         let (queue, tables, control) = (Arc::clone(&queue), Arc::clone(&tables), Arc::clone(&control));
-        workers.push(work(connection, queue, tables, folder.path.clone(), kind, control));
+        workers.push(work(connection, queue, tables, folder.place.clone(), kind, control));
     }
     let step = Step { service: &options.service, step: "export", total_bytes, listener };
-    let mut files: Vec<_> = control.run(&step, workers).await?.into_iter().flatten().collect();
-    files.sort();
-    folder.finish()?;
-    Ok(Plain { path: to.to_owned(), files })
+    match control.run(&step, workers).await {
+        Ok(files) => {
+            let mut files: Vec<_> = files.into_iter().flatten().collect();
+            files.sort();
+            folder.finish().await?;
+            Ok(Plain { path: to.label(), files })
+        }
+        Err(error) => {
+            folder.discard().await;
+            Err(error.into())
+        }
+    }
 }
 
 async fn work(
     mut connection: PgConnection,
     queue: Arc<Mutex<VecDeque<Chunk>>>,
     tables: Arc<Vec<Table>>,
-    folder: PathBuf,
+    place: Location,
     kind: Kind,
     control: Arc<Control>,
 ) -> Result<Vec<PlainFile>, TransferError> {
@@ -118,7 +125,7 @@ async fn work(
         control.check()?;
         let table = &tables[chunk.table];
         let name = file_name(table.name.name.as_str(), kind);
-        let (send, writing) = file::writer(folder.join(&name), false);
+        let (send, writing) = file::writer(place.clone(), name.clone(), false);
         let doing = format!("copy {}", table.name.label());
         let statement = chunk.copy_out(&tables, kind.form());
         let sent = pump(&mut connection, &doing, &statement, &send, &control).await;

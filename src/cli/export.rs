@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use pgcleave::archive::export::{self, Options};
+use pgcleave::archive::location::Location;
 use pgcleave::archive::plain;
 use pgcleave::error::Verdict;
 use pgcleave::ident::Ident;
@@ -19,9 +20,9 @@ use super::progress::{Progress, ProgressStyle};
 pub(crate) struct ExportArgs {
     /// The service; without manifests, a schema
     service: String,
-    /// The folder to write; it must not exist yet
-    #[arg(long, value_name = "DIR")]
-    to: PathBuf,
+    /// The folder to write, which must not exist yet, or an empty prefix: s3://bucket/prefix, gs://…, az://…
+    #[arg(long, value_name = "DIR|URL")]
+    to: String,
     /// What to write: an archive to restore, or plain rows for another kind of store
     #[arg(long = "as", value_enum, default_value_t = As::Archive, value_name = "KIND")]
     kind: As,
@@ -34,6 +35,9 @@ pub(crate) struct ExportArgs {
     /// How long to wait for a table that somebody else holds locked, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     lock_wait: u64,
+    /// The folder to look for pg_dump in first; it must be of the server's major version or a newer one
+    #[arg(long, value_name = "DIR", env = "PGCLEAVE_PG_BIN")]
+    pg_bin: Option<PathBuf>,
     #[command(flatten)]
     copy: CopyArgs,
 }
@@ -81,6 +85,13 @@ fn rate(text: &str) -> Result<u64, String> {
     number.checked_mul(factor).filter(|n| *n > 0).ok_or_else(|| "it must be more than nothing".to_owned())
 }
 
+/// Reads where an archive is; object storage takes its settings from the environment.
+pub(crate) fn location(text: &str) -> Result<Location, Failure> {
+    let settings =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Ok(Location::parse(text, settings)?)
+}
+
 /// Runs the command.
 pub(crate) async fn run(context: &Context, args: &ExportArgs) -> Result<Verdict, Failure> {
     let format = context.format(&[Format::Human, Format::Json])?;
@@ -108,19 +119,21 @@ pub(crate) async fn run(context: &Context, args: &ExportArgs) -> Result<Verdict,
         allow: args.allow_coupling.clone(),
         verifiers: args.with_verifiers,
         manifest,
+        programs: args.pg_bin.clone(),
         interrupt: context.interrupt.clone(),
     };
+    let to = location(&args.to)?;
     let progress = Progress::new(context, args.copy.progress);
     let listener = |event| progress.tell(context, &event);
     let text = match args.kind {
         As::Archive => {
-            let exported = export::export(&target, &args.to, &options, &listener).await;
+            let exported = export::export(&target, &to, &options, &listener).await;
             progress.end();
             report::archive::exported(&exported?, format == Format::Json)
         }
         As::Csv | As::Jsonl => {
             let kind = if args.kind == As::Csv { plain::Kind::Csv } else { plain::Kind::Jsonl };
-            let written = plain::export(&target, &args.to, kind, &options, &listener).await;
+            let written = plain::export(&target, &to, kind, &options, &listener).await;
             progress.end();
             report::archive::plain(&written?, format == Format::Json)
         }

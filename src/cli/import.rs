@@ -1,22 +1,20 @@
 //! `pgcleave import`: restores an archive.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use pgcleave::archive::import::{self, Options};
 use pgcleave::error::Verdict;
 use pgcleave::report;
 
 use super::context::{Context, Format};
-use super::export::CopyArgs;
+use super::export::{CopyArgs, location};
 use super::failure::Failure;
 use super::progress::Progress;
 
 /// Restores an archive into a database that does not hold its schema yet; goes on where a killed import stopped
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// The archive's folder
-    archive: PathBuf,
+    /// The archive's folder, or where it is in object storage: s3://bucket/prefix
+    archive: String,
     #[command(flatten)]
     copy: CopyArgs,
 }
@@ -24,6 +22,7 @@ pub(crate) struct ImportArgs {
 /// Runs the command.
 pub(crate) async fn run(context: &Context, args: &ImportArgs) -> Result<Verdict, Failure> {
     let format = context.format(&[Format::Human, Format::Json])?;
+    let archive = location(&args.archive)?;
     let target = context.target(None)?;
     let options = Options {
         jobs: usize::from(args.copy.jobs),
@@ -32,7 +31,7 @@ pub(crate) async fn run(context: &Context, args: &ImportArgs) -> Result<Verdict,
     };
     let progress = Progress::new(context, args.copy.progress);
     let listener = |event| progress.tell(context, &event);
-    let imported = import::import(&args.archive, &target, &options, &listener).await;
+    let imported = import::import(&archive, &target, &options, &listener).await;
     progress.end();
     context.answer(&report::archive::imported(&imported?, format == Format::Json));
     Ok(Verdict::Done)

@@ -1,7 +1,5 @@
 //! `pgcleave verify`: compares two sides.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use pgcleave::archive::verify::{self, Options, Place};
 use pgcleave::error::Verdict;
@@ -11,13 +9,14 @@ use pgcleave::report;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::context::{Context, Format};
+use super::export::location;
 use super::failure::Failure;
 use super::progress::{Progress, ProgressStyle};
 
 /// Compares rows, definitions, positions and grants of two sides, each an archive or a database
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// An archive's folder, a connection string, or `-` for the database of --database-url or DATABASE_URL
+    /// An archive's folder or address, a connection string, or `-` for the database of --database-url or DATABASE_URL
     a: SecretString,
     /// The other side; `env:NAME` takes a connection string from an environment variable
     b: SecretString,
@@ -73,5 +72,5 @@ fn place(context: &Context, text: &SecretString) -> Result<Place, Failure> {
     if shown.starts_with("postgres://") || shown.starts_with("postgresql://") {
         return Ok(Place::Database(Target::parse(text)?));
     }
-    Ok(Place::Archive(PathBuf::from(shown)))
+    Ok(Place::Archive(location(shown)?))
 }

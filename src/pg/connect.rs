@@ -8,6 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{ConnectOptions, Connection};
 
 use super::error::Error;
+use super::nodelay;
 use crate::ident::Ident;
 
 /// How long a connection may take to be made.
@@ -122,7 +123,12 @@ impl Target {
         let failed = |message: String, sqlstate| Error::Connect { target: self.label(), message, sqlstate };
         let connecting = PgConnection::connect_with(&options);
         match tokio::time::timeout(Duration::from_secs(CONNECT_SECONDS), connecting).await {
-            Ok(Ok(connection)) => Ok(connection),
+            Ok(Ok(connection)) => {
+                if self.options.get_socket().is_none() {
+                    nodelay::set(self.port());
+                }
+                Ok(connection)
+            }
             Ok(Err(error)) => match Error::new("connect", &error) {
                 Error::Statement(statement) => Err(failed(statement.message, Some(statement.sqlstate))),
                 Error::Broken { message, .. } => Err(failed(message, None)),

@@ -1,15 +1,21 @@
 //! The definitions of a schema, in the order in which a load wants them.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use super::control::Control;
+use super::error::Error;
+use super::pg_dump::{PgDump, Section};
 use super::statement;
 use super::table::TableName;
 use crate::ident::Ident;
+use crate::pg::connect::Target;
 
 /// Takes from a dump what only psql or only another server understands, and lets the schema be there already.
 ///
 /// Current minors of pg_dump write `\restrict`, which an older psql refuses; pg_dump 17 and newer set a parameter that
-/// older servers do not know.
+/// older servers do not know; current servers keep a mark of their own among a column's options, which an older pg_dump
+/// takes for one of the user's.
 #[must_use]
 pub fn cleaned(dump: &str, schema: &Ident) -> String {
     let body = dump.find("\nSET ").map_or(0, |i| i + 1);
@@ -20,10 +26,51 @@ pub fn cleaned(dump: &str, schema: &Ident) -> String {
     let last = key.map(|key| format!("\n\\unrestrict {key}\n"));
     let end = last.and_then(|last| body.rfind(&last)).unwrap_or(body.len());
     let create = format!("\nCREATE SCHEMA {};\n", schema.quoted());
-    text += &body[..end].replacen(&create, &create.replace("SCHEMA ", "SCHEMA IF NOT EXISTS "), 1);
+    let body = body[..end].replacen(&create, &create.replace("SCHEMA ", "SCHEMA IF NOT EXISTS "), 1);
+    body.lines().filter_map(unmarked).for_each(|line| text.extend([line.as_ref(), "\n"]));
     text.truncate(text.trim_end().len());
     text.push('\n');
     text
+}
+
+/// Takes a server's own mark from a column's options; nothing if no other option is left.
+fn unmarked(line: &str) -> Option<Cow<'_, str>> {
+    let options = || {
+        let options = line.strip_prefix("ALTER TABLE ONLY \"")?.strip_suffix(");")?.rsplit_once(" SET (")?.1;
+        options.contains("pg_attver=").then_some(options)
+    };
+    let Some(options) = options() else { return Some(Cow::Borrowed(line)) };
+    let others: Vec<_> = options.split(',').map(str::trim).filter(|o| !o.starts_with("pg_attver=")).collect();
+    let head = line.strip_suffix(");").and_then(|line| line.strip_suffix(options)).unwrap_or(line);
+    (!others.is_empty()).then(|| Cow::Owned(format!("{head}{});", others.join(", "))))
+}
+
+/// The definitions of a schema, as pg_dump wrote them and [`cleaned`] left them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Definitions {
+    /// What must be there before rows come.
+    pub pre_data: String,
+    /// Indexes, constraints, triggers, rules.
+    pub post_data: String,
+}
+
+/// Has pg_dump write the definitions as a snapshot sees them.
+///
+/// # Errors
+/// pg_dump could not be started, or ended badly.
+pub async fn dump(
+    program: &PgDump,
+    source: &Target,
+    schema: &Ident,
+    snapshot: &str,
+    control: &Control,
+) -> Result<Definitions, Error> {
+    // At once, so that both have their locks before anybody waits to alter a table.
+    let (pre_data, post_data) = tokio::try_join!(
+        program.run(source, schema, Section::PreData, Some(snapshot), control),
+        program.run(source, schema, Section::PostData, Some(snapshot), control),
+    )?;
+    Ok(Definitions { pre_data: cleaned(&pre_data, schema), post_data: cleaned(&post_data, schema) })
 }
 
 /// What follows the rows, sorted by when it can run.
@@ -177,6 +224,16 @@ mod tests {
         assert!(sorted.foreign_keys[0].sql.ends_with(" NOT VALID"));
         let validate = r#"ALTER TABLE "s"."a" VALIDATE CONSTRAINT "fk""#;
         assert_eq!(sorted.foreign_keys[0].validate.as_deref(), Some(validate));
+    }
+
+    #[test]
+    fn a_server_s_own_mark_is_no_option_of_a_column() {
+        let line = |options: &str| format!(r#"ALTER TABLE ONLY "s"."t" ALTER COLUMN "a" SET ({options});"#);
+        assert_eq!(unmarked(&line("pg_attver=22161408")), None);
+        let marked = line("n_distinct=-0.5, pg_attver=7, n_distinct_inherited=2");
+        assert_eq!(unmarked(&marked).as_deref(), Some(line("n_distinct=-0.5, n_distinct_inherited=2").as_str()));
+        let other = line("n_distinct=7");
+        assert_eq!(unmarked(&other).as_deref(), Some(other.as_str()));
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub struct Load {
     pub pieces: Vec<Piece>,
     /// What follows the rows.
     pub post: PostData,
+    /// Whether each table is analyzed once it has its indexes.
+    pub analyze: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -113,7 +115,7 @@ impl Board {
 
     /// A table's indexes are all there.
     fn indexed(&mut self, table: &TableName, done: &HashSet<String>) {
-        if !done.contains(&analyze_name(table)) {
+        if self.load.analyze && !done.contains(&analyze_name(table)) {
             self.ready.push(Task::Analyze(table.clone()));
         }
     }
@@ -167,6 +169,8 @@ pub async fn load<F: Feed>(
     let jobs = feeds.len();
     let mut connection = session::open(target, "pgcleave import").await?;
     let done = journal.done(&mut connection).await?;
+    // Whoever closes the journal commits for good, and all that was committed before with it.
+    session::run(&mut connection, "prepare the load", "set synchronous_commit = off").await?;
     let board = Board::new(load, &done);
     run(target, board, feeds, journal, control, step).await?;
 

@@ -46,8 +46,16 @@ impl PgDump {
     /// # Errors
     /// None is new enough.
     pub async fn find(major: u32) -> Result<Self, Error> {
-        let chosen: Vec<PathBuf> = std::env::var_os(VARIABLE).into_iter().map(PathBuf::from).collect();
-        let mut folders = chosen.clone();
+        let chosen = std::env::var_os(VARIABLE).map(PathBuf::from);
+        Self::find_in(chosen.as_deref(), major).await
+    }
+
+    /// The same with a folder that wins if it fits, in place of the variable's.
+    ///
+    /// # Errors
+    /// None is new enough.
+    pub async fn find_in(chosen: Option<&Path>, major: u32) -> Result<Self, Error> {
+        let mut folders: Vec<PathBuf> = chosen.map(Path::to_owned).into_iter().collect();
         for (parent, prefix) in [("/usr/lib/postgresql", ""), ("/usr", "pgsql-"), ("/opt/homebrew/opt", "postgresql@")]
         {
             folders.extend(installed(Path::new(parent), prefix));
@@ -59,7 +67,7 @@ impl PgDump {
             if found.major < major {
                 continue;
             }
-            if found.major == major || chosen.contains(folder) {
+            if found.major == major || chosen == Some(folder.as_path()) {
                 return Ok(found);
             }
             if best.as_ref().is_none_or(|b| found.major < b.major) {

@@ -5,11 +5,11 @@ mod side;
 mod sums;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use serde::Serialize;
 
 use super::error::Error;
+use super::location::Location;
 use crate::event::Listener;
 use crate::ident::Ident;
 use crate::interrupt::Interrupt;
@@ -26,8 +26,8 @@ use side::Side;
 pub enum Place {
     /// A database.
     Database(Target),
-    /// An archive's folder.
-    Archive(PathBuf),
+    /// An archive.
+    Archive(Location),
 }
 
 /// What to compare, and how.
@@ -108,7 +108,7 @@ pub async fn verify(a: &Place, b: &Place, options: &Options, listener: Listener<
     if *second.schema() != schema {
         let why = format!("it holds schema {}, not {}", second.schema().as_str(), schema.as_str());
         let Place::Archive(path) = b else { unreachable!("a database is asked for the first side's schema") };
-        return Err(Error::NotAnArchive { path: path.clone(), why });
+        return Err(Error::NotAnArchive { path: path.label(), why });
     }
     let definitions = differing(&first.facts(&schema).await?, &second.facts(&schema).await?);
     let (one, two) = (first.tables(), second.tables());

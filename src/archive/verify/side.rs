@@ -38,7 +38,7 @@ impl Side {
     ) -> Result<Self, Error> {
         match place {
             Place::Archive(path) => {
-                let service = path.display().to_string();
+                let service = path.label().display().to_string();
                 let step = Step { service: &service, step: "check", total_bytes: 0, listener };
                 Ok(Self::Archive(Box::new(open::open(path, options.jobs, control, &step).await?)))
             }
@@ -119,7 +119,7 @@ impl Side {
                 let archive = &opened.archive;
                 let mine = |i: usize| archive.tables[i].name == pair.name;
                 for entry in archive.files.iter().filter(|f| f.table.is_some_and(mine)) {
-                    let (batches, reading) = file::reader(opened.path.join(&entry.path));
+                    let (batches, reading) = file::reader(opened.place.clone(), entry.path.clone());
                     split(batches, control, &mut line).await?;
                     reading.await.expect("the reader does not panic")?;
                 }

@@ -37,7 +37,9 @@ select kind, object, fact from (
   union all
   select 'column', c.relname || '.' || a.attname,
     pg_catalog.format('%s notnull=%s default=%s identity=%s generated=%s collation=%s storage=%s compression=%s options=%s target=%s',
-      pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid), a.attidentity, a.attgenerated,
+      pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid),
+      -- partitions have their root's identity from 17 on
+      case when not c.relispartition then a.attidentity end, a.attgenerated,
       case when a.attcollation <> y.typcollation then (select o.collname from pg_catalog.pg_collation o where o.oid = a.attcollation) end,
       a.attstorage, a.attcompression,
       -- newer minors keep a mark of their own there
@@ -46,11 +48,23 @@ select kind, object, fact from (
   left join pg_catalog.pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
   where c.relkind in ('r', 'p', 'f', 'v', 'm', 'c') and a.attnum > 0 and not a.attisdropped
   union all
-  select 'view', c.relname::pg_catalog.text, pg_catalog.pg_get_viewdef(c.oid) || case when c.relispopulated then '' else ' -- not populated' end
-  from rel c where c.relkind in ('v', 'm')
+  -- Before 16 the columns of a view's only relation are written with its name, since then without.
+  select 'view', c.relname::pg_catalog.text, case when x.only is null then x.text
+      else pg_catalog.regexp_replace(x.text, '(^|[^[:alnum:]_."])' || pg_catalog.regexp_replace(x.only, '([^[:alnum:]_])', '\\\1', 'g') || '\.', '\1', 'g') end
+    || case when c.relispopulated then '' else ' -- not populated' end
+  from rel c,
+    lateral (select pg_catalog.pg_get_viewdef(c.oid) as text,
+      (select pg_catalog.quote_ident(r.names[3]) from (
+          select pg_catalog.array_agg(m[1] order by at) as names
+          from pg_catalog.pg_rewrite w, pg_catalog.regexp_matches(w.ev_action::pg_catalog.text, ':eref \{ALIAS :aliasname (\S+) ', 'g') with ordinality as m(m, at)
+          where w.ev_class = c.oid and w.rulename = '_RETURN') r
+        where pg_catalog.current_setting('server_version_num')::pg_catalog.int4 < 160000 and pg_catalog.cardinality(r.names) = 3) as only) x
+  where c.relkind in ('v', 'm')
   union all
   select 'constraint', c.relname || '.' || k.conname, pg_catalog.pg_get_constraintdef(k.oid)
   from rel c join pg_catalog.pg_constraint k on k.conrelid = c.oid where k.contype <> 'n' and k.contype <> 't'
+    -- a foreign key's parts for partitions come by themselves, under names that the server makes up
+    and not (k.contype = 'f' and k.conparentid <> 0)
   union all
   select 'index', i.relname::pg_catalog.text, pg_catalog.pg_get_indexdef(x.indexrelid)
     || pg_catalog.format(' valid=%s clustered=%s replica=%s options=%s', x.indisvalid, x.indisclustered, x.indisreplident, i.reloptions)

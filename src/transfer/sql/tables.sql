@@ -1,6 +1,6 @@
 -- Tables of a schema that hold rows of their own or pass them on to partitions, but for members of extensions.
 with recursive
-  -- A type is sent in binary when it is PostgreSQL's own and no OID alias, or an enum; domains and arrays follow theirs.
+  -- A type is sent in binary when it is PostgreSQL's own and no name for an OID, or an enum; domains and arrays follow theirs.
   base as (
     select t.oid as type, t.oid as at from pg_catalog.pg_type t
     union
@@ -12,7 +12,7 @@ with recursive
     select distinct b.type from base b join pg_catalog.pg_type t on t.oid = b.at
     where not (t.typtype = 'd' or (t.typcategory = 'A' and t.typelem <> 0))
       and not (t.typtype = 'e'
-        or (t.typtype = 'b' and t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace and t.typname !~ '^(reg|pg_|oid|cid|xid|aclitem)'
+        or (t.typtype = 'b' and t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace and t.typname !~ '^(reg|pg_)'
             and t.typsend <> 0::pg_catalog.oid))
   )
 select c.oid::pg_catalog.int8 as oid, c.relname::pg_catalog.text as name, c.relkind = 'p' as partitioned,

@@ -1,9 +1,13 @@
 //! Archives: out of a database, back into another, and the proof that nothing is missing.
 
+mod bucket;
+mod clone;
 mod damage;
+mod majors;
 mod refusal;
 mod round_trip;
 mod trouble;
+mod upheaval;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -19,11 +23,17 @@ use pgcleave::pg::connect::Target;
 use pgcleave::transfer::pg_dump::PgDump;
 use tempfile::TempDir;
 
-use crate::support::TestDb;
+use crate::support::{TestDb, pg_dump_folder};
 
-/// Tells whether this machine has a pg_dump for the server; where it has none, the refusal has to say so.
+/// Finds a pg_dump for the server, on this machine or in an image.
+async fn pg_dump(db: &TestDb) -> Result<PgDump, pgcleave::transfer::error::Error> {
+    let folder = pg_dump_folder(db.major()).await;
+    PgDump::find_in(folder.as_deref(), db.major()).await
+}
+
+/// Tells whether there is one; where there is none, the refusal has to say so.
 async fn can_export(db: &TestDb) -> bool {
-    match PgDump::find(db.major()).await {
+    match pg_dump(db).await {
         Ok(_) => true,
         Err(error) => {
             assert!(error.to_string().contains(&db.major().to_string()), "{error}");
@@ -40,7 +50,7 @@ fn ident(name: &str) -> Ident {
     Ident::new(name).expect("a name")
 }
 
-fn options(schema: &str) -> export::Options {
+async fn options(db: &TestDb, schema: &str) -> export::Options {
     export::Options {
         service: schema.to_owned(),
         schema: ident(schema),
@@ -50,17 +60,18 @@ fn options(schema: &str) -> export::Options {
         allow: Vec::new(),
         verifiers: false,
         manifest: None,
+        programs: pg_dump_folder(db.major()).await,
         interrupt: Interrupt::default(),
     }
 }
 
 async fn export(db: &TestDb, schema: &str, to: &Path) -> Result<Exported, Error> {
-    export::export(&target(db), to, &options(schema), &|_| {}).await
+    export::export(&target(db), &to.into(), &options(db, schema).await, &|_| {}).await
 }
 
 async fn import(path: &Path, db: &TestDb) -> Result<Imported, Error> {
     let options = import::Options { jobs: 2, max_bytes_per_second: None, interrupt: Interrupt::default() };
-    import::import(path, &target(db), &options, &|_| {}).await
+    import::import(&path.into(), &target(db), &options, &|_| {}).await
 }
 
 async fn compare(a: Place, b: Place, schema: &str) -> Verified {
@@ -80,7 +91,7 @@ fn database(db: &TestDb) -> Place {
 
 /// Asserts that all pairs of an archive and two databases are equal.
 async fn assert_equal(archive: &Path, source: &TestDb, restored: &TestDb, schema: &str) {
-    let folder = || Place::Archive(archive.to_owned());
+    let folder = || Place::Archive(archive.into());
     for (a, b) in [(database(source), database(restored)), (folder(), database(restored)), (database(source), folder())]
     {
         let verified = compare(a, b, schema).await;
@@ -125,9 +136,16 @@ impl Room {
 }
 
 /// Starts the program itself.
-fn pgcleave(db: &TestDb, arguments: &[&str]) -> Child {
+async fn pgcleave(db: &TestDb, arguments: &[&str]) -> Child {
+    pgcleave_with(db, arguments, Vec::new()).await
+}
+
+/// Starts it with more in its environment.
+async fn pgcleave_with(db: &TestDb, arguments: &[&str], environment: Vec<(String, String)>) -> Child {
     Command::new(env!("CARGO_BIN_EXE_pgcleave"))
         .args(arguments)
+        .envs(pg_dump_folder(db.major()).await.map(|folder| ("PGCLEAVE_PG_BIN", folder)))
+        .envs(environment)
         .env("DATABASE_URL", db.url())
         .current_dir(std::env::temp_dir())
         .stdin(Stdio::null())

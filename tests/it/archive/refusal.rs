@@ -89,9 +89,10 @@ async fn what_reaches_over_the_edge_is_named_before_anything_is_written() {
     assert!(found.iter().any(|(kind, object)| *kind == Needs && object.contains("shop.reads")), "{found:#?}");
     assert!(found.iter().all(|(kind, _)| kind.blocks()), "{found:#?}");
     assert!(room.names().is_empty());
-    let mut accepting = options("shop");
+    let mut accepting = options(&db, "shop").await;
     accepting.allow = found.iter().map(|(kind, _)| *kind).collect();
-    let exported = export::export(&target(&db), &room.at("a"), &accepting, &|_| {}).await.expect("all is allowed");
+    let exported =
+        export::export(&target(&db), &room.at("a").into(), &accepting, &|_| {}).await.expect("all is allowed");
     let listed: Vec<_> = exported.archive.couplings.iter().map(|c| c.kind).collect();
     assert!(listed.contains(&Publication) && listed.contains(&NeededBy), "{listed:?}");
 }
@@ -112,9 +113,9 @@ async fn rows_that_the_exporting_role_cannot_see_are_an_error_even_when_allowed(
     .await;
     let reader = Target::parse(&db.url_as(&role, "x").into()).expect("a connection string");
     let room = Room::new();
-    let mut all = options("shop");
+    let mut all = options(&db, "shop").await;
     all.allow = vec![CouplingKind::RowLevelSecurity, CouplingKind::Inaccessible];
-    let error = export::export(&reader, &room.at("a"), &all, &|_| {}).await.expect_err("rows are hidden");
+    let error = export::export(&reader, &room.at("a").into(), &all, &|_| {}).await.expect_err("rows are hidden");
     let found = kinds(&error);
     assert_eq!(found, [(CouplingKind::Inaccessible, "closed"), (CouplingKind::RowLevelSecurity, "secret")]);
     assert!(room.names().is_empty());
@@ -131,9 +132,10 @@ async fn a_table_that_stays_locked_is_not_waited_for_without_end() {
     let lock = "begin; lock table shop.orders in access exclusive mode";
     sqlx::raw_sql(lock).execute(&mut other).await.expect("a lock");
     let room = Room::new();
-    let mut impatient = options("shop");
+    let mut impatient = options(&db, "shop").await;
     impatient.lock_seconds = 1;
-    let error = export::export(&target(&db), &room.at("a"), &impatient, &|_| {}).await.expect_err("it is locked");
+    let error =
+        export::export(&target(&db), &room.at("a").into(), &impatient, &|_| {}).await.expect_err("it is locked");
     assert_eq!(error.code(), "table-locked");
     assert!(room.names().is_empty());
 }

@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
-use super::{Room, assert_equal, can_export, export, import, options, shop, target};
+use super::{Room, assert_equal, can_export, export, import, options, pg_dump, shop, target};
 use crate::support::TestDb;
 
-async fn museum(db: &TestDb) {
+pub(super) async fn museum(db: &TestDb) {
     db.run(&include_str!("museum.sql").replace("{p}", db.prefix())).await;
 }
 
@@ -38,7 +38,7 @@ async fn one_of_everything_comes_back_through_import_and_through_psql() {
     assert!(script.status.success(), "{}", String::from_utf8_lossy(&script.stderr));
     assert_equal(&archive, &source, &restored, "museum").await;
 
-    let program = pgcleave::transfer::pg_dump::PgDump::find(source.major()).await.expect("it was found before").path;
+    let program = pg_dump(&source).await.expect("it was found before").path;
     let original = dump(&source, &program);
     for copy in [&imported, &restored] {
         assert!(dump(copy, &program) == original, "pg_dump tells the copy from the original");
@@ -119,10 +119,12 @@ async fn verifiers_settings_and_memberships_travel_when_asked_for() {
         ))
         .await;
     let room = Room::new();
-    let mut with = options("shop");
+    let mut with = options(&source, "shop").await;
     with.verifiers = true;
     let silent = |_| {};
-    pgcleave::archive::export::export(&target(&source), &room.at("with"), &with, &silent).await.expect("an export");
+    pgcleave::archive::export::export(&target(&source), &room.at("with").into(), &with, &silent)
+        .await
+        .expect("an export");
     export(&source, "shop", &room.at("without")).await.expect("an export");
     let read = |folder: &str, file: &str| std::fs::read_to_string(room.at(folder).join(file)).expect("a file");
     assert!(read("with", "00_roles.sql").contains("SCRAM-SHA-256$"));
@@ -157,7 +159,10 @@ async fn plain_rows_tell_null_from_empty_and_are_one_value_a_line() {
     let room = Room::new();
     for kind in [Kind::Csv, Kind::Jsonl] {
         let to = room.at(if kind == Kind::Csv { "csv" } else { "jsonl" });
-        let written = plain::export(&target(&source), &to, kind, &options("shop"), &|_| {}).await.expect("an export");
+        let written =
+            plain::export(&target(&source), &to.clone().into(), kind, &options(&source, "shop").await, &|_| {})
+                .await
+                .expect("an export");
         assert_eq!(written.files[0].rows, 3);
     }
     let read = |file: &str| std::fs::read_to_string(room.at(file)).expect("a file");

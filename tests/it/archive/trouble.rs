@@ -26,7 +26,7 @@ async fn an_import_that_is_killed_again_and_again_ends_with_every_row_once() {
     let path = room.at("a").display().to_string();
     let (mut seed, mut killed) = (7, 0);
     for _ in 0..12 {
-        let mut child = pgcleave(&copy, &["import", &path, "--quiet"]);
+        let mut child = pgcleave(&copy, &["import", &path, "--quiet"]).await;
         tokio::time::sleep(Duration::from_millis(100 + random(&mut seed) % 500)).await;
         killed += usize::from(child.try_wait().expect("a child").is_none());
         child.kill().expect("a child");
@@ -56,7 +56,7 @@ async fn a_killed_export_leaves_nothing_that_looks_whole_and_does_not_hinder_the
     shop(&source).await;
     let room = Room::new();
     let path = room.at("a").display().to_string();
-    let mut child = pgcleave(&source, &["export", "shop", "--to", &path, "--max-rate", "500K"]);
+    let mut child = pgcleave(&source, &["export", "shop", "--to", &path, "--max-rate", "500K"]).await;
     while !room.names().contains(&"a.partial".to_owned()) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -77,7 +77,7 @@ async fn ctrl_c_leaves_nothing_behind() {
     shop(&source).await;
     let room = Room::new();
     let path = room.at("a").display().to_string();
-    let mut child = pgcleave(&source, &["export", "shop", "--to", &path, "--max-rate", "500K"]);
+    let mut child = pgcleave(&source, &["export", "shop", "--to", &path, "--max-rate", "500K"]).await;
     while !room.names().contains(&"a.partial".to_owned()) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -96,10 +96,10 @@ async fn a_cut_connection_is_an_error_and_leaves_nothing_behind() {
     shop(&source).await;
     for victim in ["pgcleave export", "pgcleave snapshot"] {
         let room = Room::new();
-        let mut slow = options("shop");
+        let mut slow = options(&source, "shop").await;
         slow.max_bytes_per_second = Some(500_000);
         let (from, to) = (target(&source), room.at("a"));
-        let exporting = tokio::spawn(async move { export::export(&from, &to, &slow, &|_| {}).await });
+        let exporting = tokio::spawn(async move { export::export(&from, &to.into(), &slow, &|_| {}).await });
         while !room.names().contains(&"a.partial".to_owned()) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

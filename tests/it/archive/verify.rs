@@ -20,7 +20,7 @@ async fn the_rows_that_differ_are_named_by_their_key() {
          insert into shop.orders values (99999, 1, null)",
     )
     .await;
-    for first in [database(&source), Place::Archive(room.at("a"))] {
+    for first in [database(&source), Place::Archive(room.at("a").into())] {
         let verified = compare(first, database(&copy), "shop").await;
         assert!(!verified.equal);
         assert!(verified.definitions.is_empty(), "{:?}", verified.definitions);

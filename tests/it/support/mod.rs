@@ -8,13 +8,17 @@
 mod database;
 mod docker;
 mod local;
+mod programs;
 mod project;
 mod proxy;
 mod reaper;
 mod server;
+mod storage;
 
 pub(crate) use database::TestDb;
+pub(crate) use programs::pg_dump_folder;
 pub(crate) use project::{Answer, Project, answer};
 pub(crate) use proxy::Proxy;
 pub(crate) use reaper::Reaper;
 pub(crate) use server::{Dedicated, server_log};
+pub(crate) use storage::Storage;
