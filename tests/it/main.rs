@@ -12,5 +12,6 @@ mod manifest;
 mod migrate;
 mod probe;
 mod registry;
+mod split;
 mod sql;
 mod support;
