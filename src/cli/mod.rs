@@ -6,6 +6,7 @@ mod audit;
 mod check;
 pub(crate) mod context;
 mod credentials;
+mod databases;
 mod demo;
 mod dev;
 mod example;
