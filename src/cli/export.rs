@@ -68,7 +68,7 @@ fn coupling(name: &str) -> Result<CouplingKind, String> {
 }
 
 /// Reads `50M`, with decimal powers.
-fn rate(text: &str) -> Result<u64, String> {
+pub(crate) fn rate(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let factor = match text[digits.len()..].to_ascii_uppercase().as_str() {
         "" | "B" => 1,

@@ -24,6 +24,7 @@ mod probe;
 mod progress;
 mod schema;
 mod shell;
+mod split;
 mod verify;
 mod why;
 
@@ -69,6 +70,7 @@ enum Command {
     Export(export::ExportArgs),
     Import(import::ImportArgs),
     Verify(verify::VerifyArgs),
+    Split(split::SplitArgs),
 }
 
 /// Runs the command, tells of a failure, and gives the verdict.
@@ -100,6 +102,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failur
         Command::Export(args) => export::run(context, &args).await,
         Command::Import(args) => import::run(context, &args).await,
         Command::Verify(args) => verify::run(context, &args).await,
+        Command::Split(args) => split::run(context, &args).await,
     }
 }
 
