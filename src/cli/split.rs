@@ -140,6 +140,10 @@ pub(crate) struct AbortArgs {
 /// Runs the command.
 pub(crate) async fn run(context: &Context, args: &SplitArgs) -> Result<Verdict, Failure> {
     context.format(&[Format::Human, Format::Json])?;
+    if let Command::Check(args) = &args.command {
+        let (between, project) = (args.between.read(context)?, context.project_if_any()?);
+        return super::split_check::run(context, project.as_ref(), &between).await;
+    }
     let between = match &args.command {
         Command::Check(CheckArgs { between })
         | Command::Start(StartArgs { between, .. })

@@ -47,7 +47,7 @@ pub enum Error {
         blockers: Vec<String>,
     },
     /// What ties the schema to its database.
-    #[error("service {service} cannot move yet: {list}", list = couplings(.couplings))]
+    #[error("service {service} cannot move yet: {list}", list = listed(.couplings))]
     Coupled {
         /// The service.
         service: String,
@@ -103,7 +103,7 @@ pub enum Error {
     Interrupted,
 }
 
-fn couplings(couplings: &[Coupling]) -> String {
+fn listed(couplings: &[Coupling]) -> String {
     let line = |c: &Coupling| format!("\n  {} [{}]\n    {}", c.message(), c.kind.name(), c.fix());
     couplings.iter().map(line).collect()
 }
