@@ -13,7 +13,7 @@ use super::error::Error;
 use super::file::{self, Written};
 use super::folder::Partial;
 use super::layout::{self, Archive, FileEntry, Source, TableEntry};
-use super::{restore, roles, sequences};
+use super::restore;
 use crate::event::{Event, Listener};
 use crate::ident::Ident;
 use crate::interrupt::Interrupt;
@@ -26,10 +26,11 @@ use crate::transfer::copy::{BATCH_BYTES, CopyOut, RowSum};
 use crate::transfer::coupling::{self, Coupling, CouplingKind};
 use crate::transfer::error::Error as TransferError;
 use crate::transfer::facts::Facts;
-use crate::transfer::pg_dump::{PgDump, Section};
+use crate::transfer::pg_dump::PgDump;
 use crate::transfer::snapshot::Snapshot;
+use crate::transfer::surroundings::Surroundings;
 use crate::transfer::table::{Form, Table};
-use crate::transfer::{ddl, facts, session};
+use crate::transfer::{ddl, facts, session, surroundings};
 
 /// What to export, and how.
 #[derive(Debug, Clone)]
@@ -109,11 +110,12 @@ pub async fn export(target: &Target, to: &Path, options: &Options, listener: Lis
 
     let tables = Arc::new(std::mem::take(&mut snapshot.tables));
     let copying = copy(target, &snapshot, &tables, &folder, options, &control, listener);
-    let dumping = definitions(target, &dump, &snapshot, options, &control);
+    let dumping = ddl::dump(&dump, target, &options.schema, &snapshot.id, &control);
     // Both must have ended before the folder can go away.
     let (copied, dumped) = tokio::join!(copying, dumping);
-    let (copied, mut texts) = (copied?, dumped?);
-    let (more, positions) = surroundings(&mut snapshot.holder, &couplings, options).await?;
+    let (copied, definitions) = (copied?, dumped?);
+    let mut texts = vec![(layout::PRE_DATA, definitions.pre_data), (layout::POST_DATA, definitions.post_data)];
+    let (more, positions) = around(&mut snapshot.holder, &couplings, options).await?;
     texts.extend(more);
     if let Some(manifest) = &options.manifest {
         texts.push(("manifest.yaml", manifest.clone()));
@@ -165,42 +167,22 @@ async fn source(snapshot: &mut Snapshot) -> Result<Source, Error> {
 /// A file under the name that it has in the archive.
 type Text = (&'static str, String);
 
-async fn definitions(
-    target: &Target,
-    dump: &PgDump,
-    snapshot: &Snapshot,
-    options: &Options,
-    control: &Control,
-) -> Result<Vec<Text>, Error> {
-    let mut texts = Vec::new();
-    for (name, section) in [(layout::PRE_DATA, Section::PreData), (layout::POST_DATA, Section::PostData)] {
-        let text = dump.run(target, &options.schema, section, Some(&snapshot.id), control).await?;
-        texts.push((name, ddl::cleaned(&text, &options.schema)));
-    }
-    Ok(texts)
-}
-
-/// Writes what stands around the schema: roles, extensions, positions, refreshes.
-async fn surroundings(
+/// Reads what stands around the schema: roles, extensions, positions, refreshes.
+async fn around(
     connection: &mut PgConnection,
     couplings: &[Coupling],
     options: &Options,
 ) -> Result<(Vec<Text>, Facts), Error> {
-    let schema = &options.schema;
-    let roles = roles::read(connection, schema, &options.service, options.verifiers).await?;
-    let extensions = couplings.iter().filter(|c| c.kind == CouplingKind::Extension).map(|c| c.object.clone());
-    let extensions = sequences::extensions(connection, &extensions.collect::<Vec<_>>()).await?;
-    let positions = sequences::positions(connection, schema).await?;
-    let refreshes = sequences::refreshes(connection, schema).await?;
-    let text = |sql: Sql| sql.as_str().to_owned();
+    let Surroundings { roles, extensions, sequences, grants, refreshes, positions } =
+        surroundings::read(connection, &options.schema, &options.service, couplings, options.verifiers).await?;
     let texts = vec![
-        (layout::ROLES, text(roles.create)),
-        (layout::EXTENSIONS, text(extensions)),
-        (layout::SEQUENCES, text(positions.sql)),
-        (layout::GRANTS, text(roles.grant)),
-        (layout::REFRESH, text(refreshes)),
+        (layout::ROLES, roles),
+        (layout::EXTENSIONS, extensions),
+        (layout::SEQUENCES, sequences),
+        (layout::GRANTS, grants),
+        (layout::REFRESH, refreshes),
     ];
-    Ok((texts, positions.facts))
+    Ok((texts, positions))
 }
 
 /// A piece that is on disk.

@@ -143,7 +143,7 @@ fn plan(opened: &Opened) -> Result<Load, Error> {
             bytes: file.raw_bytes,
         })
     };
-    Ok(Load { pieces: archive.files.iter().filter_map(piece).collect(), post })
+    Ok(Load { pieces: archive.files.iter().filter_map(piece).collect(), post, analyze: true })
 }
 
 async fn refresh(

@@ -18,8 +18,6 @@ pub mod layout;
 pub mod open;
 pub mod plain;
 mod restore;
-mod roles;
-mod sequences;
 pub mod verify;
 
 pub use error::Error;

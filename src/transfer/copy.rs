@@ -6,6 +6,7 @@ use sqlx::postgres::{PgConnection, PgCopyIn};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::error::Error;
+use super::table::Form;
 use crate::pg::error::Error as PgError;
 use crate::sql::Sql;
 
@@ -45,6 +46,8 @@ impl RowSum {
 pub struct CopyOut<'c> {
     rows: BoxStream<'c, sqlx::Result<bytes::Bytes>>,
     doing: String,
+    binary: bool,
+    messages: u64,
     /// What has come out so far.
     pub sum: RowSum,
 }
@@ -56,7 +59,14 @@ impl<'c> CopyOut<'c> {
     /// The server refused it.
     pub async fn start(connection: &'c mut PgConnection, doing: &str, statement: &Sql) -> Result<Self, Error> {
         let rows = connection.copy_out_raw(statement.as_str()).await.map_err(|e| PgError::new(doing, &e))?;
-        Ok(Self { rows, doing: doing.to_owned(), sum: RowSum::default() })
+        Ok(Self { rows, doing: doing.to_owned(), binary: false, messages: 0, sum: RowSum::default() })
+    }
+
+    /// Says that the rows come in this form. Those in binary are counted, not hashed.
+    #[must_use]
+    pub fn of(mut self, form: Form) -> Self {
+        self.binary = form == Form::Binary;
+        self
     }
 
     /// Fills an emptied batch with whole rows; leaves it empty at the end.
@@ -69,7 +79,7 @@ impl<'c> CopyOut<'c> {
             match self.rows.try_next().await {
                 // The server sends each row in a message of its own.
                 Ok(Some(row)) => {
-                    self.sum.add(row.strip_suffix(b"\n").unwrap_or(&row));
+                    self.count(&row);
                     batch.extend_from_slice(&row);
                 }
                 Ok(None) => break,
@@ -77,6 +87,18 @@ impl<'c> CopyOut<'c> {
             }
         }
         Ok(())
+    }
+}
+
+impl CopyOut<'_> {
+    fn count(&mut self, row: &[u8]) {
+        if self.binary {
+            // The head comes with the first row, the tail alone.
+            self.sum.rows = self.messages;
+            self.messages += 1;
+        } else {
+            self.sum.add(row.strip_suffix(b"\n").unwrap_or(row));
+        }
     }
 }
 

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use super::control::Control;
+use super::error::Error;
+use super::pg_dump::{PgDump, Section};
 use super::statement;
 use super::table::TableName;
 use crate::ident::Ident;
+use crate::pg::connect::Target;
 
 /// Takes from a dump what only psql or only another server understands, and lets the schema be there already.
 ///
@@ -24,6 +28,31 @@ pub fn cleaned(dump: &str, schema: &Ident) -> String {
     text.truncate(text.trim_end().len());
     text.push('\n');
     text
+}
+
+/// The definitions of a schema, as pg_dump wrote them and [`cleaned`] left them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Definitions {
+    /// What must be there before rows come.
+    pub pre_data: String,
+    /// Indexes, constraints, triggers, rules.
+    pub post_data: String,
+}
+
+/// Has pg_dump write the definitions as a snapshot sees them.
+///
+/// # Errors
+/// pg_dump could not be started, or ended badly.
+pub async fn dump(
+    program: &PgDump,
+    source: &Target,
+    schema: &Ident,
+    snapshot: &str,
+    control: &Control,
+) -> Result<Definitions, Error> {
+    let pre_data = program.run(source, schema, Section::PreData, Some(snapshot), control).await?;
+    let post_data = program.run(source, schema, Section::PostData, Some(snapshot), control).await?;
+    Ok(Definitions { pre_data: cleaned(&pre_data, schema), post_data: cleaned(&post_data, schema) })
 }
 
 /// What follows the rows, sorted by when it can run.

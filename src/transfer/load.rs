@@ -53,6 +53,8 @@ pub struct Load {
     pub pieces: Vec<Piece>,
     /// What follows the rows.
     pub post: PostData,
+    /// Whether each table is analyzed once it has its indexes.
+    pub analyze: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -113,7 +115,7 @@ impl Board {
 
     /// A table's indexes are all there.
     fn indexed(&mut self, table: &TableName, done: &HashSet<String>) {
-        if !done.contains(&analyze_name(table)) {
+        if self.load.analyze && !done.contains(&analyze_name(table)) {
             self.ready.push(Task::Analyze(table.clone()));
         }
     }

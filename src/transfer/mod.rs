@@ -3,11 +3,13 @@
 //! ```text
 //! Snapshot (locks, then one exported snapshot) ─▶ tables ─▶ chunks, largest first ─▶ workers, a connection each
 //!                                                                                     CopyOut ─▶ file | CopyIn
+//! clone: a whole schema into another database, indexes and constraints while other tables still load
 //! ```
 //!
 //! The archive and the live split both stand on it; it knows nothing of either.
 
 pub mod chunk;
+pub mod clone;
 pub mod control;
 pub mod copy;
 pub mod coupling;
@@ -17,7 +19,10 @@ pub mod facts;
 pub mod journal;
 pub mod load;
 pub mod pg_dump;
+mod roles;
+mod sequences;
 pub mod session;
 pub mod snapshot;
 pub mod statement;
+pub mod surroundings;
 pub mod table;

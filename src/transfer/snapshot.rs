@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub lsn: String,
     /// The schema's tables, by name.
     pub tables: Vec<Table>,
+    /// The session that holds the locks, where it is another one.
+    _locks: Option<PgConnection>,
 }
 
 impl std::fmt::Debug for Snapshot {
@@ -42,36 +44,9 @@ impl Snapshot {
     /// # Errors
     /// There is no such schema, a table stayed locked for `lock_seconds`, or the server refused.
     pub async fn take(target: &Target, schema: &Ident, lock_seconds: u64) -> Result<Self, Error> {
-        let mut holder = session::open(target, "pgcleave snapshot").await?;
-        let exists: bool = sqlx::query_scalar("select exists (select from pg_catalog.pg_namespace where nspname = $1)")
-            .bind(schema.as_str())
-            .fetch_one(&mut holder)
-            .await
-            .map_err(|e| PgError::new("look for the schema", &e))?;
-        if !exists {
-            let (schema, database) = (schema.as_str().to_owned(), target.database().to_owned());
-            return Err(Error::NoSchema { schema, database });
-        }
-        let locked = |error: PgError| match error.sqlstate() {
-            Some("55P03") => Error::TableLocked { schema: schema.as_str().to_owned(), seconds: lock_seconds },
-            _ => error.into(),
-        };
-        // Asking for a table's size waits for its lock, too.
-        let timeout = sql!("set lock_timeout = ", milliseconds(lock_seconds));
-        exec::batch(&mut holder, "bound the wait for locks", &timeout).await?;
-        for _ in 0..MAX_TRIES {
-            let seen = table::read(&mut holder, schema).await.map_err(locked)?;
-            let begin = "begin transaction isolation level repeatable read, read only";
-            session::run(&mut holder, "begin the snapshot", begin).await?;
-            if lock(&mut holder, &seen).await.map_err(locked)? {
-                let tables = table::read(&mut holder, schema).await.map_err(locked)?;
-                if tables.iter().map(|t| &t.name).eq(seen.iter().map(|t| &t.name)) {
-                    return Self::export(holder, tables).await;
-                }
-            }
-            session::run(&mut holder, "begin again", "rollback").await?;
-        }
-        Err(Error::TablesChanging { schema: schema.as_str().to_owned() })
+        let begin = "begin transaction isolation level repeatable read, read only";
+        let (holder, tables) = hold(target, schema, lock_seconds, begin).await?;
+        Self::export(holder, tables).await
     }
 
     async fn export(mut holder: PgConnection, tables: Vec<Table>) -> Result<Self, Error> {
@@ -80,7 +55,7 @@ impl Snapshot {
               else pg_catalog.pg_current_wal_insert_lsn() end)::pg_catalog.text";
         let (id, lsn) =
             sqlx::query_as(query).fetch_one(&mut holder).await.map_err(|e| PgError::new("export the snapshot", &e))?;
-        Ok(Self { holder, id, lsn, tables })
+        Ok(Self { holder, id, lsn, tables, _locks: None })
     }
 
     /// Opens another connection that sees exactly the same.
@@ -88,14 +63,92 @@ impl Snapshot {
     /// # Errors
     /// The server could not be reached, or the snapshot is gone.
     pub async fn join(&self, target: &Target, application: &str) -> Result<PgConnection, Error> {
-        let mut connection = session::open(target, application).await?;
-        let begin = sql!(
-            "begin transaction isolation level repeatable read, read only; set transaction snapshot ",
-            Literal(&self.id)
-        );
-        exec::batch(&mut connection, "join the snapshot", &begin).await?;
-        Ok(connection)
+        join(target, &self.id, application).await
     }
+}
+
+/// A schema's tables locked against DDL, for a snapshot that somebody else is about to export.
+#[derive(Debug)]
+pub struct Locks {
+    holder: PgConnection,
+    schema: Ident,
+    tables: Vec<Table>,
+}
+
+impl Locks {
+    /// Locks all tables of a schema in ACCESS SHARE, in one order.
+    ///
+    /// The session takes no snapshot, so that neither vacuum nor the making of a replication slot waits for it.
+    ///
+    /// # Errors
+    /// There is no such schema, a table stayed locked for `lock_seconds`, or the server refused.
+    pub async fn take(target: &Target, schema: &Ident, lock_seconds: u64) -> Result<Self, Error> {
+        let begin = "begin transaction isolation level read committed, read only";
+        let (holder, tables) = hold(target, schema, lock_seconds, begin).await?;
+        Ok(Self { holder, schema: schema.clone(), tables })
+    }
+
+    /// Adopts a snapshot that another session has exported after the locks were taken, and keeps alive: a replication
+    /// slot's. `lsn` is where the slot begins.
+    ///
+    /// # Errors
+    /// The snapshot is gone, or a table was made between the locks and the snapshot.
+    pub async fn adopt(self, target: &Target, id: &str, lsn: &str) -> Result<Snapshot, Error> {
+        let mut holder = join(target, id, "pgcleave snapshot").await?;
+        let tables = table::read(&mut holder, &self.schema).await?;
+        if !tables.iter().map(|t| &t.name).eq(self.tables.iter().map(|t| &t.name)) {
+            return Err(Error::TablesChanging { schema: self.schema.as_str().to_owned() });
+        }
+        let (id, lsn) = (id.to_owned(), lsn.to_owned());
+        Ok(Snapshot { holder, id, lsn, tables, _locks: Some(self.holder) })
+    }
+}
+
+/// Begins a transaction and locks all tables of a schema in it.
+async fn hold(
+    target: &Target,
+    schema: &Ident,
+    lock_seconds: u64,
+    begin: &'static str,
+) -> Result<(PgConnection, Vec<Table>), Error> {
+    let mut holder = session::open(target, "pgcleave snapshot").await?;
+    let exists: bool = sqlx::query_scalar("select exists (select from pg_catalog.pg_namespace where nspname = $1)")
+        .bind(schema.as_str())
+        .fetch_one(&mut holder)
+        .await
+        .map_err(|e| PgError::new("look for the schema", &e))?;
+    if !exists {
+        let (schema, database) = (schema.as_str().to_owned(), target.database().to_owned());
+        return Err(Error::NoSchema { schema, database });
+    }
+    let locked = |error: PgError| match error.sqlstate() {
+        Some("55P03") => Error::TableLocked { schema: schema.as_str().to_owned(), seconds: lock_seconds },
+        _ => error.into(),
+    };
+    // Asking for a table's size waits for its lock, too.
+    let timeout = sql!("set lock_timeout = ", milliseconds(lock_seconds));
+    exec::batch(&mut holder, "bound the wait for locks", &timeout).await?;
+    for _ in 0..MAX_TRIES {
+        let seen = table::read(&mut holder, schema).await.map_err(locked)?;
+        session::run(&mut holder, "begin the snapshot", begin).await?;
+        if lock(&mut holder, &seen).await.map_err(locked)? {
+            let tables = table::read(&mut holder, schema).await.map_err(locked)?;
+            if tables.iter().map(|t| &t.name).eq(seen.iter().map(|t| &t.name)) {
+                return Ok((holder, tables));
+            }
+        }
+        session::run(&mut holder, "begin again", "rollback").await?;
+    }
+    Err(Error::TablesChanging { schema: schema.as_str().to_owned() })
+}
+
+/// Opens a connection that sees what a snapshot sees.
+async fn join(target: &Target, id: &str, application: &str) -> Result<PgConnection, Error> {
+    let mut connection = session::open(target, application).await?;
+    let begin =
+        sql!("begin transaction isolation level repeatable read, read only; set transaction snapshot ", Literal(id));
+    exec::batch(&mut connection, "join the snapshot", &begin).await?;
+    Ok(connection)
 }
 
 /// Takes the locks; false if a table has gone meanwhile.

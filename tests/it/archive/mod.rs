@@ -1,5 +1,6 @@
 //! Archives: out of a database, back into another, and the proof that nothing is missing.
 
+mod clone;
 mod damage;
 mod refusal;
 mod round_trip;

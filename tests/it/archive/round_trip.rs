@@ -5,7 +5,7 @@ use std::process::Command;
 use super::{Room, assert_equal, can_export, export, import, options, shop, target};
 use crate::support::TestDb;
 
-async fn museum(db: &TestDb) {
+pub(super) async fn museum(db: &TestDb) {
     db.run(&include_str!("museum.sql").replace("{p}", db.prefix())).await;
 }
 

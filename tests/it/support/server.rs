@@ -226,7 +226,16 @@ pub(crate) struct Dedicated(Server);
 impl Dedicated {
     /// Starts it; it goes away with the test process.
     pub(crate) async fn start() -> Self {
-        let starting = runtime().spawn(start_own()).await;
+        Self::start_wanted(variable("PGCLEAVE_TEST_SERVER")).await
+    }
+
+    /// Starts one of the newest major that is at hand.
+    pub(crate) async fn newest() -> Self {
+        Self::start_wanted("newest".to_owned()).await
+    }
+
+    async fn start_wanted(wanted: String) -> Self {
+        let starting = runtime().spawn(async move { start_own(&wanted).await }).await;
         let started = starting.unwrap_or_else(|error| Err(format!("the server's start panicked: {error}")));
         Self(started.unwrap_or_else(|message| panic!("{message}")))
     }
@@ -249,15 +258,15 @@ fn variable(name: &str) -> String {
 async fn start() -> Result<Server, String> {
     let url = variable("PGCLEAVE_TEST_DATABASE_URL");
     if url.is_empty() {
-        return start_own().await;
+        return start_own(&variable("PGCLEAVE_TEST_SERVER")).await;
     }
     let address = Address::parse(&url);
     let address = address.ok_or("PGCLEAVE_TEST_DATABASE_URL is not of the form postgresql://user@host/database")?;
     ready(address, Log::Lent, "PGCLEAVE_TEST_DATABASE_URL").await
 }
 
-async fn start_own() -> Result<Server, String> {
-    let wanted = Wanted::parse(&variable("PGCLEAVE_TEST_SERVER"))?;
+async fn start_own(wanted: &str) -> Result<Server, String> {
+    let wanted = Wanted::parse(wanted)?;
     let no_container = match docker::start(wanted).await {
         Ok((address, container)) => {
             let what = container.label();

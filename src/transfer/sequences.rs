@@ -3,12 +3,12 @@
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
+use super::facts::Facts;
 use crate::ident::Ident;
 use crate::pg::error::Error as PgError;
 use crate::pg::exec;
 use crate::sql;
 use crate::sql::{Literal, Qualified, Sql};
-use crate::transfer::facts::Facts;
 
 /// How many sequences one query reads.
 const MAX_SEQUENCES: usize = 500;

@@ -1,0 +1,134 @@
+//! A schema straight from one database into another, without a file between them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use sqlx::postgres::PgConnection;
+
+use super::chunk;
+use super::control::{Control, Step};
+use super::copy::{CopyIn, CopyOut};
+use super::ddl::{Definitions, PostData};
+use super::error::Error;
+use super::journal::Journal;
+use super::load::{self, Feed, Load, Piece};
+use super::session;
+use super::snapshot::Snapshot;
+use super::table::{Form, Table};
+use crate::pg::connect::Target;
+use crate::sql::Sql;
+
+/// What to clone, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Options<'a> {
+    /// Where the rows are.
+    pub source: &'a Target,
+    /// Where they go.
+    pub target: &'a Target,
+    /// What is seen of the source.
+    pub snapshot: &'a Snapshot,
+    /// The tables' definitions, and what follows their rows.
+    pub definitions: &'a Definitions,
+    /// How many connections copy at once, on each side.
+    pub jobs: usize,
+    /// Whether the target's statistics are made anew.
+    pub analyze: bool,
+    /// The clone's name in the target's journal, which no other has; whoever cleans up after a kill closes that
+    /// journal, since a clone cannot go on with another snapshot.
+    pub id: &'a str,
+}
+
+/// What was cloned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cloned {
+    /// Tables with rows of their own.
+    pub tables: usize,
+    /// Their rows.
+    pub rows: u64,
+}
+
+/// Makes the tables in the target, fills them, and builds indexes and constraints while others still load.
+///
+/// Roles and extensions must be there, the schema may be; sequences keep their first value, and materialized views are
+/// empty: see [`surroundings`](super::surroundings).
+///
+/// # Errors
+/// The target holds one of the tables already, a server refused something, a connection broke, or somebody asked to
+/// stop. What was cloned by then stays.
+pub async fn clone(options: &Options<'_>, control: &Arc<Control>, step: &Step<'_>) -> Result<Cloned, Error> {
+    let mut connection = session::open(options.target, "pgcleave clone").await?;
+    let journal = Journal::open(&mut connection, options.id).await?;
+    journal.step(&mut connection, "definitions", &options.definitions.pre_data).await?;
+    session::pin(&mut connection).await?;
+    let cloned = rows(options, &journal, control, step).await?;
+    journal.close(&mut connection).await?;
+    Ok(cloned)
+}
+
+/// Fills tables that are there and empty.
+async fn rows(
+    options: &Options<'_>,
+    journal: &Journal,
+    control: &Arc<Control>,
+    step: &Step<'_>,
+) -> Result<Cloned, Error> {
+    let tables = &options.snapshot.tables;
+    let own: BTreeSet<_> = tables.iter().filter(|t| !t.partitioned).map(|t| t.name.clone()).collect();
+    let post = PostData::sort(&options.definitions.post_data, &own);
+    let (mut pieces, mut reads) = (Vec::new(), Vec::new());
+    for chunk in chunk::cut(tables, options.jobs) {
+        let table = &tables[chunk.table];
+        let form = form(table);
+        let (name, label) = (format!("rows {} {}", table.name.label(), chunk.number), table.name.label());
+        reads.push(Read { doing: format!("copy {label}"), statement: chunk.copy_out(tables, form), form });
+        pieces.push(Piece { name, table: table.name.clone(), copy_in: table.copy_in(form), bytes: chunk.bytes });
+    }
+    let total_bytes = pieces.iter().map(|p| p.bytes).sum();
+    let load = Arc::new(Load { pieces, post, analyze: options.analyze });
+    let reads = Arc::new(reads);
+    let mut feeds = Vec::new();
+    for _ in 0..options.jobs.max(1) {
+        let connection = options.snapshot.join(options.source, "pgcleave clone").await?;
+        feeds.push(Rows { connection, reads: Arc::clone(&reads) });
+    }
+    let before = control.rows();
+    load::load(options.target, &load, feeds, journal, control, &Step { total_bytes, ..*step }).await?;
+    Ok(Cloned { tables: own.len(), rows: control.rows() - before })
+}
+
+/// Binary costs the target's server half of what text does; text is for values whose binary form means something in
+/// their own database alone.
+fn form(table: &Table) -> Form {
+    if table.binary { Form::Binary } else { Form::Text }
+}
+
+/// How one piece is read.
+#[derive(Debug)]
+struct Read {
+    doing: String,
+    statement: Sql,
+    form: Form,
+}
+
+/// Rows from the source's snapshot.
+struct Rows {
+    connection: PgConnection,
+    reads: Arc<Vec<Read>>,
+}
+
+impl Feed for Rows {
+    async fn feed(&mut self, piece: usize, into: &mut CopyIn<'_>, control: &Control) -> Result<u64, Error> {
+        let Read { doing, statement, form } = &self.reads[piece];
+        let mut rows = CopyOut::start(&mut self.connection, doing, statement).await?.of(*form);
+        let (mut batch, mut before) = (Vec::new(), 0);
+        loop {
+            rows.next(&mut batch).await?;
+            if batch.is_empty() {
+                return Ok(rows.sum.rows);
+            }
+            into.send(&batch).await?;
+            control.passed(batch.len(), rows.sum.rows - before).await?;
+            before = rows.sum.rows;
+        }
+    }
+}
