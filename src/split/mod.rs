@@ -9,6 +9,7 @@
 //! Rows travel by the COPY engine and then by PostgreSQL's own logical replication. Whatever an act makes has the split's
 //! id in its name, and is known on both sides before it is made, so that going on and going back find all of it.
 
+pub mod bridge;
 pub mod check;
 pub mod error;
 pub mod state;

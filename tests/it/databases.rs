@@ -12,6 +12,11 @@ credentials:
   app: { access: write }
 exposes:
   - { view: invoice_status, to: [orders] }
+";
+
+const SHIPPING: &str = "
+credentials:
+  app: { access: read }
 consumes: [orders.order_summary]
 ";
 
@@ -20,13 +25,13 @@ migrations: ../migrations/orders
 credentials:
   app: { access: write }
 exposes:
-  - { view: order_summary, to: [billing] }
+  - { view: order_summary, to: [shipping] }
 consumes: [billing.invoice_status]
 ";
 
 const OWN: &str = "database: { url_env: ORDERS_URL }\n";
 
-/// Two services, of which orders has a server of its own.
+/// Three services, of which orders has a server of its own.
 struct Two {
     db: TestDb,
     own: Dedicated,
@@ -48,6 +53,7 @@ impl Two {
         let project = Project::new(&db);
         project.manifest("orders", ORDERS);
         project.manifest("billing", BILLING);
+        project.manifest("shipping", SHIPPING);
         project.write(
             "migrations/orders/V1__orders.sql",
             "create table orders (id bigint primary key, total numeric); \
@@ -125,7 +131,7 @@ async fn contracts_that_cross_to_another_database_are_told() {
     two.apply().exits(0);
     let plan = two.run(&["plan"]).exits(0).stdout;
     for told in [
-        "orders.order_summary, which orders exposes to billing, lives in another database",
+        "orders.order_summary, which orders exposes to shipping, lives in another database",
         "billing.invoice_status, which billing exposes to orders, lives in another database",
         "`pgcleave split finish orders` bridges it",
     ] {
@@ -146,11 +152,14 @@ async fn credentials_are_published_with_their_own_host_and_proven_there() {
     let secret = std::fs::read_to_string(two.project.path().join(".secrets/orders/app.env")).expect("a secret");
     assert!(secret.contains(port) && secret.contains("orders"), "the port {port} is in it");
     let proven = two.run(&["credentials", "verify", "--format", "json"]).exits(0).json();
-    assert_eq!((&proven["ok"], &proven["services"]), (&true.into(), &serde_json::json!(["billing", "orders"])));
+    assert_eq!(
+        (&proven["ok"], &proven["services"]),
+        (&true.into(), &serde_json::json!(["billing", "orders", "shipping"]))
+    );
     two.run(&["credentials", "rotate", "--all"]).exits(0);
     two.run(&["credentials", "verify"]).exits(0);
     let listed = two.run(&["credentials", "list", "--format", "json"]).exits(0).json();
-    assert_eq!(listed["credentials"].as_array().expect("a list").len(), 2);
+    assert_eq!(listed["credentials"].as_array().expect("a list").len(), 3);
 }
 
 #[tokio::test]
@@ -216,7 +225,7 @@ async fn what_a_service_has_left_behind_stays_as_it_is() {
         audited.json()["findings"].as_array().expect("a list").iter().filter(|f| f["severity"] == "error").count();
     assert_eq!(errors, 0, "{}", audited.stdout);
     // a contract that both manifests still declare is kept up on what is left, one that is gone is taken away
-    two.db.run(&format!("revoke select on orders.order_summary from {}billing_reader", two.db.prefix())).await;
+    two.db.run(&format!("revoke select on orders.order_summary from {}shipping_reader", two.db.prefix())).await;
     two.apply().exits(0);
-    assert!(two.holds_here("has_table_privilege('@billing_reader', 'orders.order_summary', 'select')").await);
+    assert!(two.holds_here("has_table_privilege('@shipping_reader', 'orders.order_summary', 'select')").await);
 }
