@@ -8,7 +8,7 @@ use super::facts::relation::RelationKind;
 use super::facts::role::RoleId;
 use super::graph::{Edge, Graph};
 use crate::ident::Ident;
-use crate::manifest::service::{ContractKind, Project};
+use crate::manifest::service::{ContractKind, Project, Service};
 use crate::model::naming::Slot;
 use crate::model::privilege::{Privilege, Privileges};
 
@@ -44,6 +44,10 @@ pub struct Services {
     pub contracts: Vec<Contract>,
     /// Whether schemas and roles that no manifest names are put in services by owner, membership and name.
     pub infer: bool,
+    /// Services that live in another database, and have left something here.
+    pub elsewhere: BTreeSet<Ident>,
+    /// Schemas that a service's bridge to another database keeps here, with the service.
+    pub bridged: BTreeMap<Ident, Ident>,
 }
 
 impl Services {
@@ -57,7 +61,19 @@ impl Services {
     #[must_use]
     pub fn from_project(project: &Project) -> Self {
         let mut services = Self::default();
-        for (name, service) in &project.services {
+        for service in project.elsewhere.values() {
+            let is_moved = |other: &&Service| other.database_url_env.is_some();
+            let uses = |other: &&Service| other.consumes.iter().any(|consumed| consumed.service == service.name);
+            if let Some(moved) = project.services.values().find(is_moved) {
+                let consumer = project.services.values().find(uses).unwrap_or(moved);
+                services.bridged.insert(service.schema.clone(), consumer.name.clone());
+            } else {
+                services.elsewhere.insert(service.name.clone());
+            }
+        }
+        let left = project.elsewhere.iter().filter(|(name, _)| services.elsewhere.contains(*name));
+        let left: Vec<_> = left.collect();
+        for (name, service) in project.services.iter().chain(left) {
             services.schemas.insert(name.clone(), service.schema.clone());
             let text = name.as_str();
             let naming = &project.naming;
@@ -66,7 +82,8 @@ impl Services {
                 .keys()
                 .flat_map(|credential| Slot::BOTH.map(|slot| naming.login(text, credential, slot)));
             let groups = [naming.owner(text), naming.writer(text), naming.reader(text)];
-            for role in groups.into_iter().chain(logins).flatten() {
+            let bridge = service.database_url_env.iter().flat_map(|_| [naming.bridge(text), naming.caller(text)]);
+            for role in groups.into_iter().chain(logins).chain(bridge).flatten() {
                 services.roles.insert(role, name.clone());
             }
             for exposed in &service.exposes {
@@ -103,6 +120,7 @@ impl Map {
     pub fn new(services: &Services, facts: &Facts, graph: &Graph) -> Self {
         let mut schema_names: BTreeMap<Ident, Ident> =
             services.schemas.iter().map(|(service, schema)| (schema.clone(), service.clone())).collect();
+        schema_names.extend(services.bridged.iter().map(|(schema, service)| (schema.clone(), service.clone())));
         if services.infer {
             infer_schemas(&mut schema_names, facts);
         }
@@ -189,7 +207,11 @@ impl Map {
                     self.declared_schemas.insert((consumer, schema));
                 }
             }
-            self.contracts.push((contract.clone(), objects));
+            let is_bridged =
+                [&contract.provider, &contract.consumer].into_iter().any(|s| services.elsewhere.contains(s));
+            if !is_bridged {
+                self.contracts.push((contract.clone(), objects));
+            }
         }
     }
 }

@@ -53,7 +53,7 @@ async fn story(context: &Context, server: &Server, folder: &Path) -> Result<Verd
 
     step(context, 3, "Schemas, roles, credentials, migrations, contracts: pgcleave apply");
     let applied = provision(context, &target, &project).await?;
-    context.answer(&report::apply::human(&applied));
+    context.answer(&report::apply::human(&[report::apply::Place::shared(applied.clone())]));
     if applied.failed() > 0 {
         return Ok(Verdict::Failed);
     }

@@ -6,6 +6,7 @@ mod audit;
 mod check;
 pub(crate) mod context;
 mod credentials;
+mod databases;
 mod demo;
 mod dev;
 mod example;
@@ -24,6 +25,7 @@ mod progress;
 mod schema;
 mod shell;
 mod split;
+mod split_check;
 mod verify;
 mod why;
 

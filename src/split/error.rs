@@ -95,6 +95,9 @@ pub enum Error {
         /// The tables.
         tables: Vec<String>,
     },
+    /// The contracts that the move cuts cannot be bridged, or the bridge does not hold.
+    #[error("the bridge: {0}")]
+    Bridge(String),
     /// Clients could not be sent to the other side.
     #[error("the route was not switched: {0}")]
     Route(String),
@@ -126,6 +129,7 @@ impl Coded for Error {
             Self::Slot { .. } => "split-slot",
             Self::DefinitionsChanged { .. } => "split-definitions",
             Self::Differs { .. } => "split-differs",
+            Self::Bridge(_) => "split-bridge",
             Self::Route(_) => "split-route",
             Self::Interrupted => "interrupted",
         }
@@ -145,7 +149,9 @@ impl Coded for Error {
             | Self::Overtaken(_)
             | Self::NotFenced { .. }
             | Self::DefinitionsChanged { .. } => Verdict::Refused,
-            Self::NotFollowing { .. } | Self::Slot { .. } | Self::Differs { .. } | Self::Route(_) => Verdict::Failed,
+            Self::NotFollowing { .. } | Self::Slot { .. } | Self::Differs { .. } | Self::Route(_) | Self::Bridge(_) => {
+                Verdict::Failed
+            }
             Self::Interrupted => Verdict::Interrupted,
         }
     }

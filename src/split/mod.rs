@@ -10,6 +10,8 @@
 //! id in its name, and is known on both sides before it is made, so that going on and going back find all of it.
 
 pub mod abort;
+pub mod bridge;
+pub mod check;
 mod compare;
 mod copy;
 mod definitions;

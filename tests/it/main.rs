@@ -7,6 +7,7 @@ mod archive;
 mod audit;
 mod bed;
 mod credentials;
+mod databases;
 mod embedded;
 mod manifest;
 mod migrate;
