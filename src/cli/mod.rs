@@ -8,6 +8,7 @@ pub(crate) mod context;
 mod credentials;
 mod databases;
 mod demo;
+mod demo_split;
 mod dev;
 mod example;
 mod export;

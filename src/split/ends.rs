@@ -9,9 +9,10 @@ use super::state::{Side, Split};
 use crate::event::Listener;
 use crate::pg::connect::Target;
 use crate::pg::error::Error as PgError;
-use crate::pg::lock;
+use crate::pg::{exec, lock};
 use crate::registry;
 use crate::registry::split::SplitRow;
+use crate::sql;
 use crate::transfer::session;
 
 /// How long to wait for another pgcleave that drives the same split, in seconds.
@@ -37,6 +38,8 @@ impl Ends {
     pub(super) async fn open(between: &Between) -> Result<Self, Error> {
         let mut source = session::open(&between.source, "pgcleave split").await?;
         let mut target = session::open(&between.target, "pgcleave split").await?;
+        durable(&mut source).await?;
+        durable(&mut target).await?;
         let (one, two) = (identity(&mut source).await?, identity(&mut target).await?);
         if one.system == two.system && one.database == two.database {
             return Err(Error::WrongTarget("the dedicated database is the shared one itself".to_owned()));
@@ -115,6 +118,11 @@ async fn record(connection: &mut PgConnection, service: &str, side: Side) -> Res
     };
     let read = serde_json::from_str(&row.record);
     read.map(Some).map_err(|e| Error::Overtaken(format!("the {}'s record was written otherwise: {e}", side.as_str())))
+}
+
+/// Lets every commit of a session outlive a crash: what is written on one side is acted upon on the other.
+pub(super) async fn durable(connection: &mut PgConnection) -> Result<(), PgError> {
+    exec::batch(connection, "make commits durable", &sql!("set synchronous_commit = on")).await
 }
 
 /// Asks a server who it is.

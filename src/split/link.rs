@@ -100,17 +100,31 @@ pub(super) async fn make_slot(connection: &mut PgConnection, name: &Ident) -> Re
 }
 
 /// Lets a slot begin where the log stood; what was committed before is not sent.
-pub(super) async fn advance(connection: &mut PgConnection, name: &Ident, lsn: &str) -> Result<(), PgError> {
+///
+/// A slot goes no further than the log has been flushed, and says nothing of it: what follows would be sent a second time.
+pub(super) async fn advance(connection: &mut PgConnection, name: &Ident, lsn: &str) -> Result<(), Error> {
+    let failed = |e: sqlx::Error| PgError::new("advance a replication slot", &e);
     sqlx::query(
         "select pg_catalog.pg_replication_slot_advance(slot_name, $2::pg_catalog.pg_lsn) from pg_catalog.pg_replication_slots \
          where slot_name = $1 and not active and confirmed_flush_lsn < $2::pg_catalog.pg_lsn",
     )
     .bind(name.as_str())
     .bind(lsn)
-    .execute(connection)
+    .execute(&mut *connection)
     .await
-    .map_err(|e| PgError::new("advance a replication slot", &e))?;
-    Ok(())
+    .map_err(failed)?;
+    let there: Option<bool> = sqlx::query_scalar(
+        "select confirmed_flush_lsn >= $2::pg_catalog.pg_lsn from pg_catalog.pg_replication_slots where slot_name = $1",
+    )
+    .bind(name.as_str())
+    .bind(lsn)
+    .fetch_optional(connection)
+    .await
+    .map_err(failed)?;
+    if there == Some(true) {
+        return Ok(());
+    }
+    Err(Error::Overtaken(format!("the slot {} cannot begin at {lsn}", name.as_str())))
 }
 
 /// Drops a slot once nobody uses it any more.

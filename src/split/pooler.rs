@@ -1,8 +1,12 @@
 //! PgBouncer's admin console: clients wait instead of failing while the writes change sides.
 
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use secrecy::ExposeSecret as _;
 use sqlx::postgres::PgConnection;
 
 use super::error::Error;
@@ -29,17 +33,52 @@ pub(super) struct Console {
     pooler: Pooler,
     pausing: PgConnection,
     other: PgConnection,
+    guard: Option<Guard>,
+}
+
+/// A shell that lets clients go on if this process ends in the pause, even when it is killed.
+#[derive(Debug)]
+struct Guard(Child);
+
+/// Reads from a pipe whose other end only this process has: without a word before its end, there was no resume.
+const GUARD: &str = "trap '' INT TERM HUP; read -r said || exec psql -X -q -c \"$1\"";
+
+impl Guard {
+    fn start(pooler: &Pooler) -> std::io::Result<Self> {
+        let resume = sql!("resume ", pooler.database);
+        let environment = pooler.console.environment();
+        let shell = Command::new("/bin/sh")
+            .args(["-c", GUARD, "pgcleave-guard", resume.as_str()])
+            .envs(environment.iter().map(|(name, value)| (*name, value.expose_secret().to_owned())))
+            // Ctrl-C goes to the terminal's whole group.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok(Self(shell))
+    }
+
+    fn dismiss(mut self) {
+        if let Some(mut stdin) = self.0.stdin.take() {
+            let _ = stdin.write_all(b"resumed\n");
+        }
+        let _ = self.0.wait();
+    }
 }
 
 impl Console {
     /// Connects.
     pub(super) async fn open(pooler: &Pooler) -> Result<Self, Error> {
         let (pausing, other) = (connect(pooler).await?, connect(pooler).await?);
-        Ok(Self { pooler: pooler.clone(), pausing, other })
+        Ok(Self { pooler: pooler.clone(), pausing, other, guard: None })
     }
 
     /// Lets no transaction begin any more, and waits until all that run have ended; false if they did not.
     pub(super) async fn pause(&mut self, bound: Duration) -> Result<bool, Error> {
+        let guard =
+            Guard::start(&self.pooler).map_err(|e| Error::Route(format!("no shell to guard the pooler: {e}")))?;
+        self.guard = Some(guard);
         let pause = sql!("pause ", self.pooler.database);
         let paused = exec::batch(&mut self.pausing, "pause the pooler", &pause);
         match tokio::time::timeout(bound, paused).await {
@@ -57,9 +96,14 @@ impl Console {
     pub(super) async fn resume(&mut self) -> Result<(), Error> {
         let resume = sql!("resume ", self.pooler.database);
         match exec::batch(&mut self.other, "resume the pooler", &resume).await {
-            Err(PgError::Statement(answer)) if answer.message.contains("not paused") => Ok(()),
-            done => done.map_err(|e| failed(&e)),
+            // That it was not paused; its console knows few SQLSTATEs.
+            Ok(()) | Err(PgError::Statement(_)) => {}
+            Err(error) => return Err(failed(&error)),
         }
+        if let Some(guard) = self.guard.take() {
+            guard.dismiss();
+        }
+        Ok(())
     }
 
     /// Writes the new place into the configuration, if it is ours to change.

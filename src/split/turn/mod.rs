@@ -77,7 +77,7 @@ pub async fn rollback(between: &Between, options: &Options, listener: Listener<'
     if differ.is_empty() { Ok(split) } else { Err(Error::Differs { tables: differ }) }
 }
 
-/// Changes sides; gives the tables that differed at the fence.
+/// Changes sides, unless that is done already; gives the tables that differed at the fence.
 async fn turn(
     between: &Between,
     to: Side,
@@ -89,10 +89,6 @@ async fn turn(
     ends.lock(&between.service, listener).await?;
     let split = ends.split(between).await?;
     if let Some(split) = recover::first(&mut ends, between, split, options, listener).await? {
-        let done = split.writable == to && split.turn.as_ref().is_some_and(|turn| turn.step == Step::Turned);
-        if done {
-            return Ok((split, Vec::new()));
-        }
         return turned(ends, between, split, to, compare, options, listener).await;
     }
     let split = ends.split(between).await?;
@@ -109,6 +105,10 @@ async fn turned(
     listener: Listener<'_>,
 ) -> Result<(Split, Vec<String>), Error> {
     let from = to.other();
+    let there = split.turn.as_ref().is_some_and(|turn| turn.to == to && turn.step == Step::Turned);
+    if there && split.writable == to && matches!(split.phase, Phase::Ready | Phase::Reversed) {
+        return Ok((split, Vec::new()));
+    }
     let ready = match to {
         Side::Target => matches!(split.phase, Phase::Ready | Phase::CatchingUp),
         Side::Source => split.phase == Phase::Reversed,

@@ -50,8 +50,10 @@ impl Lines {
         for pooler in &options.poolers {
             consoles.push(Console::open(pooler).await?);
         }
+        let mut locker = session::open(old, "pgcleave fence").await?;
+        ends::durable(&mut locker).await?;
         Ok(Self {
-            locker: session::open(old, "pgcleave fence").await?,
+            locker,
             frozen: [session::open(old, "pgcleave compare").await?, session::open(new, "pgcleave compare").await?],
             consoles,
         })
