@@ -4,12 +4,19 @@ use clap::{Args, Subcommand, ValueEnum};
 use pgcleave::error::Verdict;
 use pgcleave::ident::Ident;
 use pgcleave::pg::connect::Target;
-use pgcleave::split::Between;
+use pgcleave::report;
+use pgcleave::split::pooler::Pooler;
+use pgcleave::split::status::{self, Status};
+use pgcleave::split::{Between, abort, finish, start, turn};
 use secrecy::SecretString;
 
 use super::context::{Context, Format};
 use super::export::CopyArgs;
 use super::failure::Failure;
+use super::progress::Progress;
+
+/// How often a watched status is told, in seconds.
+const WATCH_SECONDS: u64 = 1;
 
 /// Moves a service to a database of its own while it works, with a way back
 #[derive(Debug, Args)]
@@ -121,7 +128,7 @@ pub(crate) struct FinishArgs {
 
 /// What stands in for contracts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum BridgeKind {
+pub(crate) enum BridgeKind {
     /// Foreign tables
     Foreign,
     /// Replicated copies
@@ -139,7 +146,7 @@ pub(crate) struct AbortArgs {
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, args: &SplitArgs) -> Result<Verdict, Failure> {
-    context.format(&[Format::Human, Format::Json])?;
+    let format = context.format(&[Format::Human, Format::Json])?;
     if let Command::Check(args) = &args.command {
         let (between, project) = (args.between.read(context)?, context.project_if_any()?);
         return super::split_check::run(context, project.as_ref(), &between).await;
@@ -153,7 +160,100 @@ pub(crate) async fn run(context: &Context, args: &SplitArgs) -> Result<Verdict, 
         | Command::Finish(FinishArgs { between, .. })
         | Command::Abort(AbortArgs { between }) => between.read(context)?,
     };
-    Err(pgcleave::split::Error::None(between.service).into())
+    let listener = |event| context.tell(&event);
+    let status = match &args.command {
+        Command::Check(_) => unreachable!("it has been run above"),
+        Command::Start(args) => {
+            let status = begin(context, &between, args).await?;
+            super::split_bridge::consumed(context, &between).await?;
+            status
+        }
+        Command::Status(args) if args.watch => return watch(context, &between, format).await,
+        Command::Status(_) => status::status(&between).await?,
+        Command::Cutover(args) => {
+            status::of(&turn::cutover(&between, &args.options(context, &between)?, &listener).await?)
+        }
+        Command::Rollback(args) => {
+            status::of(&turn::rollback(&between, &args.options(context, &between)?, &listener).await?)
+        }
+        Command::Finish(FinishArgs { drop: Some(name), .. }) => {
+            let name = Ident::new(name).map_err(|e| Failure::usage(e.to_string()))?;
+            status::of(&finish::drop_kept(&between, &name, &listener).await?)
+        }
+        Command::Finish(args) => {
+            let options = finish::Options { keep_days: args.keep };
+            let bridge = super::split_bridge::exposed(context, &between, args.bridge).await?;
+            status::of(&finish::finish(&between, &options, bridge.as_ref(), &listener).await?)
+        }
+        Command::Abort(_) => {
+            let status = status::of(&abort::abort(&between, &listener).await?);
+            super::split_bridge::remove_consumed(context, &between).await?;
+            status
+        }
+    };
+    tell(context, format, &status);
+    Ok(Verdict::Done)
+}
+
+fn tell(context: &Context, format: Format, status: &Status) {
+    context.answer(&match format {
+        Format::Json => report::split::json(status),
+        _ => report::split::human(status),
+    });
+}
+
+async fn begin(context: &Context, between: &Between, args: &StartArgs) -> Result<Status, Failure> {
+    let options = start::Options {
+        jobs: usize::from(args.copy.jobs),
+        max_bytes_per_second: args.copy.max_rate,
+        lock_seconds: args.lock_wait,
+        max_wal_bytes: args.max_wal,
+        interrupt: context.interrupt.clone(),
+    };
+    let progress = Progress::new(context, args.copy.progress);
+    let started = start::start(between, &options, &|event| progress.tell(context, &event)).await;
+    progress.end();
+    Ok(status::of(&started?))
+}
+
+/// Tells the status again and again until Ctrl-C; as JSON one line each.
+async fn watch(context: &Context, between: &Between, format: Format) -> Result<Verdict, Failure> {
+    while !context.interrupt.requested() {
+        let status = status::status(between).await?;
+        match format {
+            Format::Json => context.answer(&report::split::json_line(&status)),
+            _ => tell(context, format, &status),
+        }
+        let pause = tokio::time::sleep(std::time::Duration::from_secs(WATCH_SECONDS));
+        tokio::select! {
+            () = pause => {}
+            () = context.interrupt.wait() => {}
+        }
+    }
+    Ok(Verdict::Done)
+}
+
+impl TurnArgs {
+    fn options(&self, context: &Context, between: &Between) -> Result<turn::Options, Failure> {
+        let name = self.pgbouncer_database.as_deref().unwrap_or(&between.service);
+        let database = Ident::new(name).map_err(|e| Failure::usage(e.to_string()))?;
+        if !self.pgbouncer_ini.is_empty() && self.pgbouncer_ini.len() != self.pgbouncer.len() {
+            return Err(Failure::usage("give as many --pgbouncer-ini as --pgbouncer, in the same order"));
+        }
+        let mut poolers = Vec::new();
+        for (i, console) in self.pgbouncer.iter().enumerate() {
+            let console = Target::parse(console)?;
+            poolers.push(Pooler { console, database: database.clone(), ini: self.pgbouncer_ini.get(i).cloned() });
+        }
+        Ok(turn::Options {
+            max_pause_millis: self.max_pause,
+            wait_seconds: self.wait,
+            poolers,
+            command: self.on_cutover.clone(),
+            jobs: 2,
+            interrupt: context.interrupt.clone(),
+        })
+    }
 }
 
 impl BetweenArgs {

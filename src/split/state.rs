@@ -103,8 +103,10 @@ pub struct Split {
     pub made_roles: Vec<Ident>,
     /// Extensions that the target did not have, and that an abort drops.
     pub made_extensions: Vec<Ident>,
-    /// A hash of the schema's definitions when the copy began; DDL since then shows as another one.
-    pub definitions: Option<String>,
+    /// A hash of the schema's definitions on the source when the copy began; DDL since then shows as another one.
+    pub source_definitions: Option<String>,
+    /// The same of the target, when the copy was there.
+    pub target_definitions: Option<String>,
     /// The most write-ahead log that a slot may hold back, in bytes.
     pub max_wal_bytes: Option<u64>,
     /// The last or the current change of sides.

@@ -13,5 +13,7 @@ mod manifest;
 mod migrate;
 mod probe;
 mod registry;
+mod split_bridge;
+mod split_check;
 mod sql;
 mod support;

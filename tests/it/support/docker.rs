@@ -32,6 +32,11 @@ impl Running {
         format!("container of postgres:{}", self.tag)
     }
 
+    /// Gives the address by which other containers reach it, and this machine too where containers are at home on it.
+    pub(super) async fn bridge(&self) -> Option<String> {
+        self.container.get_bridge_ip_address().await.ok().map(|address| address.to_string())
+    }
+
     pub(super) async fn log(&self) -> String {
         // PostgreSQL logs to stderr, the images' entry points to stdout.
         let log = self.container.stderr_to_vec().await.expect("the container's log can be read");

@@ -1,0 +1,136 @@
+//! Ends a split whose target has the writes: nothing follows any more, and the old schema is put aside.
+
+use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime};
+
+use super::Between;
+use super::bridge::Bridge;
+use super::ends::Ends;
+use super::error::Error;
+use super::state::{Kept, Phase, Side, Split};
+use super::{gate, link};
+use crate::event::Listener;
+use crate::ident::Ident;
+use crate::pg::error::Error as PgError;
+use crate::pg::exec;
+use crate::registry;
+use crate::sql;
+use crate::transfer::table;
+
+/// How to finish.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How long the old schema is kept, in days.
+    pub keep_days: u32,
+}
+
+/// Ends replication and puts the old schema aside under another name; its tables stay closed to writers.
+///
+/// With a bridge, what it keeps takes the old schema's name in the very transaction that puts that one aside.
+///
+/// # Errors
+/// The target does not have the writes, or a server refused something: run again, it goes on.
+pub async fn finish(
+    between: &Between,
+    options: &Options,
+    bridge: Option<&Bridge>,
+    listener: Listener<'_>,
+) -> Result<Split, Error> {
+    let mut ends = Ends::open(between).await?;
+    ends.lock(&between.service, listener).await?;
+    let mut split = ends.split(between).await?;
+    if !matches!(split.phase, Phase::Reversed | Phase::Finished) {
+        let why = "only a split that was cut over can be finished".to_owned();
+        return Err(Error::WrongPhase { service: split.service, phase: split.phase.as_str(), why });
+    }
+    if let Some(bridge) = bridge {
+        bridge.connect().await?;
+    }
+    if split.kept.is_none() {
+        let now = OffsetDateTime::now_utc();
+        let until = now + Duration::days(i64::from(options.keep_days));
+        let until = until.format(&Rfc3339).expect("a time in this millennium can be written");
+        split.kept = Some(Kept { schema: aside(&split), until });
+    }
+    split.phase = Phase::Finished;
+    ends.write(&mut split).await?;
+
+    link::unsubscribe(&mut ends.source, &split.link(Side::Target)).await?;
+    link::unpublish(&mut ends.target, &split, Side::Target).await?;
+    link::unpublish(&mut ends.source, &split, Side::Source).await?;
+    let tables = table::read(&mut ends.target, &split.schema).await?;
+    gate::remove(&mut ends.target, &split, &tables).await?;
+    rename(&mut ends, &split, bridge).await?;
+    if let Some(bridge) = bridge {
+        bridge.settle().await?;
+    }
+    for side in [Side::Source, Side::Target] {
+        registry::split::remove_fence(ends.side(side), &split.id).await?;
+    }
+    Ok(split)
+}
+
+/// Drops the old schema, which is named by whoever wants that, once its time has come.
+///
+/// # Errors
+/// It is not the kept schema's name, its time has not come, or the server refused.
+pub async fn drop_kept(between: &Between, name: &Ident, listener: Listener<'_>) -> Result<Split, Error> {
+    let mut ends = Ends::open(between).await?;
+    ends.lock(&between.service, listener).await?;
+    let mut split = ends.split(between).await?;
+    let refuse = |split: &Split, why: String| {
+        Err(Error::WrongPhase { service: split.service.clone(), phase: split.phase.as_str(), why })
+    };
+    let Some(kept) = split.kept.clone() else {
+        return refuse(&split, "no schema of it is kept".to_owned());
+    };
+    if kept.schema != *name {
+        return refuse(&split, format!("the schema that is kept is {}", kept.schema.as_str()));
+    }
+    let until = OffsetDateTime::parse(&kept.until, &Rfc3339).unwrap_or(OffsetDateTime::now_utc());
+    if OffsetDateTime::now_utc() < until {
+        return refuse(&split, format!("schema {} is kept until {}", name.as_str(), kept.until));
+    }
+    let drop = sql!("drop schema if exists ", name, " cascade");
+    exec::batch(&mut ends.source, "drop the old schema", &drop).await?;
+    split.kept = None;
+    ends.write(&mut split).await?;
+    Ok(split)
+}
+
+/// Gives the old schema's new name, which says what it was.
+fn aside(split: &Split) -> Ident {
+    let mut name = split.schema.as_str().to_owned();
+    let suffix = format!("_before_split_{}", split.id);
+    while name.len() + suffix.len() > crate::ident::MAX_BYTES {
+        name.pop();
+    }
+    Ident::from_server(&(name + &suffix))
+}
+
+async fn rename(ends: &mut Ends, split: &Split, bridge: Option<&Bridge>) -> Result<(), Error> {
+    let Some(kept) = &split.kept else { return Ok(()) };
+    let there: bool = sqlx::query_scalar("select exists (select from pg_catalog.pg_namespace where nspname = $1)")
+        .bind(kept.schema.as_str())
+        .fetch_one(&mut ends.source)
+        .await
+        .map_err(|e| PgError::new("look for the old schema", &e))?;
+    let source = &mut ends.source;
+    exec::batch(source, "begin", &sql!("begin; set local lock_timeout = '5s'; set local search_path = pg_catalog"))
+        .await?;
+    let renamed = async {
+        if !there {
+            let rename = sql!("alter schema ", split.schema, " rename to ", kept.schema);
+            exec::batch(source, "put the old schema aside", &rename).await?;
+        }
+        match bridge {
+            Some(bridge) => bridge.keep(source).await,
+            None => Ok(()),
+        }
+    }
+    .await;
+    let end = if renamed.is_ok() { sql!("commit") } else { sql!("rollback") };
+    let ended = exec::batch(source, "end", &end).await;
+    renamed?;
+    Ok(ended?)
+}
