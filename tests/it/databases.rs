@@ -149,7 +149,8 @@ async fn credentials_are_published_with_their_own_host_and_proven_there() {
     two.apply().exits(0);
     let own = two.own.url("orders");
     let port = own.rsplit_once('/').and_then(|(rest, _)| rest.rsplit_once(':')).expect("a port").1;
-    let secret = std::fs::read_to_string(two.project.path().join(".secrets/orders/app.env")).expect("a secret");
+    let file = format!(".secrets/{}orders_app.env", two.db.prefix());
+    let secret = std::fs::read_to_string(two.project.path().join(file)).expect("a secret");
     assert!(secret.contains(port) && secret.contains("orders"), "the port {port} is in it");
     let proven = two.run(&["credentials", "verify", "--format", "json"]).exits(0).json();
     assert_eq!(

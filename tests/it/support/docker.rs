@@ -34,7 +34,10 @@ impl Running {
 
     /// Gives the address by which other containers reach it, and this machine too where containers are at home on it.
     pub(super) async fn bridge(&self) -> Option<String> {
-        self.container.get_bridge_ip_address().await.ok().map(|address| address.to_string())
+        let client = docker_client_instance().await.ok()?;
+        let seen = client.inspect_container(self.container.id(), None).await.ok()?;
+        let networks = seen.network_settings?.networks?;
+        networks.into_values().filter_map(|network| network.ip_address).find(|address| !address.is_empty())
     }
 
     pub(super) async fn log(&self) -> String {

@@ -1,0 +1,248 @@
+//! The bridge over real servers: consumers find what they had, under the same names, and nobody gets more.
+
+use pgcleave::error::Coded as _;
+use pgcleave::ident::Ident;
+use pgcleave::load;
+use pgcleave::manifest::service::Project as Manifests;
+use pgcleave::pg::connect::Target;
+use pgcleave::split::bridge::Bridge;
+use pgcleave::split::bridge::contract::Direction;
+use pgcleave::split::{Between, Error};
+use secrecy::SecretString;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+use crate::support::{Answer, Dedicated, Project, TestDb, answer, server_log};
+
+const ORDERS: &str = "
+migrations: ../migrations/orders
+database: { url_env: ORDERS_URL }
+credentials:
+  app: { access: write }
+exposes:
+  - { view: order_summary, to: [shipping] }
+  - { table: remarks, to: [shipping], privileges: [select, insert] }
+consumes: [billing.invoice_status]
+";
+
+const BILLING: &str = "
+migrations: ../migrations/billing
+exposes:
+  - { view: invoice_status, to: [orders] }
+";
+
+const SHIPPING: &str = "
+credentials:
+  app: { access: read }
+consumes: [orders.order_summary, orders.remarks]
+";
+
+const ORDERS_V1: &str = "
+create type status as enum ('new', 'paid', 'it''s odd');
+create domain cents as numeric(12, 2) check (value >= 0);
+create table orders (id bigint primary key, \"State\" status not null, total cents, tags status[], secret text);
+create view order_summary as select id, \"State\", total, tags from orders;
+create table remarks (id bigint primary key, text text);
+insert into orders values (1, 'new', 10.5, '{new,paid}', 'x'), (2, 'it''s odd', null, null, 'y');
+";
+
+/// Three services, of which orders lives on a server of its own.
+struct Shop {
+    db: TestDb,
+    own: Dedicated,
+    project: Project,
+}
+
+impl Shop {
+    async fn new() -> Self {
+        let (db, own) = (TestDb::new().await, Dedicated::start().await);
+        run(&own.url("postgres"), "create database orders").await;
+        let project = Project::new(&db);
+        project.manifest("orders", ORDERS);
+        project.manifest("billing", BILLING);
+        project.manifest("shipping", SHIPPING);
+        project.write("migrations/orders/V1__orders.sql", ORDERS_V1);
+        project.write(
+            "migrations/billing/V1__invoices.sql",
+            "create table invoices (id bigint primary key, paid boolean); \
+             create view invoice_status as select id, paid from invoices; insert into invoices values (7, true);",
+        );
+        let shop = Self { db, own, project };
+        shop.run(&["apply", "--allow", "revoke"]).exits(0);
+        shop
+    }
+
+    fn run(&self, arguments: &[&str]) -> Answer {
+        let mut command = self.project.command(arguments);
+        answer(command.env("ORDERS_URL", self.own.url("orders")).output().expect("the binary runs"))
+    }
+
+    fn manifests(&self) -> Manifests {
+        load::project(self.project.path(), Some("test")).expect("the manifests are valid")
+    }
+
+    async fn between(&self) -> Between {
+        Between {
+            service: "orders".to_owned(),
+            schema: Ident::new("orders").expect("a name"),
+            source: target(&self.db.url()),
+            target: target(&self.own.url("orders")),
+            source_from_target: None,
+            target_from_source: Some(target(&self.own.url_from_servers("orders").await)),
+        }
+    }
+
+    async fn bridge(&self, between: &Between, direction: Direction) -> Result<Bridge, Error> {
+        let manifests = self.manifests();
+        let orders = &manifests.services["orders"];
+        Bridge::read(between, &manifests, orders, direction).await
+    }
+
+    /// Gives shipping's own connection, in the shared database.
+    async fn shipping(&self) -> PgConnection {
+        let file = format!(".secrets/{}shipping_app.env", self.db.prefix());
+        let secret = std::fs::read_to_string(self.project.path().join(file)).expect("a secret");
+        let url = secret.lines().find_map(|line| line.strip_prefix("DATABASE_URL=")).expect("a connection string");
+        PgConnection::connect(url.trim_matches(['"', '\''])).await.expect("shipping logs in")
+    }
+
+    async fn there(&self, sql: &str) -> String {
+        let mut connection = PgConnection::connect(&self.own.url("orders")).await.expect("the superuser connects");
+        text(&mut connection, &sql.replace('@', self.db.prefix())).await
+    }
+
+    async fn here(&self, sql: &str) -> String {
+        self.db.texts(&sql.replace('@', self.db.prefix())).await.concat()
+    }
+}
+
+fn target(url: &str) -> Target {
+    Target::parse(&SecretString::from(url)).expect("a connection string")
+}
+
+async fn run(url: &str, sql: &str) {
+    let mut connection = PgConnection::connect(url).await.expect("the superuser connects");
+    if let Err(error) = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await {
+        panic!("{error}\n{sql}");
+    }
+}
+
+async fn text(connection: &mut PgConnection, sql: &str) -> String {
+    sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(connection).await.unwrap_or_else(|error| panic!("{error}\n{sql}"))
+}
+
+const SUMMARY: &str = "select string_agg(s::text, ' ' order by id) from orders.order_summary s";
+
+#[tokio::test]
+async fn consumers_find_what_the_service_exposes_under_the_same_names() {
+    let shop = Shop::new().await;
+    let between = shop.between().await;
+    shop.bridge(&between, Direction::Exposed).await.expect("it reads").build().await.expect("it builds");
+    let mut shipping = shop.shipping().await;
+    assert_eq!(text(&mut shipping, SUMMARY).await, r#"(1,new,10.50,"{new,paid}") (2,"it's odd",,)"#);
+    assert_eq!(shop.there(SUMMARY).await, text(&mut shipping, SUMMARY).await);
+    let filtered = "select count(*)::text from orders.order_summary where \"State\" = 'paid' or id = 2";
+    assert_eq!(text(&mut shipping, filtered).await, "1");
+    sqlx::raw_sql("insert into orders.remarks values (1, 'fragile')").execute(&mut shipping).await.expect("a contract");
+    assert_eq!(shop.there("select text from orders.remarks").await, "fragile");
+    // what no contract gives is neither here nor there
+    let more = "select has_table_privilege('@orders_caller', 'orders.order_summary', 'select')::text \
+                || has_table_privilege('@orders_caller', 'orders.orders', 'select')::text \
+                || has_table_privilege('@orders_caller', 'orders.remarks', 'delete')::text";
+    assert_eq!(shop.there(more).await, "truefalsefalse");
+    assert!(sqlx::raw_sql("delete from orders.remarks").execute(&mut shipping).await.is_err());
+    let schema = format!("select from \"{0}orders_bridge\".reach", shop.db.prefix());
+    assert!(sqlx::raw_sql(AssertSqlSafe(schema)).execute(&mut shipping).await.is_err(), "the way itself is closed");
+
+    // the plan knows the bridge, keeps it up and takes nothing away
+    shop.run(&["plan", "--detailed-exitcode", "--prune", "-v"]).exits(0);
+    shop.db.run(&format!("revoke select on orders.remarks from {}shipping_reader", shop.db.prefix())).await;
+    shop.run(&["apply", "--allow", "revoke"]).exits(0);
+    assert_eq!(text(&mut shipping, "select text from orders.remarks").await, "fragile");
+    let audited = shop.run(&["audit", "--format", "json"]).json();
+    let errors = audited["findings"].as_array().expect("a list").iter().filter(|f| f["severity"] == "error");
+    assert_eq!(errors.count(), 0, "{audited:#}");
+}
+
+#[tokio::test]
+async fn it_can_be_built_again_and_no_log_has_its_password() {
+    let shop = Shop::new().await;
+    let between = shop.between().await;
+    let password = "select split_part(o, '=', 2) from pg_user_mapping m, unnest(m.umoptions) o where o like 'password=%' \
+                    and m.umuser = '@orders_bridge'::regrole";
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        shop.bridge(&between, Direction::Exposed).await.expect("it reads").build().await.expect("it builds");
+        seen.push(shop.here(password).await);
+        assert_eq!(text(&mut shop.shipping().await, SUMMARY).await, shop.there(SUMMARY).await);
+    }
+    assert_ne!(seen[0], seen[1]);
+    assert_eq!(seen[0].len(), 64);
+    let log = server_log().await;
+    assert!(log.contains("create user mapping for"), "the log is the one that would have it");
+    assert!(seen.iter().all(|password| !log.contains(password)));
+}
+
+#[tokio::test]
+async fn taken_down_it_leaves_nothing() {
+    let shop = Shop::new().await;
+    let between = shop.between().await;
+    let bridge = shop.bridge(&between, Direction::Exposed).await.expect("it reads");
+    bridge.build().await.expect("it builds");
+    bridge.remove().await.expect("it goes");
+    bridge.remove().await.expect("there is nothing any more");
+    let left = "select (select count(*) from pg_namespace where nspname in ('orders', '@orders_bridge')) \
+                + (select count(*) from pg_roles where rolname in ('@orders_bridge', '@orders_caller')) \
+                + (select count(*) from pg_foreign_server)";
+    assert_eq!(shop.here(&format!("select ({left})::text")).await, "0");
+    let roles = "select count(*)::text from pg_roles where rolname like '@orders\\_caller'";
+    assert_eq!(shop.there(roles).await, "0");
+}
+
+#[tokio::test]
+async fn what_cannot_be_bridged_is_refused_before_anything_is_made() {
+    let shop = Shop::new().await;
+    let more = "  - { function: \"cancel(bigint)\", to: [shipping] }\nconsumes";
+    shop.project.manifest("orders", &ORDERS.replace("consumes", more));
+    shop.project.manifest("shipping", &SHIPPING.replace("remarks]", "remarks, \"orders.cancel(bigint)\"]"));
+    let between = shop.between().await;
+    let bridge = shop.bridge(&between, Direction::Exposed).await.expect("it reads");
+    let refused = bridge.build().await.expect_err("a function cannot be bridged");
+    assert_eq!(refused.code(), "split-bridge");
+    assert!(refused.to_string().contains("orders.cancel(bigint) cannot be bridged"), "{refused}");
+    assert_eq!(shop.here("select count(*)::text from pg_roles where rolname = '@orders_bridge'").await, "0");
+
+    shop.project.manifest("orders", ORDERS);
+    shop.project.manifest("shipping", SHIPPING);
+    let nowhere = Between { target_from_source: Some(target("postgresql://x@127.0.0.1:1/orders")), ..between };
+    let bridge = shop.bridge(&nowhere, Direction::Exposed).await.expect("it reads");
+    let refused = bridge.build().await.expect_err("nobody answers there");
+    assert!(refused.to_string().contains("gets no answer from 127.0.0.1:1"), "{refused}");
+    assert_eq!(shop.here("select (to_regclass('orders.order_summary') is null)::text").await, "true");
+}
+
+#[tokio::test]
+async fn what_the_service_consumes_is_brought_to_its_own_server() {
+    let (mut shop, shared) = (Shop::new().await, Dedicated::start().await);
+    run(&shared.url("postgres"), "create database shop").await;
+    shop.project.connect_as(shared.url("shop"));
+    shop.run(&["apply", "--allow", "revoke"]).exits(0);
+    let between = Between {
+        source: target(&shared.url("shop")),
+        source_from_target: Some(target(&shared.url_from_servers("shop").await)),
+        ..shop.between().await
+    };
+    let bridge = shop.bridge(&between, Direction::Consumed).await.expect("it reads");
+    bridge.build().await.expect("it builds");
+    let asked = "set role @orders_reader; select string_agg(i::text, ' ') from billing.invoice_status i";
+    let mut there = PgConnection::connect(&shop.own.url("orders")).await.expect("the superuser connects");
+    let (role, asked) = asked.split_once("; ").expect("two statements");
+    let role = role.replace('@', shop.db.prefix());
+    sqlx::raw_sql(AssertSqlSafe(role)).execute(&mut there).await.expect("a role");
+    assert_eq!(text(&mut there, asked).await, "(7,t)");
+    shop.run(&["plan", "--detailed-exitcode", "--prune", "-v"]).exits(0);
+    let audited = shop.run(&["audit", "--format", "json"]).json();
+    let errors = audited["findings"].as_array().expect("a list").iter().filter(|f| f["severity"] == "error");
+    assert_eq!(errors.count(), 0, "{audited:#}");
+    bridge.remove().await.expect("it goes");
+    assert_eq!(shop.there("select (to_regnamespace('billing') is null)::text").await, "true");
+}
