@@ -25,7 +25,6 @@ mod progress;
 mod schema;
 mod shell;
 mod split;
-mod split_bridge;
 mod split_check;
 mod verify;
 mod why;

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use pgcleave::error::Verdict;
 use pgcleave::ident::Ident;
+use pgcleave::manifest::service::Project;
 use pgcleave::pg::connect::Target;
 use pgcleave::report;
 use pgcleave::split::pooler::Pooler;
@@ -128,11 +129,9 @@ pub(crate) struct FinishArgs {
 
 /// What stands in for contracts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum BridgeKind {
+enum BridgeKind {
     /// Foreign tables
     Foreign,
-    /// Replicated copies
-    Copy,
     /// Nothing
     None,
 }
@@ -147,10 +146,8 @@ pub(crate) struct AbortArgs {
 /// Runs the command.
 pub(crate) async fn run(context: &Context, args: &SplitArgs) -> Result<Verdict, Failure> {
     let format = context.format(&[Format::Human, Format::Json])?;
-    if let Command::Check(args) = &args.command {
-        let (between, project) = (args.between.read(context)?, context.project_if_any()?);
-        return super::split_check::run(context, project.as_ref(), &between).await;
-    }
+    let project = context.project_if_any()?;
+    let project = project.as_ref();
     let between = match &args.command {
         Command::Check(CheckArgs { between })
         | Command::Start(StartArgs { between, .. })
@@ -158,16 +155,12 @@ pub(crate) async fn run(context: &Context, args: &SplitArgs) -> Result<Verdict, 
         | Command::Cutover(TurnArgs { between, .. })
         | Command::Rollback(TurnArgs { between, .. })
         | Command::Finish(FinishArgs { between, .. })
-        | Command::Abort(AbortArgs { between }) => between.read(context)?,
+        | Command::Abort(AbortArgs { between }) => between.read(context, project)?,
     };
     let listener = |event| context.tell(&event);
     let status = match &args.command {
-        Command::Check(_) => unreachable!("it has been run above"),
-        Command::Start(args) => {
-            let status = begin(context, &between, args).await?;
-            super::split_bridge::consumed(context, &between).await?;
-            status
-        }
+        Command::Check(_) => return super::split_check::run(context, project, &between).await,
+        Command::Start(args) => begin(context, &between, project, args).await?,
         Command::Status(args) if args.watch => return watch(context, &between, format).await,
         Command::Status(_) => status::status(&between).await?,
         Command::Cutover(args) => {
@@ -181,15 +174,17 @@ pub(crate) async fn run(context: &Context, args: &SplitArgs) -> Result<Verdict, 
             status::of(&finish::drop_kept(&between, &name, &listener).await?)
         }
         Command::Finish(args) => {
-            let options = finish::Options { keep_days: args.keep };
-            let bridge = super::split_bridge::exposed(context, &between, args.bridge).await?;
-            status::of(&finish::finish(&between, &options, bridge.as_ref(), &listener).await?)
+            let bridge = match args.bridge {
+                BridgeKind::Foreign => project,
+                BridgeKind::None => None,
+            };
+            if args.bridge == BridgeKind::Foreign && project.is_none() {
+                return Err(Failure::usage("without manifests no contract is known: say --bridge none"));
+            }
+            let options = finish::Options { keep_days: args.keep, bridge };
+            status::of(&finish::finish(&between, &options, &listener).await?)
         }
-        Command::Abort(_) => {
-            let status = status::of(&abort::abort(&between, &listener).await?);
-            super::split_bridge::remove_consumed(context, &between).await?;
-            status
-        }
+        Command::Abort(_) => status::of(&abort::abort(&between, project, &listener).await?),
     };
     tell(context, format, &status);
     Ok(Verdict::Done)
@@ -202,7 +197,12 @@ fn tell(context: &Context, format: Format, status: &Status) {
     });
 }
 
-async fn begin(context: &Context, between: &Between, args: &StartArgs) -> Result<Status, Failure> {
+async fn begin(
+    context: &Context,
+    between: &Between,
+    project: Option<&Project>,
+    args: &StartArgs,
+) -> Result<Status, Failure> {
     let options = start::Options {
         jobs: usize::from(args.copy.jobs),
         max_bytes_per_second: args.copy.max_rate,
@@ -211,7 +211,7 @@ async fn begin(context: &Context, between: &Between, args: &StartArgs) -> Result
         interrupt: context.interrupt.clone(),
     };
     let progress = Progress::new(context, args.copy.progress);
-    let started = start::start(between, &options, &|event| progress.tell(context, &event)).await;
+    let started = start::start(between, project, &options, &|event| progress.tell(context, &event)).await;
     progress.end();
     Ok(status::of(&started?))
 }
@@ -257,10 +257,9 @@ impl TurnArgs {
 }
 
 impl BetweenArgs {
-    /// Reads the manifests, if there are any, and the connection strings.
-    fn read(&self, context: &Context) -> Result<Between, Failure> {
-        let project = context.project_if_any()?;
-        let service = project.as_ref().and_then(|p| p.services.get(self.service.as_str()));
+    /// Reads the connection strings; the service is a schema where no manifest knows it.
+    fn read(&self, context: &Context, project: Option<&Project>) -> Result<Between, Failure> {
+        let service = project.and_then(|p| p.services.get(self.service.as_str()));
         let schema = match service {
             Some(service) => service.schema.clone(),
             None => Ident::new(&self.service).map_err(|e| Failure::usage(e.to_string()))?,
@@ -269,7 +268,7 @@ impl BetweenArgs {
         Ok(Between {
             service: self.service.clone(),
             schema,
-            source: context.target(project.as_ref().and_then(|p| p.database_url_env.as_deref()))?,
+            source: context.target(project.and_then(|p| p.database_url_env.as_deref()))?,
             target: Target::parse(&self.to)?,
             source_from_target: other(&self.source_from_target)?,
             target_from_source: other(&self.target_from_source)?,

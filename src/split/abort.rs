@@ -7,9 +7,10 @@ use super::error::Error;
 use super::settle::{self, Settled};
 use super::state::{Phase, Side, Split};
 use super::turn::recover;
-use super::{gate, link};
+use super::{gate, link, start};
 use crate::event::Listener;
 use crate::ident::Ident;
+use crate::manifest::service::Project;
 use crate::pg::exec;
 use crate::registry;
 use crate::sql;
@@ -20,7 +21,7 @@ use crate::transfer::table;
 ///
 /// # Errors
 /// The target has the writes, or a server refused something: run again, it goes on.
-pub async fn abort(between: &Between, listener: Listener<'_>) -> Result<Split, Error> {
+pub async fn abort(between: &Between, project: Option<&Project>, listener: Listener<'_>) -> Result<Split, Error> {
     let mut ends = Ends::open(between).await?;
     ends.lock(&between.service, listener).await?;
     let mut split = ends.split(between).await?;
@@ -36,6 +37,9 @@ pub async fn abort(between: &Between, listener: Listener<'_>) -> Result<Split, E
         ends.write(&mut split).await?;
     }
     copy::discard(&mut ends, &split).await?;
+    if let Some(bridge) = start::consumed(between, project).await? {
+        bridge.remove().await?;
+    }
     link::unsubscribe(&mut ends.source, &split.link(Side::Target)).await?;
     for side in [Side::Source, Side::Target] {
         link::unpublish(ends.side(side), &split, side).await?;

@@ -35,8 +35,12 @@ pub(super) struct Identity {
 impl Ends {
     /// Connects to both; they must be two databases.
     pub(super) async fn open(between: &Between) -> Result<Self, Error> {
-        let source = session::open(&between.source, "pgcleave split").await?;
-        let target = session::open(&between.target, "pgcleave split").await?;
+        let mut source = session::open(&between.source, "pgcleave split").await?;
+        let mut target = session::open(&between.target, "pgcleave split").await?;
+        let (one, two) = (identity(&mut source).await?, identity(&mut target).await?);
+        if one.system == two.system && one.database == two.database {
+            return Err(Error::WrongTarget("the dedicated database is the shared one itself".to_owned()));
+        }
         Ok(Self { source, target })
     }
 

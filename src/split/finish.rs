@@ -5,12 +5,14 @@ use time::{Duration, OffsetDateTime};
 
 use super::Between;
 use super::bridge::Bridge;
+use super::bridge::contract::Direction;
 use super::ends::Ends;
 use super::error::Error;
 use super::state::{Kept, Phase, Side, Split};
 use super::{gate, link};
 use crate::event::Listener;
 use crate::ident::Ident;
+use crate::manifest::service::Project;
 use crate::pg::error::Error as PgError;
 use crate::pg::exec;
 use crate::registry;
@@ -18,24 +20,19 @@ use crate::sql;
 use crate::transfer::table;
 
 /// How to finish.
-#[derive(Debug, Clone)]
-pub struct Options {
+#[derive(Debug, Clone, Copy)]
+pub struct Options<'a> {
     /// How long the old schema is kept, in days.
     pub keep_days: u32,
+    /// The manifests whose contracts are to be bridged; nothing for none.
+    pub bridge: Option<&'a Project>,
 }
 
 /// Ends replication and puts the old schema aside under another name; its tables stay closed to writers.
 ///
-/// With a bridge, what it keeps takes the old schema's name in the very transaction that puts that one aside.
-///
 /// # Errors
 /// The target does not have the writes, or a server refused something: run again, it goes on.
-pub async fn finish(
-    between: &Between,
-    options: &Options,
-    bridge: Option<&Bridge>,
-    listener: Listener<'_>,
-) -> Result<Split, Error> {
+pub async fn finish(between: &Between, options: &Options<'_>, listener: Listener<'_>) -> Result<Split, Error> {
     let mut ends = Ends::open(between).await?;
     ends.lock(&between.service, listener).await?;
     let mut split = ends.split(between).await?;
@@ -43,7 +40,9 @@ pub async fn finish(
         let why = "only a split that was cut over can be finished".to_owned();
         return Err(Error::WrongPhase { service: split.service, phase: split.phase.as_str(), why });
     }
-    if let Some(bridge) = bridge {
+    let bridge = exposed(between, options.bridge).await?;
+    if let Some(bridge) = &bridge {
+        // Before anything depends on it.
         bridge.connect().await?;
     }
     if split.kept.is_none() {
@@ -60,8 +59,8 @@ pub async fn finish(
     link::unpublish(&mut ends.source, &split, Side::Source).await?;
     let tables = table::read(&mut ends.target, &split.schema).await?;
     gate::remove(&mut ends.target, &split, &tables).await?;
-    rename(&mut ends, &split, bridge).await?;
-    if let Some(bridge) = bridge {
+    put_aside(&mut ends, &split, bridge.as_ref()).await?;
+    if let Some(bridge) = &bridge {
         bridge.settle().await?;
     }
     for side in [Side::Source, Side::Target] {
@@ -108,17 +107,25 @@ fn aside(split: &Split) -> Ident {
     Ident::from_server(&(name + &suffix))
 }
 
-async fn rename(ends: &mut Ends, split: &Split, bridge: Option<&Bridge>) -> Result<(), Error> {
+/// Gives the bridge to the contracts that the service exposes, if there are any.
+async fn exposed(between: &Between, project: Option<&Project>) -> Result<Option<Bridge>, Error> {
+    let Some(project) = project else { return Ok(None) };
+    let Some(service) = project.services.get(between.service.as_str()) else { return Ok(None) };
+    Ok(Some(Bridge::read(between, project, service, Direction::Exposed).await?).filter(|bridge| !bridge.is_empty()))
+}
+
+/// Renames the old schema and puts the bridge in its place, in one transaction.
+async fn put_aside(ends: &mut Ends, split: &Split, bridge: Option<&Bridge>) -> Result<(), Error> {
     let Some(kept) = &split.kept else { return Ok(()) };
+    let source = &mut ends.source;
     let there: bool = sqlx::query_scalar("select exists (select from pg_catalog.pg_namespace where nspname = $1)")
         .bind(kept.schema.as_str())
-        .fetch_one(&mut ends.source)
+        .fetch_one(&mut *source)
         .await
         .map_err(|e| PgError::new("look for the old schema", &e))?;
-    let source = &mut ends.source;
-    exec::batch(source, "begin", &sql!("begin; set local lock_timeout = '5s'; set local search_path = pg_catalog"))
-        .await?;
-    let renamed = async {
+    let begin = sql!("begin; set local lock_timeout = '5s'; set local search_path = pg_catalog");
+    exec::batch(source, "put the old schema aside", &begin).await?;
+    let done = async {
         if !there {
             let rename = sql!("alter schema ", split.schema, " rename to ", kept.schema);
             exec::batch(source, "put the old schema aside", &rename).await?;
@@ -129,8 +136,7 @@ async fn rename(ends: &mut Ends, split: &Split, bridge: Option<&Bridge>) -> Resu
         }
     }
     .await;
-    let end = if renamed.is_ok() { sql!("commit") } else { sql!("rollback") };
-    let ended = exec::batch(source, "end", &end).await;
-    renamed?;
-    Ok(ended?)
+    let end = if done.is_ok() { sql!("commit") } else { sql!("rollback") };
+    exec::batch(source, "put the old schema aside", &end).await?;
+    done
 }

@@ -12,9 +12,6 @@ use crate::transfer::coupling::{self, Coupling, CouplingKind};
 /// Looks at both sides; gives what the copy has to know of couplings.
 pub(super) async fn look(ends: &mut Ends, between: &Between) -> Result<Vec<Coupling>, Error> {
     let (source, target) = (ends::identity(&mut ends.source).await?, ends::identity(&mut ends.target).await?);
-    if source.system == target.system && source.database == target.database {
-        return Err(Error::WrongTarget("the dedicated database is the shared one itself".to_owned()));
-    }
     if target.major < source.major {
         let (target, source) = (target.major, source.major);
         return Err(Error::WrongTarget(format!("the target is PostgreSQL {target}, older than the source's {source}")));

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::bridge::Bridge;
+use super::bridge::contract::Direction;
 use super::definitions;
 use super::ends::{self, Ends};
 use super::error::Error;
@@ -10,6 +12,7 @@ use super::state::{Phase, Place, Side, Split};
 use super::{Between, copy, fence, gate, link, preflight};
 use crate::event::{Event, Listener};
 use crate::interrupt::Interrupt;
+use crate::manifest::service::Project;
 use crate::registry;
 use crate::transfer::table;
 
@@ -39,7 +42,12 @@ pub struct Options {
 /// # Errors
 /// Something is in the way, a server refused something, or somebody asked to stop. What is there by then is known on
 /// both sides: `start` goes on with it, `abort` takes it back.
-pub async fn start(between: &Between, options: &Options, listener: Listener<'_>) -> Result<Split, Error> {
+pub async fn start(
+    between: &Between,
+    project: Option<&Project>,
+    options: &Options,
+    listener: Listener<'_>,
+) -> Result<Split, Error> {
     let mut ends = Ends::open(between).await?;
     ends.lock(&between.service, listener).await?;
     let [source, target] = ends.records(&between.service).await?;
@@ -68,6 +76,9 @@ pub async fn start(between: &Between, options: &Options, listener: Listener<'_>)
             }
             Phase::Copying => {
                 copy::copy(&mut ends, between, &mut split, options, listener).await?;
+                if let Some(bridge) = consumed(between, project).await? {
+                    bridge.build().await?;
+                }
                 split.phase = Phase::CatchingUp;
                 definitions::remember(&mut ends, &mut split).await?;
                 ends.write(&mut split).await?;
@@ -91,6 +102,13 @@ pub async fn start(between: &Between, options: &Options, listener: Listener<'_>)
             }
         }
     }
+}
+
+/// Gives the bridge to the contracts that the service consumes, where manifests know of any.
+pub(super) async fn consumed(between: &Between, project: Option<&Project>) -> Result<Option<Bridge>, Error> {
+    let Some(project) = project else { return Ok(None) };
+    let Some(service) = project.services.get(between.service.as_str()) else { return Ok(None) };
+    Ok(Some(Bridge::read(between, project, service, Direction::Consumed).await?).filter(|bridge| !bridge.is_empty()))
 }
 
 /// Chooses names and writes them down, once nothing is in the way.

@@ -13,6 +13,7 @@ mod manifest;
 mod migrate;
 mod probe;
 mod registry;
+mod split;
 mod split_bridge;
 mod split_check;
 mod sql;

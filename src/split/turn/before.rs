@@ -1,6 +1,6 @@
 //! What is made ready while writes go on.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Options;
 use crate::pg::exec;
@@ -20,6 +20,9 @@ const QUICK_MILLIS: u64 = 500;
 /// How long replication may take to come that close, in seconds.
 const CLOSE_SECONDS: u64 = 60;
 
+/// How often to look whether it runs, in milliseconds.
+const POLL_MILLIS: u64 = 50;
+
 /// How long a slot may take to be made, in milliseconds.
 const SLOT_MILLIS: i64 = 60_000;
 
@@ -32,12 +35,7 @@ pub(super) async fn prepare(
     options: &Options,
 ) -> Result<Vec<Table>, Error> {
     let from = to.other();
-    let follower = to.as_str();
-    let seen = link::following(ends.side(to), &split.link(from)).await?;
-    if !seen.enabled || !seen.running {
-        let why = "its subscription does not run; split start mends it, the server log says why".to_owned();
-        return Err(Error::NotFollowing { follower, why });
-    }
+    runs(ends, split, to, options).await?;
     if gate::closed(ends.side(to), split).await? != Some(true) {
         let side = between.target(to).label();
         return Err(Error::Overtaken(format!("{side} is not closed to writers: its triggers are not all enabled")));
@@ -56,18 +54,43 @@ pub(super) async fn prepare(
     sequence::set(ends.side(to), &split.schema, &behind).await?;
 
     let mut quick = 0;
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     while quick < ROUND_TRIPS {
         if options.interrupt.requested() {
             return Err(Error::Interrupted);
         }
         if started.elapsed() > Duration::from_secs(CLOSE_SECONDS) {
             let why = format!("a row takes more than {QUICK_MILLIS} ms to arrive");
-            return Err(Error::NotFollowing { follower, why });
+            return Err(Error::NotFollowing { follower: to.as_str(), why });
         }
         let n = fence::write(ends.side(from), &split.id).await?;
         let arrived = fence::arrival(ends.side(to), &split.id, n, Duration::from_millis(QUICK_MILLIS)).await?;
         quick = if arrived.is_some() { quick + 1 } else { 0 };
     }
     Ok(tables)
+}
+
+/// Waits for the subscription's worker: after an end of its own, the server lets some seconds pass before the next.
+async fn runs(ends: &mut Ends, split: &Split, to: Side, options: &Options) -> Result<(), Error> {
+    let started = Instant::now();
+    loop {
+        let seen = link::following(ends.side(to), &split.link(to.other())).await?;
+        let not = |why: &str| Err(Error::NotFollowing { follower: to.as_str(), why: why.to_owned() });
+        if !seen.there {
+            return not("it has no subscription; split start mends it");
+        }
+        if !seen.enabled {
+            return not("a change could not be applied; its server log says which, and split start goes on");
+        }
+        if seen.running {
+            return Ok(());
+        }
+        if options.interrupt.requested() {
+            return Err(Error::Interrupted);
+        }
+        if started.elapsed() > Duration::from_secs(CLOSE_SECONDS) {
+            return not("its subscription's worker does not run; its server log says why");
+        }
+        tokio::time::sleep(Duration::from_millis(POLL_MILLIS)).await;
+    }
 }
