@@ -137,6 +137,8 @@ async fn contracts_that_cross_to_another_database_are_told() {
     ] {
         assert!(plan.contains(told), "{told}\n{plan}");
     }
+    let why = ["why", &format!("{}orders_app_a", two.db.prefix()), "orders.orders", "--format", "json"];
+    assert_eq!(two.run(&why).exits(0).json()["reachable"], true, "where the object is");
     let markdown = two.run(&["plan", "--format", "markdown"]).exits(0).stdout;
     assert_eq!(markdown.matches("### pgcleave plan for").count(), 2, "{markdown}");
     let sql = two.run(&["plan", "--sql"]).exits(0).stdout;

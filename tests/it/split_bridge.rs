@@ -246,3 +246,91 @@ async fn what_the_service_consumes_is_brought_to_its_own_server() {
     bridge.remove().await.expect("it goes");
     assert_eq!(shop.there("select (to_regnamespace('billing') is null)::text").await, "true");
 }
+
+/// A shop whose orders has yet to move from one server of its own to another.
+struct Moving {
+    shop: Shop,
+    shared: Dedicated,
+}
+
+impl Moving {
+    async fn new(orders: &str, shipping: &str) -> Self {
+        let (db, own, shared) = (TestDb::new().await, Dedicated::start().await, Dedicated::start().await);
+        run(&own.url("postgres"), "create database orders").await;
+        run(&shared.url("postgres"), "create database shop").await;
+        let mut project = Project::new(&db);
+        project.connect_as(shared.url("shop"));
+        project.manifest("orders", orders);
+        project.manifest("billing", BILLING);
+        project.manifest("shipping", shipping);
+        project.write("migrations/orders/V1__orders.sql", ORDERS_V1);
+        project.write(
+            "migrations/billing/V1__invoices.sql",
+            "create table invoices (id bigint primary key, paid boolean); \
+             create view invoice_status as select id, paid from invoices; insert into invoices values (7, true);",
+        );
+        let moving = Self { shop: Shop { db, own, project }, shared };
+        moving.shop.run(&["apply", "--allow", "revoke"]).exits(0);
+        moving
+    }
+
+    async fn split(&self, arguments: &[&str]) -> Answer {
+        let mut command = self.shop.project.command(&["split", arguments[0], "orders"]);
+        command.args(&arguments[1..]).env("TARGET_DATABASE_URL", self.shop.own.url("orders"));
+        command.env("PGCLEAVE_SOURCE_FROM_TARGET", self.shared.url_from_servers("shop").await);
+        command.env("PGCLEAVE_TARGET_FROM_SOURCE", self.shop.own.url_from_servers("orders").await);
+        answer(command.output().expect("the binary runs"))
+    }
+
+    /// Asks the shared database as a consumer's reader.
+    async fn as_shipping(&self, sql: &str) -> String {
+        let mut connection = PgConnection::connect(&self.shared.url("shop")).await.expect("the superuser connects");
+        let role = format!("set role {}shipping_reader", self.shop.db.prefix());
+        sqlx::raw_sql(AssertSqlSafe(role)).execute(&mut connection).await.expect("a role");
+        text(&mut connection, sql).await
+    }
+}
+
+#[tokio::test]
+async fn a_finished_split_leaves_the_contracts_where_they_were() {
+    let together = ORDERS.replace("database: { url_env: ORDERS_URL }\n", "");
+    let moving = Moving::new(&together, SHIPPING).await;
+    moving.split(&["check"]).await.exits(0);
+    moving.split(&["start"]).await.exits(0);
+    let consumed = "select string_agg(i::text, ' ') from billing.invoice_status i";
+    assert_eq!(moving.shop.there(consumed).await, "(7,t)", "before the cutover");
+    moving.split(&["cutover"]).await.exits(0);
+    moving.split(&["finish"]).await.exits(0);
+    run(&moving.shop.own.url("orders"), "insert into orders.orders values (3, 'paid', 1, null, 'z')").await;
+    let seen = "select string_agg(id || ' ' || \"State\", ',' order by id) from orders.order_summary";
+    assert_eq!(moving.as_shipping(seen).await, "1 new,2 it's odd,3 paid");
+
+    moving.shop.project.manifest("orders", ORDERS);
+    moving.shop.run(&["apply", "--allow", "revoke"]).exits(0);
+    moving.shop.run(&["plan", "--detailed-exitcode", "-v"]).exits(0);
+    assert_eq!(moving.as_shipping(seen).await, "1 new,2 it's odd,3 paid");
+}
+
+#[tokio::test]
+async fn tables_of_contracts_can_be_kept_as_replicated_copies() {
+    let together = ORDERS.replace("database: { url_env: ORDERS_URL }\n", "");
+    let moving = Moving::new(&together, SHIPPING).await;
+    moving.split(&["start"]).await.exits(0);
+    moving.split(&["cutover"]).await.exits(0);
+    let refused = moving.split(&["finish", "--bridge", "copy"]).await.exits(1);
+    assert!(refused.stderr.contains("orders.order_summary cannot be replicated"), "{}", refused.stderr);
+    let table = together.replace("  - { view: order_summary, to: [shipping] }\n", "");
+    moving.shop.project.manifest("orders", &table);
+    moving.shop.project.manifest("shipping", &SHIPPING.replace("orders.order_summary, ", ""));
+    moving.split(&["finish", "--bridge", "copy"]).await.exits(0);
+    moving.split(&["finish", "--bridge", "copy"]).await.exits(0);
+    run(&moving.shop.own.url("orders"), "insert into orders.remarks values (1, 'fragile')").await;
+    let seen = "select coalesce(string_agg(text, ','), '') from orders.remarks";
+    for _ in 0..200 {
+        if moving.as_shipping(seen).await == "fragile" {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("the copy does not follow: {:?}", moving.as_shipping(seen).await);
+}

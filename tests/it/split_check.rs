@@ -71,6 +71,9 @@ async fn a_service_that_keeps_to_its_line_can_move() {
 #[tokio::test]
 async fn everything_in_the_way_is_told_with_its_fix() {
     let shop = Shop::new().await;
+    let cancel = "  - { function: \"cancel(bigint)\", to: [billing] }\n";
+    shop.project.manifest("orders", &format!("{ORDERS}{cancel}"));
+    shop.project.manifest("billing", &BILLING.replace("summary]", "summary, \"orders.cancel(bigint)\"]"));
     shop.source
         .run(
             "create table orders.log (at timestamptz, what text);
@@ -94,6 +97,7 @@ async fn everything_in_the_way_is_told_with_its_fix() {
     }
     let warnings = kinds(&told, "warnings");
     assert!(warnings.contains(&("materialized-view".to_owned(), "daily".to_owned())), "{warnings:?}");
+    assert!(warnings.contains(&("bridge".to_owned(), "orders.cancel(bigint)".to_owned())), "{warnings:?}");
     for item in told.json()["blockers"].as_array().expect("a list") {
         assert!(!item["fix"].as_str().expect("a fix").is_empty(), "{item:#}");
     }
