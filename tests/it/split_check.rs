@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use pgcleave::transfer::pg_dump::PgDump;
+
 use crate::support::{Answer, Project, TestDb};
 
 const ORDERS: &str = "
@@ -56,6 +58,11 @@ fn kinds(answer: &Answer, list: &str) -> BTreeSet<(String, String)> {
 #[tokio::test]
 async fn a_service_that_keeps_to_its_line_can_move() {
     let shop = Shop::new().await;
+    if PgDump::find(shop.source.major()).await.is_err() {
+        let told = shop.check(&["--format", "json"]).exits(3);
+        assert_eq!(kinds(&told, "blockers"), [("pg-dump".to_owned(), "this machine".to_owned())].into());
+        return;
+    }
     let told = shop.check(&["--format", "json"]).exits(0);
     let json = told.json();
     assert_eq!((&json["format"], &json["phase"]), (&"pgcleave.split/1".into(), &"checked".into()));

@@ -13,6 +13,7 @@ use super::bridge::Bridge;
 use super::bridge::contract::Direction;
 use super::{Between, Error};
 use crate::manifest::service::Project;
+use crate::transfer::pg_dump::{PgDump, VARIABLE};
 use readiness::{Item, Readiness};
 
 /// Looks at both sides and judges; writes nothing.
@@ -25,6 +26,12 @@ pub async fn check(between: &Between, project: Option<&Project>) -> Result<Readi
     let leads = |direction| bridges.iter().any(|bridge| bridge.direction() == direction);
     facts.bridged = [leads(Direction::Exposed), leads(Direction::Consumed)];
     let mut readiness = judge(&between.service, &between.schema, &facts);
+    let needs_dump = facts.phase.is_none() && facts.source.major() > 0;
+    if let (true, Err(error)) = (needs_dump, PgDump::find(facts.source.major()).await) {
+        let fix = format!("install the client programs of that version, or set {VARIABLE} to their folder");
+        let (kind, object) = ("pg-dump".to_owned(), "this machine".to_owned());
+        readiness.add(true, Item { kind, object, message: error.to_string(), fix, cost: None });
+    }
     for message in bridges.iter().flat_map(Bridge::refusals) {
         let object = message.split(' ').next().unwrap_or_default().to_owned();
         let fix = "take the contract out of both manifests, or finish with --bridge none".to_owned();
