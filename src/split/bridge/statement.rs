@@ -79,6 +79,11 @@ pub(super) fn connect(names: &Names, side: &Side, there: &Target) -> Vec<Sql> {
     if !side.roles.contains(bridge.as_str()) {
         all.push(sql!("create role ", bridge));
     }
+    let hardened = vec![
+        sql!("alter default privileges revoke execute on routines from public"),
+        sql!("alter default privileges revoke usage on types from public"),
+    ];
+    all.extend(acting_as(bridge, side, hardened));
     // its functions are nobody's to call: they need no place on any search path
     all.push(sql!("create extension if not exists postgres_fdw with schema pgcleave"));
     let (host, port) = (there.host(), there.port().to_string());
