@@ -48,6 +48,8 @@ pub struct Services {
     pub elsewhere: BTreeSet<Ident>,
     /// Schemas that a service's bridge to another database keeps here, with the service.
     pub bridged: BTreeMap<Ident, Ident>,
+    /// The names of bridges: of the role that owns one, its foreign server, and the schema of its foreign tables.
+    pub bridges: BTreeSet<Ident>,
 }
 
 impl Services {
@@ -83,6 +85,11 @@ impl Services {
                 .flat_map(|credential| Slot::BOTH.map(|slot| naming.login(text, credential, slot)));
             let groups = [naming.owner(text), naming.writer(text), naming.reader(text)];
             let bridge = service.database_url_env.iter().flat_map(|_| [naming.bridge(text), naming.caller(text)]);
+            if let (Some(_), Ok(bridge)) = (&service.database_url_env, naming.bridge(text)) {
+                // the foreign tables' schema is named like the role that owns them
+                services.bridged.insert(bridge.clone(), name.clone());
+                services.bridges.insert(bridge);
+            }
             for role in groups.into_iter().chain(logins).chain(bridge).flatten() {
                 services.roles.insert(role, name.clone());
             }
@@ -112,6 +119,8 @@ pub struct Map {
     declared_schemas: BTreeSet<(ServiceId, SchemaId)>,
     /// Each contract with the objects that it is about; with none, there is no such object.
     pub contracts: Vec<(Contract, Vec<Object>)>,
+    /// The names of bridges.
+    pub bridges: BTreeSet<Ident>,
 }
 
 impl Map {
@@ -132,7 +141,8 @@ impl Map {
         if services.infer {
             infer_roles(&mut of_role, &of_schema, &names, facts, graph);
         }
-        let mut map = Self { names, of_role, of_schema, ..Self::default() };
+        let bridges = services.bridges.clone();
+        let mut map = Self { names, of_role, of_schema, bridges, ..Self::default() };
         map.resolve_contracts(services, facts);
         map
     }

@@ -143,11 +143,11 @@ pub(super) async fn judge(
     Ok((found, proof))
 }
 
-/// Gives each database with the project as it sees it, and the variable of those that are not the shared one.
-fn places(
-    context: &Context,
-    project: Option<&Project>,
-) -> Result<Vec<(Target, Option<Project>, Option<String>)>, Failure> {
+/// A database, the project as it sees it, and the variable of one that is not the shared one.
+type Place = (Target, Option<Project>, Option<String>);
+
+/// Gives every database.
+fn places(context: &Context, project: Option<&Project>) -> Result<Vec<Place>, Failure> {
     let Some(project) = project else { return Ok(vec![(context.target(None)?, None, None)]) };
     let databases = context.databases(project, &BTreeSet::new())?.into_iter();
     let place = |database: Database| {

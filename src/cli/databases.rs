@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use pgcleave::error::Verdict;
 use pgcleave::ident::Ident;
 use pgcleave::manifest::home::Home;
-use pgcleave::manifest::service::Project;
+use pgcleave::manifest::service::{Project, Service};
 use pgcleave::pg::connect::Target;
 use secrecy::SecretString;
 
@@ -29,6 +29,15 @@ impl Context {
             homes = named.into_iter().map(|service| service.home()).collect();
         }
         homes.into_iter().map(|home| self.database(project, home)).collect()
+    }
+
+    /// Gives the place of one service, wherever it lives, or of the shared database; `--database-url` overrules both.
+    pub(crate) fn target_of(&self, project: Option<&Project>, service: Option<&Service>) -> Result<Target, Failure> {
+        let home = service.map_or(Home::Shared, Service::home);
+        match project {
+            Some(project) if self.global.database_url.is_none() => Ok(self.database(project, home)?.target),
+            _ => Ok(self.target(project.and_then(|p| p.database_url_env.as_deref()))?),
+        }
     }
 
     /// Gives one database of a project.

@@ -98,7 +98,7 @@ pub(crate) async fn run(context: &Context, args: &ExportArgs) -> Result<Verdict,
         }
         None => None,
     };
-    let target = context.target(project.as_ref().and_then(|p| p.database_url_env.as_deref()))?;
+    let target = context.target_of(project.as_ref(), service)?;
     let options = Options {
         service: args.service.clone(),
         schema,

@@ -6,6 +6,7 @@ use pgcleave::ident::Ident;
 use pgcleave::manifest::service::Project;
 use pgcleave::pg::connect::Target;
 use pgcleave::report;
+use pgcleave::split::finish::StandIn;
 use pgcleave::split::pooler::Pooler;
 use pgcleave::split::status::{self, Status};
 use pgcleave::split::{Between, abort, finish, start, turn};
@@ -132,6 +133,8 @@ pub(crate) struct FinishArgs {
 enum BridgeKind {
     /// Foreign tables
     Foreign,
+    /// Replicated copies; for contracts that are tables
+    Copy,
     /// Nothing
     None,
 }
@@ -174,13 +177,14 @@ pub(crate) async fn run(context: &Context, args: &SplitArgs) -> Result<Verdict, 
             status::of(&finish::drop_kept(&between, &name, &listener).await?)
         }
         Command::Finish(args) => {
-            let bridge = match args.bridge {
-                BridgeKind::Foreign => project,
-                BridgeKind::None => None,
+            let bridge = match (args.bridge, project) {
+                (BridgeKind::None, _) => StandIn::Nothing,
+                (BridgeKind::Foreign, Some(project)) => StandIn::Foreign(project),
+                (BridgeKind::Copy, Some(project)) => StandIn::Copies(project),
+                (_, None) => {
+                    return Err(Failure::usage("without manifests no contract is known: say --bridge none"));
+                }
             };
-            if args.bridge == BridgeKind::Foreign && project.is_none() {
-                return Err(Failure::usage("without manifests no contract is known: say --bridge none"));
-            }
             let options = finish::Options { keep_days: args.keep, bridge };
             status::of(&finish::finish(&between, &options, &listener).await?)
         }

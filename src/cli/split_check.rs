@@ -16,7 +16,7 @@ const RULES: [&str; 2] = ["CPL06", "CPL11"];
 /// Runs the command.
 pub(crate) async fn run(context: &Context, project: Option<&Project>, between: &Between) -> Result<Verdict, Failure> {
     let format = context.format(&[Format::Human, Format::Json])?;
-    let mut readiness = check::check(between).await?;
+    let mut readiness = check::check(between, project).await?;
     for (blocks, item) in in_texts(project, between).await? {
         readiness.add(blocks, item);
     }

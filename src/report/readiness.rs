@@ -69,7 +69,16 @@ fn write_human(out: &mut String, readiness: &Readiness) -> std::fmt::Result {
         }
         writeln!(out)?;
     }
-    let Estimate { tables, rows, bytes: size, index_bytes, seconds, wal_bytes } = &readiness.estimate;
+    let Estimate {
+        tables,
+        rows,
+        bytes: size,
+        index_bytes,
+        seconds,
+        database_bytes,
+        transactions_per_second,
+        wal_bytes,
+    } = &readiness.estimate;
     write!(
         out,
         "{}, about {rows} rows, {} and {} of indexes: some {} at full speed",
@@ -81,6 +90,9 @@ fn write_human(out: &mut String, readiness: &Readiness) -> std::fmt::Result {
     match wal_bytes {
         Some(wal) => writeln!(out, ", while the source writes about {} of log.", bytes(*wal))?,
         None => writeln!(out, ".")?,
+    }
+    if let (Some(whole), Some(rate)) = (database_bytes, transactions_per_second) {
+        writeln!(out, "It shares a database of {} with about {rate} transactions a second.", bytes(*whole))?;
     }
     match readiness.blockers.len() {
         0 => writeln!(out, "{ADDED}✓{ADDED:#} {service} can move."),

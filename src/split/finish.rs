@@ -24,8 +24,28 @@ use crate::transfer::table;
 pub struct Options<'a> {
     /// How long the old schema is kept, in days.
     pub keep_days: u32,
-    /// The manifests whose contracts are to be bridged; nothing for none.
-    pub bridge: Option<&'a Project>,
+    /// What stands in for the service's contracts.
+    pub bridge: StandIn<'a>,
+}
+
+/// What stands in for contracts in the shared database.
+#[derive(Debug, Clone, Copy)]
+pub enum StandIn<'a> {
+    /// Nothing.
+    Nothing,
+    /// Foreign tables, for the contracts of these manifests.
+    Foreign(&'a Project),
+    /// The old tables, which go on following, for the contracts of these manifests.
+    Copies(&'a Project),
+}
+
+impl<'a> StandIn<'a> {
+    fn project(self) -> Option<&'a Project> {
+        match self {
+            Self::Nothing => None,
+            Self::Foreign(project) | Self::Copies(project) => Some(project),
+        }
+    }
 }
 
 /// Ends replication and puts the old schema aside under another name; its tables stay closed to writers.
@@ -40,9 +60,21 @@ pub async fn finish(between: &Between, options: &Options<'_>, listener: Listener
         let why = "only a split that was cut over can be finished".to_owned();
         return Err(Error::WrongPhase { service: split.service, phase: split.phase.as_str(), why });
     }
-    let bridge = exposed(between, options.bridge).await?;
-    if let Some(bridge) = &bridge {
-        // Before anything depends on it.
+    let bridge = exposed(between, options.bridge.project()).await?;
+    let copies = bridge.as_ref().filter(|_| matches!(options.bridge, StandIn::Copies(_)));
+    let bridge = bridge.as_ref().filter(|_| copies.is_none());
+    // Before anything depends on it.
+    if let Some(copies) = copies {
+        let refusals = copies.copy_refusals();
+        if !refusals.is_empty() {
+            return Err(Error::Bridge(refusals.join("; ")));
+        }
+    }
+    if let Some(bridge) = bridge {
+        if bridge.has_copies(&mut ends.source).await? {
+            let why = "contracts are kept as replicated copies already: drop those first";
+            return Err(Error::Bridge(why.to_owned()));
+        }
         bridge.connect().await?;
     }
     if split.kept.is_none() {
@@ -54,13 +86,23 @@ pub async fn finish(between: &Between, options: &Options<'_>, listener: Listener
     split.phase = Phase::Finished;
     ends.write(&mut split).await?;
 
-    link::unsubscribe(&mut ends.source, &split.link(Side::Target)).await?;
-    link::unpublish(&mut ends.target, &split, Side::Target).await?;
-    link::unpublish(&mut ends.source, &split, Side::Source).await?;
     let tables = table::read(&mut ends.target, &split.schema).await?;
+    if let Some(copies) = copies {
+        let kept = copies.copies();
+        let kept: Vec<_> = tables.iter().filter(|table| kept.contains(&table.name)).cloned().collect();
+        link::set_tables(&mut ends.target, &split, &kept).await?;
+    } else {
+        link::unsubscribe(&mut ends.source, &split.link(Side::Target)).await?;
+        link::unpublish(&mut ends.target, &split, Side::Target).await?;
+    }
+    link::unpublish(&mut ends.source, &split, Side::Source).await?;
     gate::remove(&mut ends.target, &split, &tables).await?;
-    put_aside(&mut ends, &split, bridge.as_ref()).await?;
-    if let Some(bridge) = &bridge {
+    put_aside(&mut ends, &split, bridge, copies).await?;
+    if copies.is_some() {
+        link::refresh(&mut ends.source, &split.link(Side::Target)).await?;
+        return Ok(split);
+    }
+    if let Some(bridge) = bridge {
         bridge.settle().await?;
     }
     for side in [Side::Source, Side::Target] {
@@ -115,7 +157,12 @@ async fn exposed(between: &Between, project: Option<&Project>) -> Result<Option<
 }
 
 /// Renames the old schema and puts the bridge in its place, in one transaction.
-async fn put_aside(ends: &mut Ends, split: &Split, bridge: Option<&Bridge>) -> Result<(), Error> {
+async fn put_aside(
+    ends: &mut Ends,
+    split: &Split,
+    bridge: Option<&Bridge>,
+    copies: Option<&Bridge>,
+) -> Result<(), Error> {
     let Some(kept) = &split.kept else { return Ok(()) };
     let source = &mut ends.source;
     let there: bool = sqlx::query_scalar("select exists (select from pg_catalog.pg_namespace where nspname = $1)")
@@ -130,9 +177,10 @@ async fn put_aside(ends: &mut Ends, split: &Split, bridge: Option<&Bridge>) -> R
             let rename = sql!("alter schema ", split.schema, " rename to ", kept.schema);
             exec::batch(source, "put the old schema aside", &rename).await?;
         }
-        match bridge {
-            Some(bridge) => bridge.keep(source).await,
-            None => Ok(()),
+        match (bridge, copies) {
+            (Some(bridge), _) => bridge.keep(source).await,
+            (None, Some(copies)) => copies.keep_copies(source, &kept.schema).await,
+            (None, None) => Ok(()),
         }
     }
     .await;

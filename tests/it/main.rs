@@ -14,5 +14,7 @@ mod migrate;
 mod probe;
 mod registry;
 mod split;
+mod split_bridge;
+mod split_check;
 mod sql;
 mod support;

@@ -9,6 +9,7 @@
 //! [`keep`](Bridge::keep) makes what consumers see, in the caller's transaction; [`settle`](Bridge::settle) proves it.
 
 pub mod contract;
+mod copy;
 mod secret;
 pub mod shape;
 mod statement;
@@ -77,6 +78,12 @@ impl Bridge {
         let provider_from_consumer = seen.as_ref().unwrap_or(provider).clone();
         let (provider, consumer) = (provider.clone(), consumer.clone());
         Ok(Self { direction, names, crossings, shapes, provider, provider_from_consumer, consumer })
+    }
+
+    /// Gives which way it leads.
+    #[must_use]
+    pub fn direction(&self) -> Direction {
+        self.direction
     }
 
     /// Tells whether no contract is cut.

@@ -79,6 +79,11 @@ pub(super) fn connect(names: &Names, side: &Side, there: &Target) -> Vec<Sql> {
     if !side.roles.contains(bridge.as_str()) {
         all.push(sql!("create role ", bridge));
     }
+    let hardened = vec![
+        sql!("alter default privileges revoke execute on routines from public"),
+        sql!("alter default privileges revoke usage on types from public"),
+    ];
+    all.extend(acting_as(bridge, side, hardened));
     // its functions are nobody's to call: they need no place on any search path
     all.push(sql!("create extension if not exists postgres_fdw with schema pgcleave"));
     let (host, port) = (there.host(), there.port().to_string());
@@ -155,6 +160,8 @@ pub(super) fn keep(names: &Names, side: &Side, crossings: &[Crossing], shapes: &
         let is_needed = schemas.iter().any(|schema| schema.as_str() == own.schema);
         if is_needed && !side.types.contains(&format!("{}.{}", own.schema, own.name)) {
             made.extend(create_type(own));
+            let (schema, name) = (Ident::from_server(&own.schema), Ident::from_server(&own.name));
+            made.push(sql!("revoke all on type ", Qualified(&schema, &name), " from public"));
         }
     }
     for (crossing, relation) in crossings.iter().filter_map(|c| Some((c, shapes.of(c)?))) {
@@ -166,13 +173,6 @@ pub(super) fn keep(names: &Names, side: &Side, crossings: &[Crossing], shapes: &
             made.push(sql!("grant usage on schema ", crossing.schema, " to ", reader));
             made.push(sql!("grant ", crossing.privileges, " on ", on, " to ", reader));
         }
-    }
-    for own in &shapes.types {
-        let (schema, name) = (Ident::from_server(&own.schema), Ident::from_server(&own.name));
-        let of_schema = crossings.iter().filter(|c| c.schema == schema).flat_map(|c| &c.readers);
-        let readers: BTreeSet<_> = of_schema.filter(|reader| side.roles.contains(reader.as_str())).collect();
-        let on = Qualified(&schema, &name);
-        made.extend(readers.into_iter().map(|reader| sql!("grant usage on type ", on, " to ", reader)));
     }
     all.extend(acting_as(bridge, side, made));
     all

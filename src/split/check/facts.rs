@@ -171,6 +171,8 @@ pub struct Facts {
     pub couplings: Vec<Coupling>,
     /// How far a split is that has begun already.
     pub phase: Option<String>,
+    /// Whether contracts are to be bridged into the source and into the target.
+    pub bridged: [bool; 2],
 }
 
 impl Server {

@@ -48,6 +48,10 @@ pub struct Estimate {
     pub index_bytes: u64,
     /// How long the copy takes at 50 MB a second, and the indexes at 25.
     pub seconds: u64,
+    /// The size of the whole database that it shares.
+    pub database_bytes: Option<u64>,
+    /// The whole database's transactions per second, on average since its statistics were reset.
+    pub transactions_per_second: Option<u64>,
     /// How much log the source writes meanwhile at its average rate, which the slot holds back.
     pub wal_bytes: Option<u64>,
 }

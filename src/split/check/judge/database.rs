@@ -27,6 +27,27 @@ pub(super) fn judge(facts: &Facts, schema: &Ident, found: &mut Findings) {
         found.blocker("collation", name, message, fix.to_owned(), None);
     }
     extensions(facts, found);
+    for ((side, server), _) in
+        [("source", source), ("target", target)].into_iter().zip(facts.bridged).filter(|(_, b)| *b)
+    {
+        wrapper(side, server, found);
+    }
+}
+
+/// Bridged contracts are foreign tables, which need an extension that only a superuser can create.
+fn wrapper(side: &str, server: &Server, found: &mut Findings) {
+    const NAME: &str = "postgres_fdw";
+    if server.extensions.contains_key(NAME) {
+        return;
+    }
+    let offered = server.available.iter().any(|a| a.name == NAME);
+    if offered && server.superuser {
+        return;
+    }
+    let why = if offered { "only a superuser can create it" } else { "the server does not offer it" };
+    let message = format!("contracts are bridged into the {side} with {NAME}, and {why}");
+    let fix = format!("create extension {NAME} with schema pgcleave, as a superuser; or finish with --bridge none");
+    found.warning("extension", &format!("{side} {NAME}"), message, fix, None);
 }
 
 fn encoding(source: &Server, target: &Server, found: &mut Findings) {

@@ -69,6 +69,8 @@ fn estimate(facts: &Facts) -> Estimate {
         bytes,
         index_bytes,
         seconds,
+        database_bytes: facts.source.bytes,
+        transactions_per_second: facts.source.transactions_per_second,
         wal_bytes: facts.source.wal_bytes_per_second.map(|rate| rate.saturating_mul(seconds)),
     }
 }
