@@ -178,7 +178,7 @@ impl Bed {
     /// A cutover at even turns, a rollback at odd ones; gives when it began and ended.
     async fn turn(&self, turn: u64, extra: &[&str]) -> (Instant, Instant) {
         let began = Instant::now();
-        let mut arguments = vec![if turn % 2 == 0 { "cutover" } else { "rollback" }];
+        let mut arguments = vec![if turn.is_multiple_of(2) { "cutover" } else { "rollback" }];
         arguments.extend(extra);
         let mut command = self.command(&arguments);
         let running = tokio::task::spawn_blocking(move || command.status().expect("the binary runs"));
