@@ -30,5 +30,6 @@ pub mod plan;
 pub mod probe;
 pub mod registry;
 pub mod report;
+pub mod split;
 pub mod sql;
 pub mod transfer;

@@ -63,6 +63,8 @@ pub struct Finding {
     pub waived: Option<String>,
     /// Whether a former audit, given as the baseline, told it already.
     pub known: bool,
+    /// The environment variable of the database that it is about; nothing for the shared one.
+    pub database: Option<String>,
 }
 
 impl Finding {
@@ -82,15 +84,17 @@ impl Finding {
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
-        for part in [self.rule, &self.principal, &self.object] {
+        let parts = [self.rule, &self.principal, &self.object];
+        for part in parts.into_iter().chain(self.database.as_deref()) {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());
         }
         hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    pub(super) fn sort_key(&self) -> (Severity, &str, Option<&str>, &str, &str) {
-        (self.severity, self.rule, self.service.as_deref(), &self.object, &self.principal)
+    pub(super) fn sort_key(&self) -> (Severity, &str, Option<&str>, &str, &str, Option<&str>) {
+        let service = self.service.as_deref();
+        (self.severity, self.rule, service, &self.object, &self.principal, self.database.as_deref())
     }
 }
 
@@ -137,18 +141,38 @@ impl LookedAt {
     }
 }
 
-/// All that the audit says about one database.
+/// All that the audit says about one database, or about several together.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
     /// The findings, sorted.
     pub findings: Vec<Finding>,
     /// How much was looked at.
     pub looked_at: LookedAt,
+    /// How much of other databases was looked at.
+    pub others: Vec<LookedAt>,
     /// What could not be read.
     pub not_readable: Vec<String>,
 }
 
 impl Report {
+    /// Says in which database the findings were made, by its environment variable.
+    pub fn place(&mut self, variable: &str) {
+        for finding in self.findings.iter_mut().filter(|finding| finding.database.is_none()) {
+            finding.database = Some(variable.to_owned());
+            finding.message.push_str(&format!(" (in the database of {variable})"));
+        }
+    }
+
+    /// Adds what was found in another database.
+    pub fn add(&mut self, other: Self) {
+        self.findings.extend(other.findings);
+        self.findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+        self.others.push(other.looked_at);
+        self.others.extend(other.others);
+        let database = self.others.last().map(|looked| looked.database.clone()).unwrap_or_default();
+        self.not_readable.extend(other.not_readable.into_iter().map(|what| format!("{what} (of database {database})")));
+    }
+
     /// Gives the worst severity that neither a waiver nor the baseline covers; what nothing can be done about is left out.
     #[must_use]
     pub fn worst(&self) -> Option<Severity> {

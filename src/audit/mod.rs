@@ -52,5 +52,10 @@ pub fn run(facts: &Facts, services: &Services, options: &Options) -> Report {
         findings.extend(out.into_findings());
     }
     findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
-    Report { findings, looked_at: LookedAt::new(&scene, applied.len()), not_readable: facts.not_readable.clone() }
+    Report {
+        findings,
+        looked_at: LookedAt::new(&scene, applied.len()),
+        others: Vec::new(),
+        not_readable: facts.not_readable.clone(),
+    }
 }

@@ -79,6 +79,16 @@ pub struct Proof {
     pub undeduced: Vec<Claim>,
 }
 
+impl Proof {
+    /// Adds what was tried in another database.
+    pub fn add(&mut self, other: Self) {
+        self.outcomes.extend(other.outcomes);
+        self.sampled += other.sampled;
+        self.pairs += other.pairs;
+        self.undeduced.extend(other.undeduced);
+    }
+}
+
 /// Says what a finding claims, or why that cannot be tried.
 ///
 /// The claim is the first privilege on the path: what follows from it, as through a view, the server checks with it.
@@ -240,6 +250,7 @@ fn undeduced(facts: &Facts, claim: &Claim) -> Finding {
         fix: PRB01.fix.to_owned(),
         waived: None,
         known: false,
+        database: None,
         principal,
         object,
     }

@@ -8,7 +8,7 @@ use super::facts::relation::RelationKind;
 use super::facts::role::RoleId;
 use super::graph::{Edge, Graph};
 use crate::ident::Ident;
-use crate::manifest::service::{ContractKind, Project};
+use crate::manifest::service::{ContractKind, Project, Service};
 use crate::model::naming::Slot;
 use crate::model::privilege::{Privilege, Privileges};
 
@@ -44,6 +44,12 @@ pub struct Services {
     pub contracts: Vec<Contract>,
     /// Whether schemas and roles that no manifest names are put in services by owner, membership and name.
     pub infer: bool,
+    /// Services that live in another database, and have left something here.
+    pub elsewhere: BTreeSet<Ident>,
+    /// Schemas that a service's bridge to another database keeps here, with the service.
+    pub bridged: BTreeMap<Ident, Ident>,
+    /// The names of bridges: of the role that owns one, its foreign server, and the schema of its foreign tables.
+    pub bridges: BTreeSet<Ident>,
 }
 
 impl Services {
@@ -57,7 +63,19 @@ impl Services {
     #[must_use]
     pub fn from_project(project: &Project) -> Self {
         let mut services = Self::default();
-        for (name, service) in &project.services {
+        for service in project.elsewhere.values() {
+            let is_moved = |other: &&Service| other.database_url_env.is_some();
+            let uses = |other: &&Service| other.consumes.iter().any(|consumed| consumed.service == service.name);
+            if let Some(moved) = project.services.values().find(is_moved) {
+                let consumer = project.services.values().find(uses).unwrap_or(moved);
+                services.bridged.insert(service.schema.clone(), consumer.name.clone());
+            } else {
+                services.elsewhere.insert(service.name.clone());
+            }
+        }
+        let left = project.elsewhere.iter().filter(|(name, _)| services.elsewhere.contains(*name));
+        let left: Vec<_> = left.collect();
+        for (name, service) in project.services.iter().chain(left) {
             services.schemas.insert(name.clone(), service.schema.clone());
             let text = name.as_str();
             let naming = &project.naming;
@@ -66,7 +84,13 @@ impl Services {
                 .keys()
                 .flat_map(|credential| Slot::BOTH.map(|slot| naming.login(text, credential, slot)));
             let groups = [naming.owner(text), naming.writer(text), naming.reader(text)];
-            for role in groups.into_iter().chain(logins).flatten() {
+            let bridge = service.database_url_env.iter().flat_map(|_| [naming.bridge(text), naming.caller(text)]);
+            if let (Some(_), Ok(bridge)) = (&service.database_url_env, naming.bridge(text)) {
+                // the foreign tables' schema is named like the role that owns them
+                services.bridged.insert(bridge.clone(), name.clone());
+                services.bridges.insert(bridge);
+            }
+            for role in groups.into_iter().chain(logins).chain(bridge).flatten() {
                 services.roles.insert(role, name.clone());
             }
             for exposed in &service.exposes {
@@ -95,6 +119,8 @@ pub struct Map {
     declared_schemas: BTreeSet<(ServiceId, SchemaId)>,
     /// Each contract with the objects that it is about; with none, there is no such object.
     pub contracts: Vec<(Contract, Vec<Object>)>,
+    /// The names of bridges.
+    pub bridges: BTreeSet<Ident>,
 }
 
 impl Map {
@@ -103,6 +129,7 @@ impl Map {
     pub fn new(services: &Services, facts: &Facts, graph: &Graph) -> Self {
         let mut schema_names: BTreeMap<Ident, Ident> =
             services.schemas.iter().map(|(service, schema)| (schema.clone(), service.clone())).collect();
+        schema_names.extend(services.bridged.iter().map(|(schema, service)| (schema.clone(), service.clone())));
         if services.infer {
             infer_schemas(&mut schema_names, facts);
         }
@@ -114,7 +141,8 @@ impl Map {
         if services.infer {
             infer_roles(&mut of_role, &of_schema, &names, facts, graph);
         }
-        let mut map = Self { names, of_role, of_schema, ..Self::default() };
+        let bridges = services.bridges.clone();
+        let mut map = Self { names, of_role, of_schema, bridges, ..Self::default() };
         map.resolve_contracts(services, facts);
         map
     }
@@ -189,7 +217,11 @@ impl Map {
                     self.declared_schemas.insert((consumer, schema));
                 }
             }
-            self.contracts.push((contract.clone(), objects));
+            let is_bridged =
+                [&contract.provider, &contract.consumer].into_iter().any(|s| services.elsewhere.contains(s));
+            if !is_bridged {
+                self.contracts.push((contract.clone(), objects));
+            }
         }
     }
 }

@@ -46,5 +46,6 @@ fn stale(waiver: &Waiver, expired: bool) -> Finding {
         fix: format!("take it out of {place}, or renew it with its reason"),
         waived: None,
         known: false,
+        database: None,
     }
 }

@@ -5,10 +5,15 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use pgcleave::apply::Options;
 use pgcleave::error::Verdict;
+use pgcleave::manifest::home::Home;
+use pgcleave::manifest::service::Project;
 use pgcleave::plan::build::{self, Plan};
+use pgcleave::plan::databases::Plans;
 use pgcleave::report;
+use pgcleave::report::apply::{Place, PlaceError};
 
 use super::context::{Context, Format};
+use super::databases::{Database, worst};
 use super::failure::Failure;
 use super::plan::Selection;
 
@@ -40,37 +45,68 @@ pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Verdict, 
     let saved = args.plan.as_deref().map(read).transpose()?;
     let project = context.project()?;
     let plan = match &saved {
-        Some(saved) => saved.options.clone(),
+        Some(saved) => saved.first.options.clone(),
         None => args.selection.options(&project, &args.services)?,
     };
-    let target = context.target(project.database_url_env.as_deref())?;
+    let databases = match &saved {
+        Some(saved) => of_plan(context, &project, saved)?,
+        None => context.databases(&project, &plan.services)?,
+    };
     let options = Options {
         plan,
         allow: args.selection.allow.iter().copied().collect(),
         lock_wait_seconds: args.lock_wait,
         jobs: usize::from(args.jobs),
-        saved,
+        saved: None,
         interrupt: context.interrupt.clone(),
     };
-    let applied = pgcleave::apply::apply(&target, &project, &options, &|event| context.tell(&event)).await?;
+    let (mut all, mut failures, several) = (Vec::new(), Vec::new(), databases.len() > 1);
+    for Database { home, project, target } in databases {
+        let saved = saved.as_ref().and_then(|saved| saved.of(home.variable())).cloned();
+        let options = Options { saved, ..options.clone() };
+        let applied = pgcleave::apply::apply(&target, &project, &options, &|event| context.tell(&event)).await;
+        let mut place = Place { url_env: home.variable().map(str::to_owned), ..Place::default() };
+        match applied.map_err(Failure::from) {
+            Ok(applied) => place.applied = Some(applied),
+            Err(failure) if !several => return Err(failure),
+            Err(failure) => {
+                let failure = failure.at(&target.label());
+                let (code, message) = failure.told();
+                place.error = Some(PlaceError { code, message: message.to_owned() });
+                failures.push(failure);
+            }
+        }
+        all.push(place);
+    }
     context.answer(&match format {
-        Format::Json => report::apply::json(&applied),
-        _ => report::apply::human(&applied),
+        Format::Json => report::apply::json(&all),
+        _ => report::apply::human(&all),
     });
-    Ok(if applied.failed() > 0 { Verdict::Failed } else { Verdict::Done })
+    let failed = all.iter().filter_map(|place| place.applied.as_ref()).any(|applied| applied.failed() > 0);
+    Ok(worst(context, if failed { Verdict::Failed } else { Verdict::Done }, failures))
 }
 
-fn read(file: &Path) -> Result<Plan, Failure> {
+/// Gives the databases that a saved plan is for, which must still be those of the manifests.
+fn of_plan(context: &Context, project: &Project, saved: &Plans) -> Result<Vec<Database>, Failure> {
+    let home = |plan: &Plan| plan.url_env.clone().map_or(Home::Shared, Home::Own);
+    let databases = context.databases(project, &saved.first.options.services)?;
+    if !saved.iter().map(home).eq(databases.iter().map(|database| database.home.clone())) {
+        return Err(pgcleave::apply::Error::Outdated.into());
+    }
+    Ok(databases)
+}
+
+fn read(file: &Path) -> Result<Plans, Failure> {
     let length = std::fs::metadata(file).map_err(|error| Failure::file("read the plan", file, &error))?;
     if !length.is_file() || length.len() > LARGEST_PLAN_BYTES {
         return Err(Failure::usage(format!("{} is not a plan", file.display())));
     }
     let text = std::fs::read_to_string(file).map_err(|error| Failure::file("read the plan", file, &error))?;
-    let plan: Plan = serde_json::from_str(&text)
+    let plans: Plans = serde_json::from_str(&text)
         .map_err(|error| Failure::usage(format!("{} is not a plan: {error}", file.display())))?;
-    if plan.format != build::FORMAT {
+    if let Some(plan) = plans.iter().find(|plan| plan.format != build::FORMAT) {
         let (is, reads) = (&plan.format, build::FORMAT);
         return Err(Failure::usage(format!("{} is {is:?}; this pgcleave reads {reads}", file.display())));
     }
-    Ok(plan)
+    Ok(plans)
 }

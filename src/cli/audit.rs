@@ -1,5 +1,6 @@
 //! `pgcleave audit`: judges who can reach what.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,11 +11,13 @@ use pgcleave::audit::services::Services;
 use pgcleave::audit::{self, Options, rules, waiver};
 use pgcleave::error::Verdict;
 use pgcleave::manifest::service::{AuditPolicy, Project};
+use pgcleave::pg::connect::Target;
 use pgcleave::report::audit::places::Places;
 use pgcleave::report::graph::Graph;
 use pgcleave::{catalog, report};
 
 use super::context::{Context, Format};
+use super::databases::Database;
 use super::failure::Failure;
 
 /// Finds every way over the lines between services, declared or not
@@ -118,22 +121,63 @@ pub(super) async fn judge(
     project: Option<&Project>,
     args: &AuditArgs,
 ) -> Result<(Report, Option<Proof>), Failure> {
-    let services = services(context, project, args.infer);
-    let target = context.target(project.and_then(|p| p.database_url_env.as_deref()))?;
-    let mut connection = target.connect("pgcleave audit").await?;
-    let facts = catalog::facts::read(&mut connection).await?;
-    let mut found = audit::run(&facts, &services, &Options { rules: args.chosen() });
-    let proof = if args.probe {
-        let logins = super::probe::logins(project, &target).await;
-        Some(super::probe::run(&mut connection, &facts, &services, &logins, &mut found).await?)
-    } else {
-        None
-    };
+    let mut all: Option<(Report, Option<Proof>)> = None;
+    for (target, project, variable) in places(context, project)? {
+        let (found, proof) = one(context, &target, project.as_ref(), variable.as_deref(), args).await?;
+        all = Some(match all {
+            None => (found, proof),
+            Some((mut report, mut proofs)) => {
+                report.add(found);
+                if let (Some(proofs), Some(proof)) = (&mut proofs, proof) {
+                    proofs.add(proof);
+                }
+                (report, proofs)
+            }
+        });
+    }
+    let (mut found, proof) = all.expect("there is at least one database");
     if args.rules.is_empty() {
         let waivers = project.map(|p| p.audit.waivers.as_slice()).unwrap_or_default();
         waiver::apply(&mut found, waivers, time::OffsetDateTime::now_utc().date());
     }
     Ok((found, proof))
+}
+
+/// A database, the project as it sees it, and the variable of one that is not the shared one.
+type Place = (Target, Option<Project>, Option<String>);
+
+/// Gives every database.
+fn places(context: &Context, project: Option<&Project>) -> Result<Vec<Place>, Failure> {
+    let Some(project) = project else { return Ok(vec![(context.target(None)?, None, None)]) };
+    let databases = context.databases(project, &BTreeSet::new())?.into_iter();
+    let place = |database: Database| {
+        let variable = database.home.variable().map(str::to_owned);
+        (database.target, Some(database.project), variable)
+    };
+    Ok(databases.map(place).collect())
+}
+
+/// Judges one database.
+async fn one(
+    context: &Context,
+    target: &Target,
+    project: Option<&Project>,
+    variable: Option<&str>,
+    args: &AuditArgs,
+) -> Result<(Report, Option<Proof>), Failure> {
+    let services = services(context, project, args.infer);
+    let mut connection = target.connect("pgcleave audit").await?;
+    let facts = catalog::facts::read(&mut connection).await?;
+    let mut found = audit::run(&facts, &services, &Options { rules: args.chosen() });
+    let place = |found: &mut Report| variable.into_iter().for_each(|variable| found.place(variable));
+    place(&mut found);
+    if !args.probe {
+        return Ok((found, None));
+    }
+    let logins = super::probe::logins(project, target).await;
+    let proof = super::probe::run(&mut connection, &facts, &services, &logins, &mut found).await?;
+    place(&mut found);
+    Ok((found, Some(proof)))
 }
 
 /// Takes the manifests, else every schema with its owner for a service.

@@ -19,22 +19,26 @@ use super::own_server::{interrupted, make_database};
 
 /// Shows the whole story on a PostgreSQL of its own: provisions the example shop, migrates it, proves its separation
 #[derive(Debug, Args)]
-pub(crate) struct DemoArgs {}
+pub(crate) struct DemoArgs {
+    /// Moves one service to a database of its own as well, and back, while it is written to
+    #[arg(long)]
+    split: bool,
+}
 
 /// Runs the command; whatever comes, the server and its files go away.
-pub(crate) async fn run(context: &Context, _args: &DemoArgs) -> Result<Verdict, Failure> {
+pub(crate) async fn run(context: &Context, args: &DemoArgs) -> Result<Verdict, Failure> {
     context.format(&[Format::Human])?;
     step(context, 1, "A PostgreSQL of our own, in a temporary folder");
     let server = Server::start(Options { folder: None }).await?;
     context.answer(&format!("{}\n", server.label()));
     // In the server's folder, so that it goes away with it, even when this process is killed.
-    let told = story(context, &server, &server.folder().join("shop")).await;
+    let told = story(context, &server, &server.folder().join("shop"), args.split).await;
     server.stop().await?;
     context.story("The server is stopped, its files are removed.");
     told
 }
 
-async fn story(context: &Context, server: &Server, folder: &Path) -> Result<Verdict, Failure> {
+async fn story(context: &Context, server: &Server, folder: &Path, split: bool) -> Result<Verdict, Failure> {
     interrupted(context)?;
     example::write(folder)?;
     let admin = Target::parse(&server.url())?;
@@ -53,7 +57,7 @@ async fn story(context: &Context, server: &Server, folder: &Path) -> Result<Verd
 
     step(context, 3, "Schemas, roles, credentials, migrations, contracts: pgcleave apply");
     let applied = provision(context, &target, &project).await?;
-    context.answer(&report::apply::human(&applied));
+    context.answer(&report::apply::human(&[report::apply::Place::shared(applied.clone())]));
     if applied.failed() > 0 {
         return Ok(Verdict::Failed);
     }
@@ -68,7 +72,15 @@ async fn story(context: &Context, server: &Server, folder: &Path) -> Result<Verd
     let sink = Sink::new(&project.secrets, &project.root, &project.naming);
     let matrix = verify::verify(&mut connection, &target, &project, &sink).await?;
     context.answer(&report::credentials::matrix::human(&matrix));
-    Ok(if matrix.is_right() && plan.is_empty() { Verdict::Done } else { Verdict::Failed })
+    if !matrix.is_right() || !plan.is_empty() {
+        return Ok(Verdict::Failed);
+    }
+    if !split {
+        return Ok(Verdict::Done);
+    }
+    interrupted(context)?;
+    step(context, 6, "Orders moves to a database of its own, and back, and there again, under writes: pgcleave split");
+    super::demo_split::story(context, &admin, &project).await
 }
 
 async fn provision(context: &Context, target: &Target, project: &Project) -> Result<apply::Applied, Failure> {

@@ -31,6 +31,8 @@ pub(crate) async fn run(context: &Context, _args: &DevArgs) -> Result<Verdict, F
     context.format(&[Format::Human])?;
     let mut project = context.project()?;
     let home = project.root.join(FOLDER);
+    // Here all live together, whoever has a database of its own elsewhere.
+    project.services.values_mut().for_each(|service| service.database_url_env = None);
     // Never into the sink that the manifests name: that is for the servers that others use.
     project.secrets = SecretSink::Directory(home.join("secrets"));
     let server = Server::start(Options { folder: Some(home.join("postgres")) }).await?;
@@ -54,7 +56,7 @@ async fn serve(context: &Context, server: &Server, project: &Project) -> Result<
         interrupt: context.interrupt.clone(),
     };
     let applied = apply::apply(&target, project, &options, &|event| context.tell(&event)).await?;
-    context.answer(&report::apply::human(&applied));
+    context.answer(&report::apply::human(&[report::apply::Place::shared(applied.clone())]));
     context.answer(&connection_strings(server, project).await?);
     context.story(&format!("{} runs until Ctrl-C.", server.label()));
     context.interrupt.wait().await;

@@ -72,7 +72,7 @@ fn coupling(name: &str) -> Result<CouplingKind, String> {
 }
 
 /// Reads `50M`, with decimal powers.
-fn rate(text: &str) -> Result<u64, String> {
+pub(crate) fn rate(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let factor = match text[digits.len()..].to_ascii_uppercase().as_str() {
         "" | "B" => 1,
@@ -109,7 +109,7 @@ pub(crate) async fn run(context: &Context, args: &ExportArgs) -> Result<Verdict,
         }
         None => None,
     };
-    let target = context.target(project.as_ref().and_then(|p| p.database_url_env.as_deref()))?;
+    let target = context.target_of(project.as_ref(), service)?;
     let options = Options {
         service: args.service.clone(),
         schema,

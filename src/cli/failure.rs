@@ -43,6 +43,12 @@ impl Failure {
         Self { verdict: Verdict::Invalid, code: "usage", chain: vec![message.into()], hint: None, invalid: None }
     }
 
+    /// Says that the environment does not tell where a service's own database is.
+    pub(crate) fn no_url(message: String) -> Self {
+        let hint = super::hint::of("no-database-url");
+        Self { verdict: Verdict::Invalid, code: "no-database-url", chain: vec![message], hint, invalid: None }
+    }
+
     /// Says that there is a file already where one would be written.
     pub(crate) fn file_exists(file: &std::path::Path) -> Self {
         let message = format!("{} is there already", file.display());
@@ -59,6 +65,19 @@ impl Failure {
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Says where it happened.
+    pub(crate) fn at(mut self, place: &str) -> Self {
+        if let Some(message) = self.chain.first_mut() {
+            *message = format!("{place}: {message}");
+        }
+        self
+    }
+
+    /// Gives its code and its text, for programs.
+    pub(crate) fn told(&self) -> (&'static str, &str) {
+        (self.code, self.chain.first().map_or("", String::as_str))
     }
 
     /// Writes it to stderr and gives its verdict.

@@ -1,5 +1,7 @@
 //! `pgcleave migrate`: runs the pending migrations.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 use pgcleave::error::{Coded as _, Verdict};
 use pgcleave::ident::Ident;
@@ -7,6 +9,7 @@ use pgcleave::migrate::{self, Options, Outcome};
 use serde::Serialize;
 
 use super::context::{Context, Format};
+use super::databases::{Database, worst};
 use super::failure::Failure;
 
 /// Runs pending migrations, each service as its own owner
@@ -27,21 +30,33 @@ pub(crate) struct MigrateArgs {
 pub(crate) async fn run(context: &Context, args: &MigrateArgs) -> Result<Verdict, Failure> {
     let format = context.format(&[Format::Human, Format::Json])?;
     let project = context.project()?;
-    let target = context.target(project.database_url_env.as_deref())?;
     let defaults = Options::default();
     let named = args.services.iter().map(|name| Ident::new(name));
-    let services = named.collect::<Result<_, _>>().map_err(|error| Failure::usage(error.to_string()))?;
+    let services: BTreeSet<Ident> = named.collect::<Result<_, _>>().map_err(|e| Failure::usage(e.to_string()))?;
+    if let Some(unknown) = services.iter().find(|name| !project.services.contains_key(*name)) {
+        return Err(migrate::Error::UnknownService(unknown.as_str().to_owned()).into());
+    }
     let options = Options {
         jobs: args.jobs.map_or(defaults.jobs, usize::from),
         lock_wait_seconds: args.lock_wait,
         interrupt: context.interrupt.clone(),
     };
-    let outcomes = migrate::run(&target, &project, &services, &options, &|event| context.tell(&event)).await?;
+    let databases = context.databases(&project, &services)?;
+    let (mut outcomes, mut failures, several) = (Vec::new(), Vec::new(), databases.len() > 1);
+    for Database { project, target, .. } in databases {
+        let chosen = services.iter().filter(|name| project.services.contains_key(*name)).cloned().collect();
+        match migrate::run(&target, &project, &chosen, &options, &|event| context.tell(&event)).await {
+            Ok(ran) => outcomes.extend(ran),
+            Err(error) if several => failures.push(Failure::from(error).at(&target.label())),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    outcomes.sort_by(|a, b| a.service.cmp(&b.service));
     context.answer(&match format {
         Format::Json => json(&outcomes),
         _ => human(&outcomes),
     });
-    Ok(verdict(&outcomes))
+    Ok(worst(context, verdict(&outcomes), failures))
 }
 
 /// Gives the gravest verdict of all services that failed: an interrupt, then what failed, then what was refused.

@@ -6,7 +6,9 @@ mod audit;
 mod check;
 pub(crate) mod context;
 mod credentials;
+mod databases;
 mod demo;
+mod demo_split;
 mod dev;
 mod example;
 mod export;
@@ -23,6 +25,8 @@ mod probe;
 mod progress;
 mod schema;
 mod shell;
+mod split;
+mod split_check;
 mod verify;
 mod why;
 
@@ -68,6 +72,7 @@ enum Command {
     Export(export::ExportArgs),
     Import(import::ImportArgs),
     Verify(verify::VerifyArgs),
+    Split(split::SplitArgs),
 }
 
 /// Runs the command, tells of a failure, and gives the verdict.
@@ -99,6 +104,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failur
         Command::Export(args) => export::run(context, &args).await,
         Command::Import(args) => import::run(context, &args).await,
         Command::Verify(args) => verify::run(context, &args).await,
+        Command::Split(args) => split::run(context, &args).await,
     }
 }
 

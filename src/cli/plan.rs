@@ -7,8 +7,9 @@ use clap::Args;
 use pgcleave::error::Verdict;
 use pgcleave::ident::Ident;
 use pgcleave::manifest::service::Project;
-use pgcleave::plan::build::{Options, Plan};
+use pgcleave::plan::build::Options;
 use pgcleave::plan::change::Hazard;
+use pgcleave::plan::databases::Plans;
 use pgcleave::report;
 
 use super::context::{Context, Format};
@@ -74,30 +75,35 @@ pub(crate) async fn run(context: &Context, args: &PlanArgs) -> Result<Verdict, F
     }
     let project = context.project()?;
     let options = args.selection.options(&project, &args.services)?;
-    let target = context.target(project.database_url_env.as_deref())?;
-    let mut connection = target.connect("pgcleave plan").await?;
-    let (plan, observed) = pgcleave::apply::plan(&mut connection, &project, &options).await?;
+    let (mut plans, mut sql) = (Vec::new(), String::new());
+    for database in context.databases(&project, &options.services)? {
+        let mut connection = database.target.connect("pgcleave plan").await?;
+        let (plan, observed) = pgcleave::apply::plan(&mut connection, &database.project, &options).await?;
+        sql += &report::plan::sql(&plan, &observed);
+        plans.push(plan);
+    }
+    let plans = Plans::new(plans).expect("a project has at least one database");
     let answer = match format {
-        _ if args.sql => report::plan::sql(&plan, &observed),
-        Format::Json => report::plan::json(&plan),
-        Format::Markdown => report::plan::markdown(&plan),
-        _ => report::plan::human(&plan, context.global.verbose > 0),
+        _ if args.sql => sql,
+        Format::Json => report::plan::json(&plans),
+        Format::Markdown => report::plan::markdown(&plans),
+        _ => report::plan::human(&plans, context.global.verbose > 0),
     };
     context.answer(&answer);
     if let Some(file) = &args.out {
-        save(context, &plan, file)?;
+        save(context, &plans, file)?;
     }
-    let pending = args.detailed_exitcode && !plan.is_empty();
+    let pending = args.detailed_exitcode && !plans.is_empty();
     Ok(if pending { Verdict::Pending } else { Verdict::Done })
 }
 
 /// Writes the plan's file whole or not at all.
-fn save(context: &Context, plan: &Plan, file: &std::path::Path) -> Result<(), Failure> {
+fn save(context: &Context, plans: &Plans, file: &std::path::Path) -> Result<(), Failure> {
     use std::io::Write as _;
     let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
     let write = || -> std::io::Result<()> {
         let mut whole = tempfile::NamedTempFile::new_in(folder)?;
-        whole.write_all(report::plan::json(plan).as_bytes())?;
+        whole.write_all(report::plan::json(plans).as_bytes())?;
         whole.as_file().sync_all()?;
         whole.persist(file)?;
         Ok(())

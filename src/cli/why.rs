@@ -32,7 +32,9 @@ fn privilege(word: &str) -> Result<Privilege, String> {
 pub(crate) async fn run(context: &Context, args: &WhyArgs) -> Result<Verdict, Failure> {
     let format = context.format(&[Format::Human, Format::Json])?;
     let project = context.project_if_any()?;
-    let target = context.target(project.as_ref().and_then(|p| p.database_url_env.as_deref()))?;
+    let schema = args.object.strip_prefix("schema ").unwrap_or(&args.object).split('.').next().unwrap_or_default();
+    let mut services = project.iter().flat_map(|project| project.services.values());
+    let target = context.target_of(project.as_ref(), services.find(|service| service.schema.as_str() == schema))?;
     let mut connection = target.connect("pgcleave why").await?;
     let facts = catalog::facts::read(&mut connection).await?;
     let question = question(&facts, &args.role, &args.object, args.privilege, args.all)?;

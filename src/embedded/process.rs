@@ -128,6 +128,8 @@ pub(super) fn launch(
     command.args(["-D", "data", "-h", "127.0.0.1", "-p", &port.to_string()]);
     // No socket at all: nothing but the address above, and no limit on the folder's name.
     command.args(["-c", "unix_socket_directories=", "-c", "logging_collector=off", "-c", "max_connections=200"]);
+    // So that a service can move away from it.
+    command.args(["-c", "wal_level=logical"]);
     if temporary {
         // Its files are thrown away, so they need not survive a crash.
         command.args(["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]);

@@ -143,6 +143,7 @@ impl Draft {
                 secrets: config.secrets,
                 audit: config.audit,
                 services,
+                elsewhere: BTreeMap::new(),
             });
         }
         problems.sort();

@@ -11,6 +11,7 @@ mod config;
 mod contracts;
 mod decode;
 mod draft;
+pub mod home;
 mod names;
 pub mod problem;
 mod raw;

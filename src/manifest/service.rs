@@ -24,6 +24,8 @@ pub struct Project {
     pub audit: AuditPolicy,
     /// The services by name.
     pub services: BTreeMap<Ident, Service>,
+    /// Those that live in another database than the one that is looked at; none until [`Project::at`] chooses one.
+    pub elsewhere: BTreeMap<Ident, Service>,
 }
 
 impl Project {
@@ -35,7 +37,6 @@ impl Project {
             all.extend(service.read_models.first().map(|r| (name, "read_models", &r.at)));
             all.extend(service.event_log.iter().map(|e| (name, "event_log", &e.at)));
             all.extend(service.outbox.iter().map(|o| (name, "outbox", &o.at)));
-            all.extend(service.database_url_env.iter().map(|_| (name, "database", &service.at)));
         }
         all
     }
@@ -79,7 +80,7 @@ pub struct Service {
     pub event_log: Option<EventLog>,
     /// Its outbox.
     pub outbox: Option<Outbox>,
-    /// The environment variable with the connection string of its own database, once it is split off (not yet applied).
+    /// The environment variable with the connection string of its own database, once it is split off.
     pub database_url_env: Option<String>,
     /// Where its name is declared.
     pub at: Position,

@@ -103,6 +103,22 @@ impl Naming {
         self.name(&["pgcleave_temporary"])
     }
 
+    /// Names the role that owns what a moved service's bridge keeps in a database.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn bridge(&self, moved: &str) -> Result<Ident, IdentError> {
+        self.name(&[moved, "_bridge"])
+    }
+
+    /// Names the login with which the other end of a moved service's bridge comes.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn caller(&self, moved: &str) -> Result<Ident, IdentError> {
+        self.name(&[moved, "_caller"])
+    }
+
     /// Names a migration's temporary login; `tag` is hexadecimal and says for which schema of which database.
     pub fn temporary_login(&self, tag: &str, random: &str) -> Result<Ident, IdentError> {
         self.name(&["pgcleave_migrate_", tag, "_", random])

@@ -119,7 +119,18 @@ impl Target {
     /// # Errors
     /// The server could not be reached within 15 s, or turned the login away.
     pub async fn connect(&self, application: &str) -> Result<PgConnection, Error> {
-        let options = self.options.clone().application_name(application);
+        self.connect_with(self.options.clone().application_name(application)).await
+    }
+
+    /// Connects to a pooler's console, which knows few of a server's parameters.
+    ///
+    /// # Errors
+    /// As [`Target::connect`].
+    pub async fn connect_plainly(&self, application: &str) -> Result<PgConnection, Error> {
+        self.connect_with(self.options.clone().application_name(application).extra_float_digits(None)).await
+    }
+
+    async fn connect_with(&self, options: PgConnectOptions) -> Result<PgConnection, Error> {
         let failed = |message: String, sqlstate| Error::Connect { target: self.label(), message, sqlstate };
         let connecting = PgConnection::connect_with(&options);
         match tokio::time::timeout(Duration::from_secs(CONNECT_SECONDS), connecting).await {

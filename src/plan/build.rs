@@ -60,6 +60,9 @@ pub struct Plan {
     pub format: String,
     /// Which server and database.
     pub server: Server,
+    /// The environment variable with the database's connection string, when it is services' own and not the shared one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url_env: Option<String>,
     /// Before every role's name.
     pub role_prefix: String,
     /// What it was asked for.
@@ -125,6 +128,7 @@ pub fn build(project: &Project, observed: &Observed, pending: &[PendingMigration
     gone_services(project, observed, options, &mut changes, &mut notes);
     administrators_limits(project, observed, &mut notes);
     unexposed_calls(project, observed, &mut notes);
+    super::elsewhere::notes(project, observed, &mut notes);
 
     if !options.services.is_empty() {
         let selected = |service: &Option<Ident>| service.as_ref().is_none_or(|s| options.services.contains(s));
@@ -141,6 +145,7 @@ pub fn build(project: &Project, observed: &Observed, pending: &[PendingMigration
             database: observed.state.database.name.clone(),
             administrator: observed.administrator.name.clone(),
         },
+        url_env: project.services.values().next().and_then(|s| s.database_url_env.clone()),
         role_prefix: project.naming.prefix.clone(),
         options: options.clone(),
         hazards: changes.iter().flat_map(|c| c.hazards.iter().copied()).collect(),
@@ -227,7 +232,7 @@ fn gone_services(
     notes: &mut Vec<String>,
 ) {
     for (service, schema) in &observed.state.services {
-        if project.services.contains_key(service) {
+        if project.find(service).is_some() {
             continue;
         }
         let naming = &project.naming;
@@ -311,7 +316,7 @@ fn unexposed_calls(project: &Project, observed: &Observed, notes: &mut Vec<Strin
 /// Gives what the catalog must be asked for, to plan a project.
 #[must_use]
 pub fn asked(project: &Project) -> Asked {
-    let services = project.services.values();
+    let services = project.services.values().chain(project.elsewhere.values());
     Asked {
         roles: Managed::of(project).names(),
         schemas: services.clone().map(|s| s.schema.clone()).collect(),

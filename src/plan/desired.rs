@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::managed::{Managed, Names, connect_group, temporary_group};
+use super::elsewhere;
+use super::managed::{Managed, Names, caller, connect_group, temporary_group};
 use crate::ident::Ident;
 use crate::manifest::service::{ContractKind, Exposed, Project, Service};
 use crate::model::acl::{Acl, Grantee};
@@ -82,6 +83,7 @@ pub fn desired(project: &Project, observed: &Observed) -> Desired {
             state.credentials.insert(key, issued);
         }
     }
+    elsewhere::keep(project, observed, &mut state);
     shared_schemas(project, observed, &mut state);
     Desired { state, missing }
 }
@@ -206,14 +208,14 @@ fn schema(
 
     let mut contracts = BTreeMap::new();
     for exposed in &service.exposes {
-        let grants = contract_grants(&project.naming, exposed, project);
+        let grants = contract_grants(project, service, exposed, observed);
         for (reader, _) in &grants {
             schema_acl.grant(Grantee::Role(reader.clone()), &names.owner, USAGE);
         }
         let object = find(exposed, actual);
         if let Some(object) = actual.and_then(|s| s.objects.get_key_value(&object)).map(|(name, _)| name) {
             contracts.entry(object.clone()).or_insert_with(Vec::new).extend(grants);
-        } else {
+        } else if !grants.is_empty() {
             let (service, schema) = (service.name.clone(), service.schema.clone());
             missing.push(Missing { service, schema, object, grants });
         }
@@ -261,13 +263,36 @@ fn object_acl(name: &ObjectName, kind: ObjectKind, names: &Names, major: u32) ->
     acl
 }
 
-fn contract_grants(naming: &Naming, exposed: &Exposed, project: &Project) -> Vec<(Ident, Privileges)> {
-    let consumers = exposed.to.iter().filter_map(|to| project.services.get(to));
-    consumers.map(|consumer| (Names::of(naming, consumer).reader, exposed.privileges)).collect()
+/// Says who gets a contract here: the consumer's reader, and for a consumer in another database the bridge's login.
+///
+/// What such a consumer's reader still holds here stays, so that it can come back.
+pub(super) fn contract_grants(
+    project: &Project,
+    provider: &Service,
+    exposed: &Exposed,
+    observed: &Observed,
+) -> Vec<(Ident, Privileges)> {
+    let mut grants = Vec::new();
+    for consumer in exposed.to.iter().filter_map(|to| project.find(to)) {
+        let reader = Names::of(&project.naming, consumer).reader;
+        if project.services.contains_key(&consumer.name) {
+            grants.push((reader, exposed.privileges));
+            continue;
+        }
+        let actual = observed.state.schemas.get(&provider.schema);
+        let object = actual.and_then(|schema| schema.objects.get(&find(exposed, actual)));
+        let held = object.map(|o| o.acl.held_by(&Grantee::Role(reader.clone()))).unwrap_or_default();
+        grants.push((reader, exposed.privileges.intersection(held)));
+        let login = project.moved(provider, consumer).map(|moved| caller(&project.naming, moved));
+        let login = login.filter(|role| observed.state.roles.contains_key(role));
+        grants.extend(login.map(|role| (role, exposed.privileges)));
+    }
+    grants.retain(|(_, privileges)| !privileges.is_empty());
+    grants
 }
 
 /// Finds the object that a contract names; a function given without its arguments is the only one of that name.
-fn find(exposed: &Exposed, actual: Option<&Schema>) -> ObjectName {
+pub(super) fn find(exposed: &Exposed, actual: Option<&Schema>) -> ObjectName {
     let class = match exposed.kind {
         ContractKind::View | ContractKind::Table => Class::Relation,
         ContractKind::Function => Class::Routine,

@@ -27,7 +27,7 @@ impl Managed {
     pub fn of(project: &Project) -> Self {
         let naming = &project.naming;
         let mut roles = BTreeMap::from([(connect_group(naming), None), (temporary_group(naming), None)]);
-        for service in project.services.values() {
+        for service in project.services.values().chain(project.elsewhere.values()) {
             let names = Names::of(naming, service);
             for role in [&names.owner, &names.writer, &names.reader] {
                 roles.insert(role.clone(), Some(service.name.clone()));
@@ -35,8 +35,12 @@ impl Managed {
             for login in names.logins {
                 roles.insert(login.role, Some(service.name.clone()));
             }
+            for role in bridge_roles(naming, service) {
+                roles.insert(role, Some(service.name.clone()));
+            }
         }
-        let schemas = project.services.values().map(|s| (s.schema.clone(), s.name.clone())).collect();
+        let all = project.services.values().chain(project.elsewhere.values());
+        let schemas = all.map(|s| (s.schema.clone(), s.name.clone())).collect();
         Self { roles, prefix: naming.prefix.clone(), schemas }
     }
 
@@ -111,6 +115,26 @@ impl Names {
             Access::Read => &self.reader,
         }
     }
+}
+
+/// Names the roles of a service's bridge: its owner, and the login of the other end. Without a database of its own the
+/// service has none.
+#[must_use]
+pub fn bridge_roles(naming: &Naming, service: &Service) -> Vec<Ident> {
+    let name = service.name.as_str();
+    match service.database_url_env {
+        Some(_) => vec![naming.bridge(name).expect(CHECKED), naming.caller(name).expect(CHECKED)],
+        None => Vec::new(),
+    }
+}
+
+/// Names the login with which the other end of a moved service's bridge comes.
+///
+/// # Panics
+/// When the name passes 63 bytes, which checked manifests exclude.
+#[must_use]
+pub fn caller(naming: &Naming, moved: &Service) -> Ident {
+    naming.caller(moved.name.as_str()).expect(CHECKED)
 }
 
 /// Names the group through which all services' roles connect.

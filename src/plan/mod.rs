@@ -2,7 +2,9 @@
 
 pub mod build;
 pub mod change;
+pub mod databases;
 pub mod desired;
 pub mod diff;
+mod elsewhere;
 pub mod managed;
 pub mod script;

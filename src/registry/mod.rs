@@ -5,6 +5,7 @@ mod error;
 mod history;
 mod plan;
 mod service;
+pub mod split;
 
 use refinery_core::Migration;
 use sqlx::postgres::PgConnection;
@@ -24,9 +25,10 @@ use crate::sql;
 pub const SCHEMA: &str = "pgcleave";
 
 /// The registry's own migrations, oldest first.
-const MIGRATIONS: [(&str, &str); 2] = [
+const MIGRATIONS: [(&str, &str); 3] = [
     ("V1__registry", include_str!("../../migrations/pgcleave/V1__registry.sql")),
     ("V2__migration_history", include_str!("../../migrations/pgcleave/V2__migration_history.sql")),
+    ("V3__split", include_str!("../../migrations/pgcleave/V3__split.sql")),
 ];
 
 /// How long to wait while somebody else brings the registry up to date, in seconds.

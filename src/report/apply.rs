@@ -2,15 +2,61 @@
 
 use std::fmt::Write as _;
 
-use super::style::{ADDED, HEADING, REMOVED, count, plain};
-use crate::apply::{Applied, ServiceResult};
+use serde::Serialize;
 
-/// Writes it for a person.
+use super::style::{ADDED, HEADING, REMOVED, count, plain};
+use crate::apply::{Applied, FORMAT, ServiceResult};
+
+/// What became of one database.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// The environment variable with its connection string; nothing for the shared one.
+    pub url_env: Option<String>,
+    /// What was done; nothing when nothing could be.
+    #[serde(flatten)]
+    pub applied: Option<Applied>,
+    /// Why nothing was done.
+    pub error: Option<PlaceError>,
+}
+
+impl Place {
+    /// Takes what was done in the shared database.
+    #[must_use]
+    pub fn shared(applied: Applied) -> Self {
+        Self { applied: Some(applied), ..Self::default() }
+    }
+}
+
+/// Why nothing was done in a database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlaceError {
+    /// The stable code.
+    pub code: &'static str,
+    /// One sentence.
+    pub message: String,
+}
+
+/// Writes it for a person, one section for each database.
 #[must_use]
-pub fn human(applied: &Applied) -> String {
+pub fn human(places: &[Place]) -> String {
     let mut out = String::new();
-    let _ = write_human(&mut out, applied);
+    for place in places {
+        let _ = write_place(&mut out, place, places.len() > 1);
+    }
     out
+}
+
+fn write_place(out: &mut String, place: &Place, several: bool) -> std::fmt::Result {
+    if several {
+        let before = if out.is_empty() { "" } else { "\n" };
+        let name = place.url_env.as_deref().map_or_else(|| "The shared database".to_owned(), plain);
+        writeln!(out, "{before}{HEADING}{name}{HEADING:#}")?;
+    }
+    match (&place.applied, &place.error) {
+        (Some(applied), _) => write_human(out, applied),
+        (None, Some(error)) => writeln!(out, "{REMOVED}✗{REMOVED:#} nothing was done: {}", plain(&error.message)),
+        (None, None) => Ok(()),
+    }
 }
 
 fn write_human(out: &mut String, applied: &Applied) -> std::fmt::Result {
@@ -45,13 +91,32 @@ fn write_human(out: &mut String, applied: &Applied) -> std::fmt::Result {
     Ok(())
 }
 
+/// `pgcleave.apply/1`; with several databases, the services of all and each database by itself.
+#[derive(Serialize)]
+struct Document<'a> {
+    format: &'static str,
+    fingerprint: &'a str,
+    services: Vec<&'a ServiceResult>,
+    secrets: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[Place]>::is_empty")]
+    databases: &'a [Place],
+}
+
 /// Writes it as `pgcleave.apply/1`.
 ///
 /// # Panics
 /// Never: it has only texts for keys.
 #[must_use]
-pub fn json(applied: &Applied) -> String {
-    serde_json::to_string_pretty(applied).expect("it has only texts for keys") + "\n"
+pub fn json(places: &[Place]) -> String {
+    let applied = || places.iter().filter_map(|place| place.applied.as_ref());
+    let document = Document {
+        format: FORMAT,
+        fingerprint: applied().next().map_or("", |applied| &applied.fingerprint),
+        services: applied().flat_map(|applied| &applied.services).collect(),
+        secrets: applied().find_map(|applied| applied.secrets.as_deref()),
+        databases: if places.len() > 1 { places } else { &[] },
+    };
+    serde_json::to_string_pretty(&document).expect("it has only texts for keys") + "\n"
 }
 
 fn name(service: &ServiceResult) -> String {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::style::{ADDED, count, plain as safe};
+use super::style::{ADDED, bytes, count, plain as safe};
 use crate::archive::export::Exported;
 use crate::archive::import::Imported;
 use crate::archive::plain::Plain;
@@ -65,25 +65,4 @@ pub fn imported(imported: &Imported, for_programs: bool) -> String {
 
 fn pretty(value: &serde_json::Value) -> String {
     format!("{value:#}\n")
-}
-
-/// Gives a size with a decimal unit.
-fn bytes(n: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
-    let (mut whole, mut tenth, mut unit) = (n, 0, 0);
-    while whole >= 1000 && unit + 1 < UNITS.len() {
-        (whole, tenth, unit) = (whole / 1000, whole % 1000 / 100, unit + 1);
-    }
-    if unit == 0 { format!("{n} B") } else { format!("{whole}.{tenth} {}", UNITS[unit]) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_short() {
-        let sizes = [0, 999, 1_000, 1_234_567, 5_000_000_000_000_000].map(bytes);
-        assert_eq!(sizes, ["0 B", "999 B", "1.0 kB", "1.2 MB", "5000.0 TB"]);
-    }
 }

@@ -8,6 +8,8 @@ pub mod credentials;
 pub mod graph;
 pub mod plan;
 pub mod probe;
+pub mod readiness;
+pub mod split;
 pub mod style;
 pub mod verify;
 pub mod why;

@@ -7,22 +7,33 @@ use crate::ident::Ident;
 use crate::model::state::Observed;
 use crate::plan::build::Plan;
 use crate::plan::change::{Action, Change, Stage};
+use crate::plan::databases::Plans;
 use crate::plan::script::transactions;
 
 /// How much of a list of objects one line shows to a person.
 const OBJECT_CHARS: usize = 90;
 
-/// Writes the plan for a person; `verbose` adds the SQL of each change.
+/// Writes the plans for a person, one after the other; `verbose` adds the SQL of each change.
 #[must_use]
-pub fn human(plan: &Plan, verbose: bool) -> String {
+pub fn human(plans: &Plans, verbose: bool) -> String {
+    joined(plans, |out, plan| write_human(out, plan, verbose))
+}
+
+/// Writes one section for each database.
+fn joined(plans: &Plans, write: impl Fn(&mut String, &Plan) -> std::fmt::Result) -> String {
     let mut out = String::new();
-    let _ = write_human(&mut out, plan, verbose);
+    for plan in plans.iter() {
+        if !out.is_empty() {
+            out.push('\n');
+        }
+        let _ = write(&mut out, plan);
+    }
     out
 }
 
 fn write_human(out: &mut String, plan: &Plan, verbose: bool) -> std::fmt::Result {
     let major = plan.server.version / 10_000;
-    let database = plain(plan.server.database.as_str());
+    let database = database(plan);
     if plan.is_empty() {
         writeln!(out, "Nothing to change: database {database} is as the manifests want it.")?;
     } else {
@@ -96,26 +107,31 @@ pub fn summary(plan: &Plan) -> String {
     line + "."
 }
 
-/// Writes the plan as `pgcleave.plan/1`: what `--out` saves and `apply FILE` reads.
+/// Names the database, and the variable by which it is known when it is not the shared one.
+fn database(plan: &Plan) -> String {
+    let name = plain(plan.server.database.as_str());
+    plan.url_env.as_ref().map_or_else(|| name.clone(), |variable| format!("{name} ({})", plain(variable)))
+}
+
+/// Writes the plans as `pgcleave.plan/1`: what `--out` saves and `apply FILE` reads.
 ///
 /// # Panics
 /// Never: a plan has only texts for keys.
 #[must_use]
-pub fn json(plan: &Plan) -> String {
-    serde_json::to_string_pretty(plan).expect("a plan has only texts for keys") + "\n"
+pub fn json(plans: &Plans) -> String {
+    serde_json::to_string_pretty(plans).expect("a plan has only texts for keys") + "\n"
 }
 
-/// Writes the plan for a pull request.
+/// Writes the plans for a pull request.
 #[must_use]
-pub fn markdown(plan: &Plan) -> String {
-    let mut out = String::new();
-    let _ = write_markdown(&mut out, plan);
-    out
+pub fn markdown(plans: &Plans) -> String {
+    joined(plans, write_markdown)
 }
 
 fn write_markdown(out: &mut String, plan: &Plan) -> std::fmt::Result {
     let database = escape(plan.server.database.as_str());
-    writeln!(out, "### pgcleave plan for `{database}`\n")?;
+    let variable = plan.url_env.as_ref().map(|v| format!(" (`{}`)", escape(v))).unwrap_or_default();
+    writeln!(out, "### pgcleave plan for `{database}`{variable}\n")?;
     if plan.is_empty() {
         writeln!(out, "Nothing to change.")?;
     } else {
@@ -161,8 +177,12 @@ pub fn sql(plan: &Plan, observed: &Observed) -> String {
 }
 
 fn write_sql(out: &mut String, plan: &Plan, observed: &Observed) -> std::fmt::Result {
-    writeln!(out, "-- pgcleave plan for database {}", plain(plan.server.database.as_str()))?;
+    writeln!(out, "-- pgcleave plan for database {}", database(plan))?;
     writeln!(out, "-- fingerprint {}\n\\set ON_ERROR_STOP on", plan.fingerprint)?;
+    if let Some(variable) = &plan.url_env {
+        // a section that ran in the database before it would do harm there
+        writeln!(out, "\\getenv pgcleave_url {}\n\\connect :pgcleave_url", plain(variable))?;
+    }
     let registry = |sql: &str| sql.starts_with("insert into pgcleave.") || sql.starts_with("delete from pgcleave.");
     for stage in [Stage::Provision, Stage::Settle] {
         for transaction in transactions(&plan.changes, stage, observed) {

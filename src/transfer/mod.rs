@@ -24,5 +24,6 @@ mod sequences;
 pub mod session;
 pub mod snapshot;
 pub mod statement;
+pub mod sum;
 pub mod surroundings;
 pub mod table;

@@ -108,6 +108,12 @@ impl Locks {
         Ok(Self { holder, schema: schema.clone(), tables })
     }
 
+    /// Gives the locked tables, by name.
+    #[must_use]
+    pub fn tables(&self) -> &[Table] {
+        &self.tables
+    }
+
     /// Adopts a snapshot that another session has exported after the locks were taken, and keeps alive: a replication
     /// slot's. `lsn` is where the slot begins.
     ///

@@ -153,6 +153,7 @@ async fn a_deduction_that_the_server_refuses_is_told() {
         path,
         declared: false,
         known: false,
+        database: None,
         message: String::new(),
         fix: String::new(),
         waived: None,

@@ -3,29 +3,19 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
 use super::super::error::Error;
 use super::side::Side;
 use super::{Options, Pair};
 use crate::event::Listener;
-use crate::pg::error::Error as PgError;
-use crate::pg::exec;
-use crate::sql;
-use crate::sql::{Comma, Sql};
+use crate::sql::Sql;
 use crate::transfer::chunk::{self, Chunk};
 use crate::transfer::control::{Control, Step};
-use crate::transfer::copy::{CopyOut, RowSum};
+use crate::transfer::copy::RowSum;
 use crate::transfer::error::Error as TransferError;
-use crate::transfer::table::{Column, Form, Table};
-
-/// Types whose equality is sameness to the last bit, so that the server's own hash of them tells all differences.
-///
-/// Of numeric 1.0 and 1.00 are equal, of float8 0 and -0, of char(n) trailing blanks, and an enum's hash is its OID:
-/// those are hashed as text.
-const EXACT: [&str; 12] =
-    ["bool", "int2", "int4", "int8", "text", "varchar", "uuid", "date", "timestamp", "timestamptz", "time", "bytea"];
+use crate::transfer::sum;
+use crate::transfer::table::{Form, Table};
 
 /// Gives each pair's sums on both sides. Between two databases the servers hash; an archive knows its sums, and its
 /// counterpart's rows are hashed here as they come.
@@ -46,7 +36,7 @@ pub(super) async fn both(
             let work = Arc::new(work(tables, pairs, options.jobs, databases));
             for _ in 0..options.jobs.clamp(1, work.length.max(1)) {
                 let connection = snapshot.join(target, "pgcleave verify").await?;
-                workers.push(sum(connection, Arc::clone(&work), Arc::clone(control), number));
+                workers.push(work_off(connection, Arc::clone(&work), Arc::clone(control), number));
             }
         }
     }
@@ -89,39 +79,15 @@ fn work(tables: &[Table], pairs: &[Pair], jobs: usize, inside: bool) -> Work {
     let item = |chunk: Chunk| {
         let name = &tables[chunk.table].name;
         let pair = pairs.iter().position(|p| p.name == *name)?;
-        let statement = if inside { hash(&pairs[pair], &chunk) } else { chunk.copy_out(tables, Form::Text) };
+        let statement =
+            if inside { sum::query(name, &pairs[pair].columns, &chunk) } else { chunk.copy_out(tables, Form::Text) };
         Some(Item { pair, label: name.label(), statement, bytes: chunk.bytes })
     };
     let queue: VecDeque<_> = chunk::cut(tables, jobs).into_iter().filter_map(item).collect();
     Work { length: queue.len(), queue: Mutex::new(queue), inside }
 }
 
-/// Gives the query that counts and hashes a chunk's rows inside the server.
-fn hash(pair: &Pair, chunk: &Chunk) -> Sql {
-    let values = pair.columns.iter().map(value);
-    sql!(
-        "select pg_catalog.count(*) as rows, \
-         coalesce(pg_catalog.sum(pg_catalog.hash_record_extended(row(",
-        Comma(values),
-        "), 0)), 0)::pg_catalog.text as sum from only ",
-        pair.name.sql(),
-        chunk.condition()
-    )
-}
-
-fn value(column: &Column) -> Sql {
-    let name = &column.name;
-    match column.base_type.as_str() {
-        // Whatever the column's collation takes for equal.
-        "text" | "varchar" => sql!(name, "::pg_catalog.text collate \"C\""),
-        exact if EXACT.contains(&exact) => sql!(name),
-        // Its cast to text would drop trailing blanks.
-        "bpchar" => sql!("case when ", name, " is null then null else pg_catalog.concat(", name, ") end collate \"C\""),
-        _ => sql!(name, "::pg_catalog.text collate \"C\""),
-    }
-}
-
-async fn sum(
+async fn work_off(
     mut connection: PgConnection,
     work: Arc<Work>,
     control: Arc<Control>,
@@ -133,39 +99,13 @@ async fn sum(
         let Some(item) = next else { return Ok(sums) };
         control.check()?;
         let doing = format!("hash {}", item.label);
-        let sum = if work.inside {
-            let sum = inside(&mut connection, &doing, &item.statement).await?;
-            control.passed(usize::try_from(item.bytes).unwrap_or(usize::MAX), sum.rows).await?;
-            sum
+        let found = if work.inside {
+            let found = sum::inside(&mut connection, &doing, &item.statement).await?;
+            control.passed(usize::try_from(item.bytes).unwrap_or(usize::MAX), found.rows).await?;
+            found
         } else {
-            outside(&mut connection, &doing, &item.statement, &control).await?
+            sum::outside(&mut connection, &doing, &item.statement, &control).await?
         };
-        sums.push((side, item.pair, sum));
-    }
-}
-
-async fn inside(connection: &mut PgConnection, doing: &str, query: &Sql) -> Result<RowSum, PgError> {
-    let rows = exec::rows(connection, doing, query.as_str()).await?;
-    let row = rows.first().expect("an aggregate gives one row");
-    let sum: i128 = row.get::<&str, _>("sum").parse().expect("a sum of integers is one");
-    let rows = u64::try_from(row.get::<i64, _>("rows")).expect("a count is not negative");
-    Ok(RowSum { rows, sum: sum.cast_unsigned() })
-}
-
-async fn outside(
-    connection: &mut PgConnection,
-    doing: &str,
-    statement: &Sql,
-    control: &Control,
-) -> Result<RowSum, TransferError> {
-    let mut rows = CopyOut::start(connection, doing, statement).await?;
-    let (mut batch, mut before) = (Vec::new(), 0);
-    loop {
-        rows.next(&mut batch).await?;
-        if batch.is_empty() {
-            return Ok(rows.sum);
-        }
-        control.passed(batch.len(), rows.sum.rows - before).await?;
-        before = rows.sum.rows;
+        sums.push((side, item.pair, found));
     }
 }

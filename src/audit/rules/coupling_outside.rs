@@ -63,7 +63,8 @@ fn foreign_tables(scene: &Scene<'_>, out: &mut Sink<'_>) {
         let Some(at) = scene.facts.relation(table.relation) else { continue };
         let schema = scene.facts.relations[at].schema;
         let Some(server) = scene.facts.servers.iter().find(|s| s.oid == table.server) else { continue };
-        if scene.map.of_schema(schema).is_none() {
+        let is_bridge = scene.map.bridges.contains(&scene.facts.schema_row(schema).name);
+        if scene.map.of_schema(schema).is_none() || is_bridge {
             continue;
         }
         let label = scene.facts.label(Object::Relation(at as u32));

@@ -34,7 +34,9 @@ pub(super) static FDW02: Rule = Rule {
         let kinds = [AclKind::ForeignDataWrapper, AclKind::ForeignServer];
         let mut seen = Vec::new();
         sweep(scene, |s| kinds.contains(&s.kind), |hit| seen.push(hit.draft(scene, hit.privileges)));
-        for mut draft in seen {
+        // a bridge's own role on its own server
+        let is_bridge = |role: RoleId| scene.map.bridges.contains(&scene.role(role).name);
+        for mut draft in seen.into_iter().filter(|draft| !draft.principal.is_some_and(is_bridge)) {
             draft.severity = Some(Severity::Warning);
             out.add(draft);
         }

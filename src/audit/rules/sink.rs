@@ -63,6 +63,7 @@ impl<'a> Sink<'a> {
             fix: draft.fix,
             waived: None,
             known: false,
+            database: None,
         };
         match self.found.entry((finding.principal.clone(), finding.object.clone())) {
             std::collections::btree_map::Entry::Vacant(slot) => {

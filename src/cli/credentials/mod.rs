@@ -2,13 +2,17 @@
 
 mod rotate;
 
+use std::collections::BTreeSet;
+
 use clap::{Args, Subcommand};
 use pgcleave::credentials::sink::Sink;
+use pgcleave::credentials::verify::matrix::Matrix;
 use pgcleave::credentials::{list, verify};
 use pgcleave::error::Verdict;
 use pgcleave::report;
 
 use super::context::{Context, Format};
+use super::databases::Database;
 use super::failure::Failure;
 
 /// Lists, rotates and proves credentials
@@ -39,9 +43,12 @@ pub(crate) async fn run(context: &Context, args: &CredentialsArgs) -> Result<Ver
 async fn run_list(context: &Context) -> Result<Verdict, Failure> {
     let format = context.format(&[Format::Human, Format::Json])?;
     let project = context.project()?;
-    let target = context.target(project.database_url_env.as_deref())?;
-    let mut connection = target.connect("pgcleave credentials list").await?;
-    let listed = list::list(&mut connection, &project).await?;
+    let mut listed = Vec::new();
+    for Database { project, target, .. } in context.databases(&project, &BTreeSet::new())? {
+        let mut connection = target.connect("pgcleave credentials list").await?;
+        listed.extend(list::list(&mut connection, &project).await?);
+    }
+    listed.sort_by(|a, b| (&a.service, &a.credential).cmp(&(&b.service, &b.credential)));
     context.answer(&match format {
         Format::Json => report::credentials::list::json(&listed),
         _ => report::credentials::list::human(&listed),
@@ -52,10 +59,12 @@ async fn run_list(context: &Context) -> Result<Verdict, Failure> {
 async fn run_verify(context: &Context) -> Result<Verdict, Failure> {
     let format = context.format(&[Format::Human, Format::Json])?;
     let project = context.project()?;
-    let target = context.target(project.database_url_env.as_deref())?;
     let sink = Sink::new(&project.secrets, &project.root, &project.naming);
-    let mut connection = target.connect("pgcleave credentials verify").await?;
-    let matrix = verify::verify(&mut connection, &target, &project, &sink).await?;
+    let mut matrix = Matrix::default();
+    for Database { project, target, .. } in context.databases(&project, &BTreeSet::new())? {
+        let mut connection = target.connect("pgcleave credentials verify").await?;
+        matrix.add(verify::verify(&mut connection, &target, &project, &sink).await?);
+    }
     context.answer(&match format {
         Format::Json => report::credentials::matrix::json(&matrix),
         _ => report::credentials::matrix::human(&matrix),

@@ -13,6 +13,7 @@ use pgcleave::manifest::service::Project;
 use pgcleave::report;
 
 use super::super::context::{Context, Format};
+use super::super::databases::Database;
 use super::super::failure::Failure;
 
 /// Gives credentials new passwords; nobody is cut off
@@ -47,12 +48,6 @@ pub(crate) async fn run(context: &Context, args: &RotateArgs) -> Result<Verdict,
     let format = context.format(&[Format::Human, Format::Json])?;
     let project = context.project()?;
     let chosen = choose(&project, &args.which)?;
-    let target = context.target(project.database_url_env.as_deref())?;
-    let issuer = Issuer {
-        sink: Sink::new(&project.secrets, &project.root, &project.naming),
-        place: Place::from(&target),
-        naming: project.naming.clone(),
-    };
     let options = Options {
         goal: if args.finish { Goal::Finish } else { Goal::Rotate },
         grace: args.grace,
@@ -61,9 +56,21 @@ pub(crate) async fn run(context: &Context, args: &RotateArgs) -> Result<Verdict,
         interrupt: context.interrupt.clone(),
         ..Options::default()
     };
-    let mut connection = target.connect("pgcleave credentials rotate").await?;
     let tell = |event| context.tell(&event);
-    let outcomes = rotate::rotate(&mut connection, &target, &issuer, &chosen, &options, &tell).await;
+    let services = chosen.iter().map(|declared| declared.service.clone()).collect();
+    let mut outcomes = Vec::new();
+    for Database { project, target, .. } in context.databases(&project, &services)? {
+        let issuer = Issuer {
+            sink: Sink::new(&project.secrets, &project.root, &project.naming),
+            place: Place::from(&target),
+            naming: project.naming.clone(),
+        };
+        let here = chosen.iter().filter(|declared| project.services.contains_key(&declared.service));
+        let here: Vec<_> = here.cloned().collect();
+        let mut connection = target.connect("pgcleave credentials rotate").await?;
+        outcomes.extend(rotate::rotate(&mut connection, &target, &issuer, &here, &options, &tell).await);
+    }
+    outcomes.sort_by(|a, b| (&a.service, &a.credential).cmp(&(&b.service, &b.credential)));
     context.answer(&match format {
         Format::Json => report::credentials::rotation::json(&outcomes),
         _ => report::credentials::rotation::human(&outcomes),

@@ -8,7 +8,7 @@ use crate::manifest::service::{ContractKind, Project, Service};
 use crate::model::naming::Access;
 
 /// What every credential reaches of every service.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Matrix {
     /// The columns, in order.
     pub services: Vec<Ident>,
@@ -29,7 +29,7 @@ pub struct Reaches {
     pub login: Option<Ident>,
     /// Why it could not be tried at all.
     pub problem: Option<String>,
-    /// One cell for each service, in the columns' order; none where there is a problem.
+    /// One cell for each service of its database, in the columns' order; none where there is a problem.
     pub cells: Vec<Cell>,
 }
 
@@ -70,6 +70,15 @@ impl Cell {
 }
 
 impl Matrix {
+    /// Adds what was proven in another database.
+    pub fn add(&mut self, other: Self) {
+        self.services.extend(other.services);
+        self.services.sort();
+        self.services.dedup();
+        self.credentials.extend(other.credentials);
+        self.credentials.sort_by(|a, b| (&a.service, &a.credential).cmp(&(&b.service, &b.credential)));
+    }
+
     /// Tells whether every credential was tried and reaches what it should and nothing else.
     #[must_use]
     pub fn is_right(&self) -> bool {

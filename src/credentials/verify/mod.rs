@@ -54,19 +54,24 @@ pub async fn verify(
     let work: Vec<_> = all.map(one).collect();
     let mut credentials: Vec<_> = futures_util::stream::iter(work).buffer_unordered(AT_ONCE).collect().await;
     credentials.sort_by(|a, b| (&a.service, &a.credential).cmp(&(&b.service, &b.credential)));
-    Ok(Matrix { services: project.services.keys().cloned().collect(), credentials })
+    Ok(Matrix { services: attempts.keys().cloned().collect(), credentials })
 }
 
 /// Lists what is tried, by service: its objects, its schema, its roles.
 async fn attempts(connection: &mut PgConnection, project: &Project) -> Result<BTreeMap<Ident, Vec<Attempt>>, Error> {
-    let schemas: Vec<_> = project.services.values().map(|service| service.schema.clone()).collect();
+    let all = || project.services.values().chain(project.elsewhere.values());
+    let schemas: Vec<_> = all().map(|service| service.schema.clone()).collect();
     let mut by_schema: BTreeMap<Ident, Vec<Attempt>> = BTreeMap::new();
     for attempt in attempt::in_schemas(connection, &schemas).await? {
         by_schema.entry(attempt.schema.clone()).or_default().push(attempt);
     }
     let mut by_service = BTreeMap::new();
-    for service in project.services.values() {
-        let mut list = by_schema.remove(&service.schema).unwrap_or_default();
+    for service in all() {
+        let found = by_schema.remove(&service.schema);
+        if found.is_none() && project.elsewhere.contains_key(&service.name) {
+            continue;
+        }
+        let mut list = found.unwrap_or_default();
         list.push(Attempt::create_in(&service.schema));
         let name = service.name.as_str();
         for access in [Access::Owner, Access::Write, Access::Read] {
@@ -90,6 +95,11 @@ struct Proof<'a> {
 }
 
 impl Proof<'_> {
+    /// Gives the services of which something is here, in order.
+    fn owners(&self) -> impl Iterator<Item = &Service> {
+        self.attempts.keys().filter_map(|name| self.project.find(name))
+    }
+
     /// Makes one row of the matrix.
     async fn row(&self, service: Service, credential: String, access: Access, row: Option<CredentialRow>) -> Reaches {
         let mut reaches = Reaches {
@@ -127,9 +137,7 @@ impl Proof<'_> {
         let target = self.target.with_login(&secret.role, &secret.password);
         let mut connection = target.connect("pgcleave credentials verify").await.map_err(|e| e.to_string())?;
         let all: Vec<_> = self
-            .project
-            .services
-            .values()
+            .owners()
             .flat_map(|owner| self.attempts[&owner.name].iter().map(move |attempt| (owner, attempt)))
             .filter(|(_, attempt)| attempt.kind != Kind::Role || attempt.name != secret.role)
             .collect();
@@ -137,7 +145,7 @@ impl Proof<'_> {
         let answers = probe::make(&mut connection, &list).await.map_err(|e| e.to_string())?;
         // the answers are there: how the session ends is of no interest
         let _ = connection.close().await;
-        for owner in self.project.services.values() {
+        for owner in self.owners() {
             let own = all.iter().zip(&answers).filter(|((o, _), _)| o.name == owner.name);
             let own = own.map(|((_, attempt), answer)| (*attempt, *answer));
             reaches.cells.push(judge(self.project, service, reaches.access, owner, own));

@@ -65,7 +65,6 @@ fn write_alike(out: &mut String, alike: &[&Finding]) -> std::fmt::Result {
 }
 
 fn write_looked_at(out: &mut String, report: &Report) -> std::fmt::Result {
-    let looked = &report.looked_at;
     let number = |wanted: fn(&Finding) -> bool| report.findings.iter().filter(|f| wanted(f)).count();
     let open = number(|f| f.is_open() && !f.is_inherent());
     let (waived, known) = (number(|f| f.waived.is_some()), number(|f| f.known && f.waived.is_none()));
@@ -90,6 +89,16 @@ fn write_looked_at(out: &mut String, report: &Report) -> std::fmt::Result {
     if known > 0 {
         write!(out, "{known} known from the baseline. ")?;
     }
+    for looked in std::iter::once(&report.looked_at).chain(&report.others) {
+        write_one_looked_at(out, looked)?;
+    }
+    for what in &report.not_readable {
+        writeln!(out, "{CHANGED}Not readable by this login:{CHANGED:#} {}", plain(what))?;
+    }
+    Ok(())
+}
+
+fn write_one_looked_at(out: &mut String, looked: &LookedAt) -> std::fmt::Result {
     writeln!(
         out,
         "Looked at database {} on PostgreSQL {}: {}, {}, {}, {}, {}, {}, {}; {}.",
@@ -103,11 +112,7 @@ fn write_looked_at(out: &mut String, report: &Report) -> std::fmt::Result {
         count(looked.routines, "routine"),
         count(looked.types, "type"),
         count(looked.rules, "rule"),
-    )?;
-    for what in &report.not_readable {
-        writeln!(out, "{CHANGED}Not readable by this login:{CHANGED:#} {}", plain(what))?;
-    }
-    Ok(())
+    )
 }
 
 fn style(severity: Severity) -> anstyle::Style {
@@ -126,6 +131,8 @@ struct Document<'a> {
     format: &'static str,
     findings: Vec<FindingRow<'a>>,
     looked_at: &'a LookedAt,
+    #[serde(skip_serializing_if = "<[LookedAt]>::is_empty")]
+    others_looked_at: &'a [LookedAt],
     not_readable: &'a [String],
 }
 
@@ -145,14 +152,22 @@ struct FindingRow<'a> {
     fingerprint: String,
     waived: Option<&'a str>,
     known: bool,
+    /// The environment variable of a database that is not the shared one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database: Option<&'a str>,
 }
 
 /// Writes the findings for programs.
 #[must_use]
 pub fn json(report: &Report) -> String {
     let findings = report.findings.iter().map(finding_row).collect();
-    let document =
-        Document { format: FORMAT, findings, looked_at: &report.looked_at, not_readable: &report.not_readable };
+    let document = Document {
+        format: FORMAT,
+        findings,
+        looked_at: &report.looked_at,
+        others_looked_at: &report.others,
+        not_readable: &report.not_readable,
+    };
     let mut text = serde_json::to_string_pretty(&document).expect("findings are plain data");
     text.push('\n');
     text
@@ -174,6 +189,7 @@ fn finding_row(f: &Finding) -> FindingRow<'_> {
         fingerprint: f.fingerprint(),
         waived: f.waived.as_deref(),
         known: f.known,
+        database: f.database.as_deref(),
     }
 }
 

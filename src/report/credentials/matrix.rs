@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::super::style::{ADDED, REMOVED, count, plain};
 use super::{FORMAT, columns};
 use crate::credentials::verify::matrix::{Cell, Declared, Matrix, Reaches};
+use crate::ident::Ident;
 use crate::model::naming::Access;
 
 /// How many words of a cell are shown to a person; programs get all.
@@ -110,7 +111,7 @@ pub fn human(matrix: &Matrix) -> String {
         let mut row = vec![format!("{}/{}", reaches.service.as_str(), reaches.credential)];
         match reaches.problem {
             Some(_) => row.extend(matrix.services.iter().map(|_| "?".to_owned())),
-            None => row.extend(reaches.cells.iter().map(short)),
+            None => row.extend(matrix.services.iter().map(|s| cell(reaches, s).map_or_else(String::new, short))),
         }
         row
     });
@@ -120,6 +121,11 @@ pub fn human(matrix: &Matrix) -> String {
     out = out.replace("MISSING", &format!("{REMOVED}MISSING{REMOVED:#}"));
     let _ = write_rest(&mut out, matrix);
     out
+}
+
+/// Finds what a credential reaches of a service; nothing when that one is not in its database.
+fn cell<'a>(reaches: &'a Reaches, service: &Ident) -> Option<&'a Cell> {
+    reaches.cells.iter().find(|cell| cell.service == *service)
 }
 
 fn short(cell: &Cell) -> String {

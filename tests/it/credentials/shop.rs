@@ -106,6 +106,7 @@ impl Shop {
             secrets: sink,
             audit: AuditPolicy::default(),
             services: [orders, billing].into_iter().map(|s| (s.name.clone(), s)).collect(),
+            elsewhere: BTreeMap::new(),
         };
         let target = Target::parse(&SecretString::from(url)).expect("a connection string");
         let shop = Self { db, folder, project, target };

@@ -127,6 +127,7 @@ fn project(folder: &Path, naming: Naming, services: &[&str]) -> Project {
         secrets: SecretSink::Directory(folder.join(".secrets")),
         audit: AuditPolicy::default(),
         services: services.iter().map(|name| service(name)).collect(),
+        elsewhere: std::collections::BTreeMap::new(),
     }
 }
 

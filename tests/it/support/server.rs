@@ -245,6 +245,18 @@ impl Dedicated {
         self.0.admin_url(database)
     }
 
+    /// Gives the superuser's connection string as other servers use it.
+    pub(crate) async fn url_from_servers(&self, database: &str) -> String {
+        let bridge = match &self.0.log {
+            Log::Container(container) => container.bridge().await,
+            Log::File(_) | Log::Lent => None,
+        };
+        match bridge {
+            Some(host) => Address::started(&host, 5432).admin_url(database),
+            None => self.url(database),
+        }
+    }
+
     /// Gives the server's major version.
     pub(crate) fn major(&self) -> u32 {
         self.0.major

@@ -1,0 +1,76 @@
+//! The databases of a project: the shared one, and those of services that have been split off.
+
+use std::collections::BTreeSet;
+
+use pgcleave::error::Verdict;
+use pgcleave::ident::Ident;
+use pgcleave::manifest::home::Home;
+use pgcleave::manifest::service::{Project, Service};
+use pgcleave::pg::connect::Target;
+use secrecy::SecretString;
+
+use super::context::Context;
+use super::failure::Failure;
+
+/// One database: the project as it sees it, and how to reach it.
+#[derive(Debug)]
+pub(crate) struct Database {
+    pub(crate) home: Home,
+    pub(crate) project: Project,
+    pub(crate) target: Target,
+}
+
+impl Context {
+    /// Gives the databases of the named services, or of all when none is named; the shared one comes first.
+    pub(crate) fn databases(&self, project: &Project, services: &BTreeSet<Ident>) -> Result<Vec<Database>, Failure> {
+        let mut homes = project.homes();
+        let named: Vec<_> = services.iter().filter_map(|name| project.services.get(name)).collect();
+        if !named.is_empty() {
+            homes = named.into_iter().map(|service| service.home()).collect();
+        }
+        homes.into_iter().map(|home| self.database(project, home)).collect()
+    }
+
+    /// Gives the place of one service, wherever it lives, or of the shared database; `--database-url` overrules both.
+    pub(crate) fn target_of(&self, project: Option<&Project>, service: Option<&Service>) -> Result<Target, Failure> {
+        let home = service.map_or(Home::Shared, Service::home);
+        match project {
+            Some(project) if self.global.database_url.is_none() => Ok(self.database(project, home)?.target),
+            _ => Ok(self.target(project.and_then(|p| p.database_url_env.as_deref()))?),
+        }
+    }
+
+    /// Gives one database of a project.
+    pub(crate) fn database(&self, project: &Project, home: Home) -> Result<Database, Failure> {
+        let target = match &home {
+            Home::Shared => self.target(project.database_url_env.as_deref())?,
+            Home::Own(variable) => {
+                let url = std::env::var(variable).ok().filter(|url| !url.is_empty()).map(SecretString::from);
+                let unset = || {
+                    let lives_there = project.services.values().filter(|service| service.home() == home);
+                    let names: Vec<_> = lives_there.map(|service| service.name.as_str()).collect();
+                    let message =
+                        format!("{variable} is not set: it says where the database of {} is", names.join(", "));
+                    Failure::no_url(message)
+                };
+                Target::parse(&url.ok_or_else(unset)?)?
+            }
+        };
+        Ok(Database { project: project.at(&home), home, target })
+    }
+}
+
+/// Tells of the databases that failed while others went on, and gives the gravest verdict of all.
+pub(crate) fn worst(context: &Context, verdict: Verdict, failures: Vec<Failure>) -> Verdict {
+    let mut verdicts = vec![verdict];
+    verdicts.extend(failures.into_iter().map(|failure| failure.report(context)));
+    let order = [
+        Verdict::Interrupted,
+        Verdict::Failed,
+        Verdict::Invalid,
+        Verdict::Refused,
+        Verdict::Findings,
+        Verdict::Pending,
+    ];
+    order.into_iter().find(|v| verdicts.contains(v)).unwrap_or(Verdict::Done)
+}

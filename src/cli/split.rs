@@ -1,0 +1,281 @@
+//! `pgcleave split`: moves a service to a database of its own while it works.
+
+use clap::{Args, Subcommand, ValueEnum};
+use pgcleave::error::Verdict;
+use pgcleave::ident::Ident;
+use pgcleave::manifest::service::Project;
+use pgcleave::pg::connect::Target;
+use pgcleave::report;
+use pgcleave::split::finish::StandIn;
+use pgcleave::split::pooler::Pooler;
+use pgcleave::split::status::{self, Status};
+use pgcleave::split::{Between, abort, finish, start, turn};
+use secrecy::SecretString;
+
+use super::context::{Context, Format};
+use super::export::CopyArgs;
+use super::failure::Failure;
+use super::progress::Progress;
+
+/// How often a watched status is told, in seconds.
+const WATCH_SECONDS: u64 = 1;
+
+/// Moves a service to a database of its own while it works, with a way back
+#[derive(Debug, Args)]
+pub(crate) struct SplitArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(CheckArgs),
+    Start(StartArgs),
+    Status(StatusArgs),
+    Cutover(TurnArgs),
+    Rollback(TurnArgs),
+    Finish(FinishArgs),
+    Abort(AbortArgs),
+}
+
+/// What all of them take.
+#[derive(Debug, Args)]
+pub(crate) struct BetweenArgs {
+    /// The service; without manifests, a schema
+    service: String,
+    /// The dedicated database; better given in the environment
+    #[arg(long = "to", value_name = "URL", env = "TARGET_DATABASE_URL", hide_env_values = true)]
+    to: SecretString,
+    /// The shared database as the dedicated one's server reaches it, where that is another way than ours
+    #[arg(long, value_name = "URL", env = "PGCLEAVE_SOURCE_FROM_TARGET", hide_env_values = true)]
+    source_from_target: Option<SecretString>,
+    /// The dedicated database as the shared one's server reaches it, where that is another way than ours
+    #[arg(long, value_name = "URL", env = "PGCLEAVE_TARGET_FROM_SOURCE", hide_env_values = true)]
+    target_from_source: Option<SecretString>,
+}
+
+/// Tells what stands in the way, and what to do about it
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    between: BetweenArgs,
+}
+
+/// Copies the service to the dedicated database and lets it follow; run again, it goes on
+#[derive(Debug, Args)]
+pub(crate) struct StartArgs {
+    #[command(flatten)]
+    between: BetweenArgs,
+    #[command(flatten)]
+    copy: CopyArgs,
+    /// How long to wait for a table that somebody else holds locked, and for transactions that keep the slot from being
+    /// made, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    lock_wait: u64,
+    /// The most write-ahead log that the slot may hold back on the shared server: 20G
+    #[arg(long, value_name = "BYTES", value_parser = super::export::rate)]
+    max_wal: Option<u64>,
+}
+
+/// Tells how far it is, what it waits for, and what it holds back
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    between: BetweenArgs,
+    /// Goes on telling, once a second, until Ctrl-C
+    #[arg(long)]
+    watch: bool,
+}
+
+/// Sends the writes to the other side, within a short pause
+#[derive(Debug, Args)]
+pub(crate) struct TurnArgs {
+    #[command(flatten)]
+    between: BetweenArgs,
+    /// How long writes may stand still before everything is put back, in milliseconds
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 2000)]
+    max_pause: u64,
+    /// How long to go on trying while other transactions are in the way, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    wait: u64,
+    /// PgBouncer's admin console; several separated by commas
+    #[arg(long, value_name = "URL", value_delimiter = ',', env = "PGCLEAVE_PGBOUNCER", hide_env_values = true)]
+    pgbouncer: Vec<SecretString>,
+    /// The name under which PgBouncer serves the service; the service's own by default
+    #[arg(long, value_name = "NAME")]
+    pgbouncer_database: Option<String>,
+    /// PgBouncer's configuration, to be rewritten; without it --on-cutover does that
+    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    pgbouncer_ini: Vec<std::path::PathBuf>,
+    /// A command to run when the other side is open, with PGCLEAVE_HOST, PGCLEAVE_PORT and PGCLEAVE_DATABASE set
+    #[arg(long, value_name = "COMMAND")]
+    on_cutover: Option<String>,
+}
+
+/// Ends it: nothing follows any more, and the old schema is put aside
+#[derive(Debug, Args)]
+pub(crate) struct FinishArgs {
+    #[command(flatten)]
+    between: BetweenArgs,
+    /// What stands in for the service's contracts in the shared database
+    #[arg(long, value_enum, default_value_t = BridgeKind::Foreign, value_name = "KIND")]
+    bridge: BridgeKind,
+    /// How long the old schema is kept under another name, in days
+    #[arg(long, value_name = "DAYS", default_value_t = 30)]
+    keep: u32,
+    /// Drops the old schema, by the name under which it is kept
+    #[arg(long, value_name = "SCHEMA")]
+    drop: Option<String>,
+}
+
+/// What stands in for contracts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum BridgeKind {
+    /// Foreign tables
+    Foreign,
+    /// Replicated copies; for contracts that are tables
+    Copy,
+    /// Nothing
+    None,
+}
+
+/// Takes everything back, from any phase before the switch
+#[derive(Debug, Args)]
+pub(crate) struct AbortArgs {
+    #[command(flatten)]
+    between: BetweenArgs,
+}
+
+/// Runs the command.
+pub(crate) async fn run(context: &Context, args: &SplitArgs) -> Result<Verdict, Failure> {
+    let format = context.format(&[Format::Human, Format::Json])?;
+    let project = context.project_if_any()?;
+    let project = project.as_ref();
+    let between = match &args.command {
+        Command::Check(CheckArgs { between })
+        | Command::Start(StartArgs { between, .. })
+        | Command::Status(StatusArgs { between, .. })
+        | Command::Cutover(TurnArgs { between, .. })
+        | Command::Rollback(TurnArgs { between, .. })
+        | Command::Finish(FinishArgs { between, .. })
+        | Command::Abort(AbortArgs { between }) => between.read(context, project)?,
+    };
+    let listener = |event| context.tell(&event);
+    let status = match &args.command {
+        Command::Check(_) => return super::split_check::run(context, project, &between).await,
+        Command::Start(args) => begin(context, &between, project, args).await?,
+        Command::Status(args) if args.watch => return watch(context, &between, format).await,
+        Command::Status(_) => status::status(&between).await?,
+        Command::Cutover(args) => {
+            status::of(&turn::cutover(&between, &args.options(context, &between)?, &listener).await?)
+        }
+        Command::Rollback(args) => {
+            status::of(&turn::rollback(&between, &args.options(context, &between)?, &listener).await?)
+        }
+        Command::Finish(FinishArgs { drop: Some(name), .. }) => {
+            let name = Ident::new(name).map_err(|e| Failure::usage(e.to_string()))?;
+            status::of(&finish::drop_kept(&between, &name, &listener).await?)
+        }
+        Command::Finish(args) => {
+            let bridge = match (args.bridge, project) {
+                (BridgeKind::None, _) => StandIn::Nothing,
+                (BridgeKind::Foreign, Some(project)) => StandIn::Foreign(project),
+                (BridgeKind::Copy, Some(project)) => StandIn::Copies(project),
+                (_, None) => {
+                    return Err(Failure::usage("without manifests no contract is known: say --bridge none"));
+                }
+            };
+            let options = finish::Options { keep_days: args.keep, bridge };
+            status::of(&finish::finish(&between, &options, &listener).await?)
+        }
+        Command::Abort(_) => status::of(&abort::abort(&between, project, &listener).await?),
+    };
+    tell(context, format, &status);
+    Ok(Verdict::Done)
+}
+
+fn tell(context: &Context, format: Format, status: &Status) {
+    context.answer(&match format {
+        Format::Json => report::split::json(status),
+        _ => report::split::human(status),
+    });
+}
+
+async fn begin(
+    context: &Context,
+    between: &Between,
+    project: Option<&Project>,
+    args: &StartArgs,
+) -> Result<Status, Failure> {
+    let options = start::Options {
+        jobs: usize::from(args.copy.jobs),
+        max_bytes_per_second: args.copy.max_rate,
+        lock_seconds: args.lock_wait,
+        max_wal_bytes: args.max_wal,
+        interrupt: context.interrupt.clone(),
+    };
+    let progress = Progress::new(context, args.copy.progress);
+    let started = start::start(between, project, &options, &|event| progress.tell(context, &event)).await;
+    progress.end();
+    Ok(status::of(&started?))
+}
+
+/// Tells the status again and again until Ctrl-C; as JSON one line each.
+async fn watch(context: &Context, between: &Between, format: Format) -> Result<Verdict, Failure> {
+    while !context.interrupt.requested() {
+        let status = status::status(between).await?;
+        match format {
+            Format::Json => context.answer(&report::split::json_line(&status)),
+            _ => tell(context, format, &status),
+        }
+        let pause = tokio::time::sleep(std::time::Duration::from_secs(WATCH_SECONDS));
+        tokio::select! {
+            () = pause => {}
+            () = context.interrupt.wait() => {}
+        }
+    }
+    Ok(Verdict::Done)
+}
+
+impl TurnArgs {
+    fn options(&self, context: &Context, between: &Between) -> Result<turn::Options, Failure> {
+        let name = self.pgbouncer_database.as_deref().unwrap_or(&between.service);
+        let database = Ident::new(name).map_err(|e| Failure::usage(e.to_string()))?;
+        if !self.pgbouncer_ini.is_empty() && self.pgbouncer_ini.len() != self.pgbouncer.len() {
+            return Err(Failure::usage("give as many --pgbouncer-ini as --pgbouncer, in the same order"));
+        }
+        let mut poolers = Vec::new();
+        for (i, console) in self.pgbouncer.iter().enumerate() {
+            let console = Target::parse(console)?;
+            poolers.push(Pooler { console, database: database.clone(), ini: self.pgbouncer_ini.get(i).cloned() });
+        }
+        Ok(turn::Options {
+            max_pause_millis: self.max_pause,
+            wait_seconds: self.wait,
+            poolers,
+            command: self.on_cutover.clone(),
+            jobs: 2,
+            interrupt: context.interrupt.clone(),
+        })
+    }
+}
+
+impl BetweenArgs {
+    /// Reads the connection strings; the service is a schema where no manifest knows it.
+    fn read(&self, context: &Context, project: Option<&Project>) -> Result<Between, Failure> {
+        let service = project.and_then(|p| p.services.get(self.service.as_str()));
+        let schema = match service {
+            Some(service) => service.schema.clone(),
+            None => Ident::new(&self.service).map_err(|e| Failure::usage(e.to_string()))?,
+        };
+        let other = |url: &Option<SecretString>| url.as_ref().map(Target::parse).transpose();
+        Ok(Between {
+            service: self.service.clone(),
+            schema,
+            source: context.target(project.and_then(|p| p.database_url_env.as_deref()))?,
+            target: Target::parse(&self.to)?,
+            source_from_target: other(&self.source_from_target)?,
+            target_from_source: other(&self.target_from_source)?,
+        })
+    }
+}

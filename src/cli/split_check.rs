@@ -1,0 +1,54 @@
+//! `pgcleave split check`: tells what stands in the way of a service's move.
+
+use pgcleave::audit::{self, Options, services::Services};
+use pgcleave::error::Verdict;
+use pgcleave::manifest::service::Project;
+use pgcleave::split::Between;
+use pgcleave::split::check::{self, readiness::Item};
+use pgcleave::{catalog, report};
+
+use super::context::{Context, Format};
+use super::failure::Failure;
+
+/// The audit's rules about what only a function's text says; what the catalog tracks is found without them.
+const RULES: [&str; 2] = ["CPL06", "CPL11"];
+
+/// Runs the command.
+pub(crate) async fn run(context: &Context, project: Option<&Project>, between: &Between) -> Result<Verdict, Failure> {
+    let format = context.format(&[Format::Human, Format::Json])?;
+    let mut readiness = check::check(between, project).await?;
+    for (blocks, item) in in_texts(project, between).await? {
+        readiness.add(blocks, item);
+    }
+    context.answer(&match format {
+        Format::Json => report::readiness::json(&readiness),
+        _ => report::readiness::human(&readiness),
+    });
+    Ok(if readiness.is_ready() { Verdict::Done } else { Verdict::Pending })
+}
+
+/// Audits the source for references that only texts hold, from and to the service.
+async fn in_texts(project: Option<&Project>, between: &Between) -> Result<Vec<(bool, Item)>, Failure> {
+    let mut connection = between.source.connect("pgcleave split check").await?;
+    let facts = catalog::facts::read(&mut connection).await?;
+    let services = project.map_or_else(Services::inferred, Services::from_project);
+    let found = audit::run(&facts, &services, &Options { rules: RULES.map(str::to_owned).to_vec() });
+    let schema = format!("{}.", between.schema.as_str());
+    let ours = found.findings.into_iter().filter(|finding| {
+        finding.service.as_deref() == Some(between.service.as_str())
+            || finding.principal_service.as_deref() == Some(between.service.as_str())
+            || finding.object.starts_with(&schema)
+    });
+    let item = |finding: audit::finding::Finding| {
+        let blocks = !finding.declared && finding.severity != audit::finding::Severity::Info;
+        let item = Item {
+            kind: finding.rule.to_lowercase(),
+            object: finding.object,
+            message: finding.message,
+            fix: finding.fix,
+            cost: None,
+        };
+        (blocks, item)
+    };
+    Ok(ours.map(item).collect())
+}

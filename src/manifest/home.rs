@@ -1,0 +1,153 @@
+//! Which database a service lives in: the shared one, or one of its own once it is split off.
+
+use std::collections::BTreeSet;
+
+use super::service::{Project, Service};
+use crate::ident::Ident;
+
+/// A database of the project.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Home {
+    /// The one that the environment names.
+    Shared,
+    /// The one whose connection string is in this environment variable.
+    Own(String),
+}
+
+impl Home {
+    /// Gives the environment variable of a database that is not the shared one.
+    #[must_use]
+    pub fn variable(&self) -> Option<&str> {
+        match self {
+            Self::Shared => None,
+            Self::Own(variable) => Some(variable),
+        }
+    }
+}
+
+impl Service {
+    /// Tells where it lives.
+    #[must_use]
+    pub fn home(&self) -> Home {
+        self.database_url_env.clone().map_or(Home::Shared, Home::Own)
+    }
+}
+
+impl Project {
+    /// Gives the databases in which services live, the shared one first; without any service, the shared one.
+    #[must_use]
+    pub fn homes(&self) -> BTreeSet<Home> {
+        let mut homes: BTreeSet<Home> = self.services.values().map(Service::home).collect();
+        if homes.is_empty() {
+            homes.insert(Home::Shared);
+        }
+        homes
+    }
+
+    /// Gives the project as one of its databases sees it: those that live there, and those that live elsewhere.
+    #[must_use]
+    pub fn at(&self, home: &Home) -> Self {
+        let mut seen = self.clone();
+        let all = std::mem::take(&mut seen.services).into_iter().chain(std::mem::take(&mut seen.elsewhere));
+        (seen.services, seen.elsewhere) = all.partition(|(_, service)| service.home() == *home);
+        seen
+    }
+
+    /// Finds a service, wherever it lives.
+    #[must_use]
+    pub fn find(&self, service: &Ident) -> Option<&Service> {
+        self.services.get(service).or_else(|| self.elsewhere.get(service))
+    }
+
+    /// Gives the one of two services whose split cuts the contract between them; nothing while they live together.
+    ///
+    /// A bridge spans the shared database and one of a service's own, and belongs to the service that has moved.
+    #[must_use]
+    pub fn moved<'a>(&'a self, provider: &'a Service, consumer: &'a Service) -> Option<&'a Service> {
+        if provider.home() == consumer.home() {
+            return None;
+        }
+        let provider_is_here = self.services.contains_key(&provider.name);
+        let [near, far] = if provider_is_here { [provider, consumer] } else { [consumer, provider] };
+        [near, far].into_iter().find(|service| service.database_url_env.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::service::{AuditPolicy, Position, SecretSink};
+    use crate::model::naming::Naming;
+
+    fn service(name: &str, variable: Option<&str>) -> Service {
+        let name = Ident::new(name).expect("a name");
+        Service {
+            schema: name.clone(),
+            name,
+            description: None,
+            team: None,
+            migrations: None,
+            extensions: Vec::new(),
+            credentials: Default::default(),
+            exposes: Vec::new(),
+            consumes: Vec::new(),
+            read_models: Vec::new(),
+            event_log: None,
+            outbox: None,
+            database_url_env: variable.map(str::to_owned),
+            at: Position::default(),
+        }
+    }
+
+    fn project(services: &[(&str, Option<&str>)]) -> Project {
+        let services = services.iter().map(|(name, variable)| service(name, *variable));
+        Project {
+            root: Default::default(),
+            naming: Naming::default(),
+            database_url_env: None,
+            secrets: SecretSink::Directory(Default::default()),
+            audit: AuditPolicy::default(),
+            services: services.map(|s| (s.name.clone(), s)).collect(),
+            elsewhere: Default::default(),
+        }
+    }
+
+    fn names(services: &std::collections::BTreeMap<Ident, Service>) -> Vec<&str> {
+        services.keys().map(Ident::as_str).collect()
+    }
+
+    #[test]
+    fn each_database_sees_its_own_and_knows_the_others() {
+        let project = project(&[("billing", None), ("orders", Some("ORDERS_URL")), ("shipping", None)]);
+        let homes: Vec<_> = project.homes().into_iter().collect();
+        assert_eq!(homes, [Home::Shared, Home::Own("ORDERS_URL".to_owned())]);
+        let shared = project.at(&homes[0]);
+        assert_eq!((names(&shared.services), names(&shared.elsewhere)), (vec!["billing", "shipping"], vec!["orders"]));
+        let own = shared.at(&homes[1]);
+        assert_eq!((names(&own.services), names(&own.elsewhere)), (vec!["orders"], vec!["billing", "shipping"]));
+    }
+
+    #[test]
+    fn without_an_own_database_there_is_one() {
+        assert_eq!(project(&[]).homes(), BTreeSet::from([Home::Shared]));
+        let all = project(&[("billing", None)]);
+        assert!(all.at(&Home::Shared).elsewhere.is_empty());
+    }
+
+    #[test]
+    fn a_contract_is_cut_by_the_split_of_the_one_that_has_a_database_of_its_own() {
+        let all = project(&[("billing", None), ("orders", Some("A")), ("parcels", Some("B")), ("shipping", None)]);
+        let moved = |home: &Home, provider: &str, consumer: &str| {
+            let seen = all.at(home);
+            let get = |name: &str| seen.find(&Ident::new(name).expect("a name")).cloned().expect("a service");
+            seen.moved(&get(provider), &get(consumer)).map(|s| s.name.as_str().to_owned())
+        };
+        let own = Home::Own("A".to_owned());
+        assert_eq!(moved(&Home::Shared, "billing", "shipping"), None);
+        assert_eq!(moved(&Home::Shared, "billing", "orders").as_deref(), Some("orders"));
+        assert_eq!(moved(&Home::Shared, "orders", "billing").as_deref(), Some("orders"));
+        assert_eq!(moved(&own, "orders", "billing").as_deref(), Some("orders"));
+        assert_eq!(moved(&own, "parcels", "orders").as_deref(), Some("orders"), "over the shared database");
+        assert_eq!(moved(&own, "orders", "parcels").as_deref(), Some("orders"));
+    }
+}

@@ -1,0 +1,82 @@
+//! Which contracts a split cuts.
+
+use crate::ident::Ident;
+use crate::manifest::home::Home;
+use crate::manifest::service::{ContractKind, Exposed, Project, Service};
+use crate::model::privilege::Privileges;
+
+/// Which way a bridge leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Direction {
+    /// What the service exposes is kept in the shared database.
+    Exposed,
+    /// What it consumes is brought to its own.
+    Consumed,
+}
+
+/// One contract that is cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Crossing {
+    /// Who exposes it.
+    pub provider: Ident,
+    /// The schema that it is in, on both sides.
+    pub schema: Ident,
+    /// Its name.
+    pub name: Ident,
+    /// A function's argument types.
+    pub arguments: Option<String>,
+    /// What it is.
+    pub kind: ContractKind,
+    /// What the consumers may do with it.
+    pub privileges: Privileges,
+    /// The consumers' readers.
+    pub readers: Vec<Ident>,
+}
+
+impl Crossing {
+    /// Gives `schema.name`, with a function's types.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let arguments = self.arguments.as_ref().map(|types| format!("({types})")).unwrap_or_default();
+        format!("{}.{}{arguments}", self.schema.as_str(), self.name.as_str())
+    }
+}
+
+/// Lists what the move of a service cuts, in the manifests' order.
+#[must_use]
+pub fn crossings(project: &Project, moved: &Service, direction: Direction) -> Vec<Crossing> {
+    let all = || project.services.values().chain(project.elsewhere.values());
+    let stays = |other: &&Service| {
+        let together = moved.home() != Home::Shared && other.home() == moved.home();
+        other.name != moved.name && !together
+    };
+    let crossing = |provider: &Service, exposed: &Exposed, consumers: Vec<&Service>| {
+        let reader = |consumer: &&Service| project.naming.reader(consumer.name.as_str()).ok();
+        let readers: Vec<_> = consumers.iter().filter_map(reader).collect();
+        (!readers.is_empty()).then(|| Crossing {
+            provider: provider.name.clone(),
+            schema: provider.schema.clone(),
+            name: exposed.name.clone(),
+            arguments: exposed.arguments.clone(),
+            kind: exposed.kind,
+            privileges: exposed.privileges,
+            readers,
+        })
+    };
+    match direction {
+        Direction::Exposed => {
+            let one = |exposed: &Exposed| {
+                let consumers = all().filter(stays).filter(|other| exposed.to.contains(&other.name)).collect();
+                crossing(moved, exposed, consumers)
+            };
+            moved.exposes.iter().filter_map(one).collect()
+        }
+        Direction::Consumed => {
+            let of = |provider: &Service| -> Vec<Crossing> {
+                let to_it = provider.exposes.iter().filter(|exposed| exposed.to.contains(&moved.name));
+                to_it.filter_map(|exposed| crossing(provider, exposed, vec![moved])).collect()
+            };
+            all().filter(stays).flat_map(of).collect()
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Reads both sides.
+
+use serde::de::DeserializeOwned;
+use sqlx::Executor;
+use sqlx::postgres::PgConnection;
+
+use super::facts::{Facts, Schema, Server};
+use crate::ident::Ident;
+use crate::pg::connect::Target;
+use crate::pg::error::Error as PgError;
+use crate::registry;
+use crate::split::state::Split;
+use crate::split::{Between, Error};
+use crate::transfer::coupling;
+use crate::transfer::error::Error as TransferError;
+
+const BEGIN: &str = "begin transaction isolation level repeatable read, read only; set local search_path = ''";
+
+/// Reads all that the check judges: the source first, since it tells what to ask the target for.
+pub(super) async fn read(between: &Between) -> Result<Facts, Error> {
+    let mut facts = Facts::default();
+    let mut source = begin(&between.source).await?;
+    facts.schema =
+        document(&mut source, "read the schema", include_str!("sql/schema.sql"), &between.schema, None).await?;
+    facts.source = server(&mut source, &between.schema, &facts.schema).await?;
+    if !facts.source.schema_exists {
+        let (schema, database) = (between.schema.as_str().to_owned(), between.source.database().to_owned());
+        return Err(TransferError::NoSchema { schema, database }.into());
+    }
+    facts.couplings = coupling::find(&mut source, &between.schema).await?;
+    facts.phase = phase(&mut source, &between.service).await?;
+    end(source).await?;
+    let mut target = begin(&between.target).await?;
+    facts.target = server(&mut target, &between.schema, &facts.schema).await?;
+    end(target).await?;
+    Ok(facts)
+}
+
+async fn begin(target: &Target) -> Result<PgConnection, Error> {
+    let mut connection = target.connect("pgcleave split check").await?;
+    let begun = connection.execute(sqlx::raw_sql(BEGIN)).await;
+    begun.map_err(|e| PgError::new("begin to look", &e))?;
+    Ok(connection)
+}
+
+async fn end(mut connection: PgConnection) -> Result<(), Error> {
+    let ended = connection.execute(sqlx::raw_sql("commit")).await;
+    ended.map_err(|e| PgError::new("end looking", &e))?;
+    Ok(())
+}
+
+async fn server(connection: &mut PgConnection, name: &Ident, schema: &Schema) -> Result<Server, PgError> {
+    let lists = Some((&schema.extensions, &schema.collations));
+    document(connection, "read what the server offers", include_str!("sql/server.sql"), name, lists).await
+}
+
+/// Runs a query that gives one JSON document.
+async fn document<T: DeserializeOwned>(
+    connection: &mut PgConnection,
+    doing: &str,
+    sql: &'static str,
+    schema: &Ident,
+    lists: Option<(&Vec<String>, &Vec<String>)>,
+) -> Result<T, PgError> {
+    let mut query = sqlx::query_scalar::<_, String>(sql).bind(schema.as_str().to_owned());
+    if let Some((extensions, collations)) = lists {
+        query = query.bind(extensions.clone()).bind(collations.clone());
+    }
+    let text = query.fetch_one(connection).await.map_err(|e| PgError::new(doing, &e))?;
+    serde_json::from_str(&text).map_err(|e| PgError::Broken { doing: doing.to_owned(), message: e.to_string() })
+}
+
+/// Gives the phase of a split that has begun; nothing where this login may not read the registry.
+async fn phase(connection: &mut PgConnection, service: &str) -> Result<Option<String>, PgError> {
+    let readable: bool = sqlx::query_scalar(
+        "select coalesce(pg_catalog.has_table_privilege(c.oid, 'select') \
+           and pg_catalog.has_schema_privilege(c.relnamespace, 'usage'), false) \
+         from (select 1) o left join pg_catalog.pg_class c on c.oid = ( \
+           select k.oid from pg_catalog.pg_class k join pg_catalog.pg_namespace n on n.oid = k.relnamespace \
+           where n.nspname = 'pgcleave' and k.relname = 'split')",
+    )
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(|e| PgError::new("look for the registry's splits", &e))?;
+    if !readable {
+        return Ok(None);
+    }
+    let row = registry::split::get(connection, service).await?;
+    let split = row.and_then(|row| serde_json::from_str::<Split>(&row.record).ok());
+    Ok(split.map(|split| split.phase.as_str().to_owned()))
+}

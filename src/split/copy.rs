@@ -1,0 +1,130 @@
+//! The copy: everything around the schema, then its definitions and rows as the slot's snapshot sees them.
+
+use std::sync::Arc;
+
+use sqlx::postgres::PgConnection;
+
+use super::Between;
+use super::ends::{self, Ends};
+use super::error::Error;
+use super::start::Options;
+use super::state::{Side, Split};
+use super::{link, slot};
+use crate::event::Listener;
+use crate::ident::Ident;
+use crate::pg::error::Error as PgError;
+use crate::pg::exec;
+use crate::registry;
+use crate::sql;
+use crate::transfer::clone::{self, Options as CloneOptions};
+use crate::transfer::control::{Control, Step};
+use crate::transfer::coupling::{self, Coupling};
+use crate::transfer::ddl;
+use crate::transfer::journal::Journal;
+use crate::transfer::pg_dump::PgDump;
+use crate::transfer::session;
+use crate::transfer::snapshot::Locks;
+use crate::transfer::surroundings::{self, Surroundings};
+
+/// Names the roles and the extensions that the target does not have yet; nothing of them stays.
+pub(super) async fn missing(
+    ends: &mut Ends,
+    between: &Between,
+    couplings: &[Coupling],
+) -> Result<(Vec<Ident>, Vec<Ident>), Error> {
+    let around = read(&mut ends.source, between, couplings).await?;
+    let target = &mut ends.target;
+    let before = names(target).await?;
+    exec::batch(target, "begin to try", &sql!("begin")).await?;
+    let tried = async {
+        run(target, &around.roles).await?;
+        run(target, &around.extensions).await?;
+        names(target).await
+    }
+    .await;
+    exec::batch(target, "undo the trying", &sql!("rollback")).await?;
+    let after = tried?;
+    let new = |before: &[String], after: Vec<String>| {
+        after.iter().filter(|name| !before.contains(name)).map(|name| Ident::from_server(name)).collect()
+    };
+    Ok((new(&before.0, after.0), new(&before.1, after.1)))
+}
+
+async fn names(connection: &mut PgConnection) -> Result<(Vec<String>, Vec<String>), PgError> {
+    let failed = |e: sqlx::Error| PgError::new("look for roles and extensions", &e);
+    let roles = sqlx::query_scalar("select rolname::pg_catalog.text from pg_catalog.pg_roles order by 1")
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(failed)?;
+    let extensions = sqlx::query_scalar("select extname::pg_catalog.text from pg_catalog.pg_extension order by 1")
+        .fetch_all(connection)
+        .await
+        .map_err(failed)?;
+    Ok((roles, extensions))
+}
+
+async fn read(source: &mut PgConnection, between: &Between, couplings: &[Coupling]) -> Result<Surroundings, PgError> {
+    surroundings::read(source, &between.schema, &between.service, couplings, true).await
+}
+
+async fn run(connection: &mut PgConnection, script: &str) -> Result<(), PgError> {
+    exec::script(connection, "prepare the target", script).await.map_err(|e| e.error)
+}
+
+/// Copies everything; what an earlier copy has left is thrown away first.
+pub(super) async fn copy(
+    ends: &mut Ends,
+    between: &Between,
+    split: &mut Split,
+    options: &Options,
+    listener: Listener<'_>,
+) -> Result<(), Error> {
+    discard(ends, split).await?;
+    let couplings = coupling::find(&mut ends.source, &split.schema).await?;
+    let around = read(&mut ends.source, between, &couplings).await?;
+    run(&mut ends.target, &around.roles).await?;
+    run(&mut ends.target, &around.extensions).await?;
+
+    let major = ends::identity(&mut ends.source).await?.major;
+    let dump = PgDump::find(major).await?;
+    let control = Control::new(options.interrupt.clone(), options.max_bytes_per_second);
+    // The other way round, a table that is rewritten in between would come out empty.
+    let locks = Locks::take(&between.source, &split.schema, options.lock_seconds).await?;
+    registry::split::make_fence(&mut ends.source, &split.id).await?;
+    registry::split::make_fence(&mut ends.target, &split.id).await?;
+    link::publish(&mut ends.source, split, locks.tables()).await?;
+    let name = split.link(Side::Source);
+    let interrupt = &options.interrupt;
+    let slot = slot::export(&between.source, &mut ends.source, &dump, &name, options.lock_seconds, interrupt).await?;
+    let snapshot = locks.adopt(&between.source, &slot.snapshot, &slot.lsn).await?;
+    let definitions = ddl::dump(&dump, &between.source, &split.schema, &snapshot.id, &control).await?;
+    let clone = CloneOptions {
+        source: &between.source,
+        target: &between.target,
+        snapshot: &snapshot,
+        definitions: &definitions,
+        jobs: options.jobs,
+        id: &split.id,
+        analyze: true,
+    };
+    let step = Step { service: &split.service, step: "copy", total_bytes: 0, listener };
+    clone::clone(&clone, &Arc::clone(&control), &step).await?;
+    // The snapshot may go: what comes later comes by replication.
+    drop(snapshot);
+    drop(slot);
+    let after = read(&mut ends.source, between, &couplings).await?;
+    for script in [&after.grants, &after.sequences, &after.refreshes] {
+        run(&mut ends.target, script).await?;
+    }
+    Ok(session::pin(&mut ends.target).await?)
+}
+
+/// Throws away what a copy has made on either side, but for roles and extensions.
+pub(super) async fn discard(ends: &mut Ends, split: &Split) -> Result<(), Error> {
+    let name = split.link(Side::Source);
+    link::unsubscribe(&mut ends.target, &name).await?;
+    link::drop_slot(&mut ends.source, &name).await?;
+    let drop = sql!("drop schema if exists ", split.schema, " cascade");
+    exec::batch(&mut ends.target, "throw away an earlier copy", &drop).await?;
+    Ok(Journal::open(&mut ends.target, &split.id).await?.close(&mut ends.target).await?)
+}

@@ -1,0 +1,77 @@
+//! Whether the schema is still what it was: replication carries rows, and nothing of DDL.
+
+use sha2::{Digest as _, Sha256};
+
+use super::ends::Ends;
+use super::error::Error;
+use super::state::{Side, Split};
+use crate::transfer::facts::{self, Facts};
+
+/// How many differences are named.
+const MAX_NAMED: usize = 10;
+
+/// Takes away what changes by itself, and our own triggers.
+fn lasting(facts: Facts) -> Facts {
+    let ours = |object: &str| object.starts_with("trigger ") && object.contains(".pgcleave_");
+    facts.into_iter().filter(|(object, _)| !object.starts_with("position ") && !ours(object)).collect()
+}
+
+/// Hashes definitions.
+fn hash(facts: &Facts) -> String {
+    let mut hash = Sha256::new();
+    for (object, fact) in facts {
+        hash.update(object);
+        hash.update([0]);
+        hash.update(fact);
+        hash.update([0]);
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Reads both sides' definitions, the source's first.
+pub(super) async fn read(ends: &mut Ends, split: &Split) -> Result<[Facts; 2], Error> {
+    let source = lasting(facts::read(ends.side(Side::Source), &split.schema).await?);
+    let target = lasting(facts::read(ends.side(Side::Target), &split.schema).await?);
+    Ok([source, target])
+}
+
+/// Remembers both as they are.
+pub(super) async fn remember(ends: &mut Ends, split: &mut Split) -> Result<(), Error> {
+    let [source, target] = read(ends, split).await?;
+    (split.source_definitions, split.target_definitions) = (Some(hash(&source)), Some(hash(&target)));
+    Ok(())
+}
+
+/// Gives what has changed since then: on which sides, and where both sides differ now.
+pub(super) async fn changed(ends: &mut Ends, split: &Split) -> Result<Changed, Error> {
+    let [source, target] = read(ends, split).await?;
+    let differs = |known: &Option<String>, now: &Facts| known.as_ref().is_some_and(|known| *known != hash(now));
+    let objects = source.iter().filter(|(object, fact)| target.get(*object) != Some(*fact)).map(|(object, _)| object);
+    let objects = objects.chain(target.keys().filter(|object| !source.contains_key(*object)));
+    Ok(Changed {
+        source: differs(&split.source_definitions, &source),
+        target: differs(&split.target_definitions, &target),
+        differences: objects.take(MAX_NAMED).cloned().collect(),
+    })
+}
+
+/// What has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Changed {
+    /// Whether the source's definitions did.
+    pub(super) source: bool,
+    /// Whether the target's did.
+    pub(super) target: bool,
+    /// Some of the objects in which both sides differ.
+    pub(super) differences: Vec<String>,
+}
+
+impl Changed {
+    /// Refuses any change.
+    pub(super) fn refuse(self, split: &Split) -> Result<(), Error> {
+        if !self.source && !self.target {
+            return Ok(());
+        }
+        Err(Error::DefinitionsChanged { schema: split.schema.as_str().to_owned(), differences: self.differences })
+    }
+}

@@ -1,0 +1,143 @@
+//! Both databases at once, and what they say of the split.
+
+use sqlx::postgres::PgConnection;
+
+use super::Between;
+use super::error::Error;
+use super::settle;
+use super::state::{Side, Split};
+use crate::event::Listener;
+use crate::pg::connect::Target;
+use crate::pg::error::Error as PgError;
+use crate::pg::{exec, lock};
+use crate::registry;
+use crate::registry::split::SplitRow;
+use crate::sql;
+use crate::transfer::session;
+
+/// How long to wait for another pgcleave that drives the same split, in seconds.
+const LOCK_SECONDS: u64 = 3;
+
+/// A connection to each side.
+#[derive(Debug)]
+pub(super) struct Ends {
+    pub(super) source: PgConnection,
+    pub(super) target: PgConnection,
+}
+
+/// What a server says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub(super) system: String,
+    pub(super) database: String,
+    pub(super) major: u32,
+}
+
+impl Ends {
+    /// Connects to both; they must be two databases.
+    pub(super) async fn open(between: &Between) -> Result<Self, Error> {
+        let mut source = session::open(&between.source, "pgcleave split").await?;
+        let mut target = session::open(&between.target, "pgcleave split").await?;
+        durable(&mut source).await?;
+        durable(&mut target).await?;
+        let (one, two) = (identity(&mut source).await?, identity(&mut target).await?);
+        if one.system == two.system && one.database == two.database {
+            return Err(Error::WrongTarget("the dedicated database is the shared one itself".to_owned()));
+        }
+        Ok(Self { source, target })
+    }
+
+    /// Gives one side's connection.
+    pub(super) fn side(&mut self, side: Side) -> &mut PgConnection {
+        match side {
+            Side::Source => &mut self.source,
+            Side::Target => &mut self.target,
+        }
+    }
+
+    /// Keeps every other pgcleave from driving this split for as long as the connections live.
+    pub(super) async fn lock(&mut self, service: &str, listener: Listener<'_>) -> Result<(), Error> {
+        let what = format!("the split of service {service}");
+        for side in [Side::Source, Side::Target] {
+            lock::take(self.side(side), &what, LOCK_SECONDS, listener).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads both records, the source's first.
+    pub(super) async fn records(&mut self, service: &str) -> Result<[Option<Split>; 2], Error> {
+        let source = record(&mut self.source, service, Side::Source).await?;
+        let target = record(&mut self.target, service, Side::Target).await?;
+        Ok([source, target])
+    }
+
+    /// Reads the split, of which there must be one.
+    pub(super) async fn split(&mut self, between: &Between) -> Result<Split, Error> {
+        let [source, target] = self.records(&between.service).await?;
+        let split = settle::newest(source, target).map_err(Error::Overtaken)?;
+        let split = split.ok_or_else(|| Error::None(between.service.clone()))?;
+        for side in [Side::Source, Side::Target] {
+            let (known, found) = (split.place(side).clone(), identity(self.side(side)).await?);
+            if known.system != found.system || known.database != found.database {
+                let (side, label) = (side.as_str(), known.label);
+                return Err(Error::WrongTarget(format!("the split's {side} is {label}, and that is another database")));
+            }
+        }
+        Ok(split)
+    }
+
+    /// Writes the split on both sides.
+    pub(super) async fn write(&mut self, split: &mut Split) -> Result<(), Error> {
+        split.revision += 1;
+        for side in [Side::Source, Side::Target] {
+            put(self.side(side), split, side).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes the split on one side, in the transaction under way if there is one.
+pub(super) async fn put(connection: &mut PgConnection, split: &Split, side: Side) -> Result<(), Error> {
+    let row = SplitRow {
+        service: split.service.clone(),
+        id: split.id.clone(),
+        side: side.as_str().to_owned(),
+        revision: split.revision,
+        record: serde_json::to_string(split).expect("it has only texts for keys"),
+    };
+    if registry::split::put(connection, &row).await? {
+        return Ok(());
+    }
+    Err(Error::Overtaken(format!("another pgcleave has gone on with the split of service {}", split.service)))
+}
+
+async fn record(connection: &mut PgConnection, service: &str, side: Side) -> Result<Option<Split>, Error> {
+    // A database may be one service's source and another's target, but one service's it is only one of them.
+    let Some(row) = registry::split::get(connection, service).await?.filter(|row| row.side == side.as_str()) else {
+        return Ok(None);
+    };
+    let read = serde_json::from_str(&row.record);
+    read.map(Some).map_err(|e| Error::Overtaken(format!("the {}'s record was written otherwise: {e}", side.as_str())))
+}
+
+/// Lets every commit of a session outlive a crash: what is written on one side is acted upon on the other.
+pub(super) async fn durable(connection: &mut PgConnection) -> Result<(), PgError> {
+    exec::batch(connection, "make commits durable", &sql!("set synchronous_commit = on")).await
+}
+
+/// Asks a server who it is.
+pub(super) async fn identity(connection: &mut PgConnection) -> Result<Identity, PgError> {
+    let (system, database, number): (String, String, i32) = sqlx::query_as(
+        "select s.system_identifier::pg_catalog.text, pg_catalog.current_database()::pg_catalog.text, \
+           pg_catalog.current_setting('server_version_num')::pg_catalog.int4 from pg_catalog.pg_control_system() s",
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(|e| PgError::new("ask which server this is", &e))?;
+    Ok(Identity { system, database, major: u32::try_from(number).unwrap_or(0) / 10_000 })
+}
+
+/// Gives `host:port/database`, for people.
+pub(super) fn label(target: &Target) -> String {
+    format!("{}:{}/{}", target.host(), target.port(), target.database())
+}

@@ -1,0 +1,158 @@
+//! What can go wrong with a split.
+
+use crate::error::{Coded, Verdict};
+use crate::pg::error::Error as PgError;
+use crate::pg::lock::LockError;
+use crate::registry::RegistryError;
+use crate::transfer::coupling::Coupling;
+use crate::transfer::error::Error as TransferError;
+
+/// Says why a split did not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A server refused something, or the way to it broke.
+    #[error(transparent)]
+    Server(#[from] PgError),
+    /// The copy failed.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
+    /// A registry could not be made or read.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// Another pgcleave drives this split.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// There is no split of this service.
+    #[error("there is no split of service {0}")]
+    None(String),
+    /// The command does not fit the phase.
+    #[error("the split of service {service} is {phase}: {why}", phase = .phase)]
+    WrongPhase {
+        /// The service.
+        service: String,
+        /// The phase's word.
+        phase: &'static str,
+        /// What is missing.
+        why: String,
+    },
+    /// The target is another database than the one that the split began with, or the source itself.
+    #[error("{0}")]
+    WrongTarget(String),
+    /// Something must be changed first.
+    #[error("service {service} cannot move yet: {list}", list = .blockers.join("; "))]
+    Blocked {
+        /// The service.
+        service: String,
+        /// What is in the way, each with what to do about it.
+        blockers: Vec<String>,
+    },
+    /// What ties the schema to its database.
+    #[error("service {service} cannot move yet: {list}", list = listed(.couplings))]
+    Coupled {
+        /// The service.
+        service: String,
+        /// Each with its fix.
+        couplings: Vec<Coupling>,
+    },
+    /// Two sides' records contradict each other, or somebody else wrote meanwhile.
+    #[error("{0}")]
+    Overtaken(String),
+    /// Writers could not be stopped within the bounds; the old side is open as before.
+    #[error("the writers of service {service} could not be stopped: {why}; everything is as it was")]
+    NotFenced {
+        /// The service.
+        service: String,
+        /// Who or what was in the way.
+        why: String,
+    },
+    /// Replication stands still, or is not there.
+    #[error("the {follower} does not follow: {why}")]
+    NotFollowing {
+        /// `target` or `source`.
+        follower: &'static str,
+        /// What is known of the reason.
+        why: String,
+    },
+    /// The slot could not be made in time.
+    #[error("the replication slot was not made within {seconds} s: {why}")]
+    Slot {
+        /// The bound.
+        seconds: u64,
+        /// Who or what was in the way.
+        why: String,
+    },
+    /// The schema was changed while it was moving.
+    #[error("the definitions of schema {schema} differ between the two sides: {list}", list = .differences.join("; "))]
+    DefinitionsChanged {
+        /// The schema.
+        schema: String,
+        /// The first differences.
+        differences: Vec<String>,
+    },
+    /// The two sides' rows differ at the fence.
+    #[error("rows differ at the fence in {list}; the writes went back to where they were", list = .tables.join(", "))]
+    Differs {
+        /// The tables.
+        tables: Vec<String>,
+    },
+    /// The contracts that the move cuts cannot be bridged, or the bridge does not hold.
+    #[error("the bridge: {0}")]
+    Bridge(String),
+    /// Clients could not be sent to the other side.
+    #[error("the route was not switched: {0}")]
+    Route(String),
+    /// Somebody asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+fn listed(couplings: &[Coupling]) -> String {
+    let line = |c: &Coupling| format!("\n  {} [{}]\n    {}", c.message(), c.kind.name(), c.fix());
+    couplings.iter().map(line).collect()
+}
+
+impl Coded for Error {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Server(error) => error.code(),
+            Self::Transfer(error) => error.code(),
+            Self::Registry(error) => error.code(),
+            Self::Lock(error) => error.code(),
+            Self::None(_) => "no-split",
+            Self::WrongPhase { .. } => "split-phase",
+            Self::WrongTarget(_) => "split-target",
+            Self::Blocked { .. } => "split-blocked",
+            Self::Coupled { .. } => "coupled",
+            Self::Overtaken(_) => "split-overtaken",
+            Self::NotFenced { .. } => "split-not-fenced",
+            Self::NotFollowing { .. } => "split-not-following",
+            Self::Slot { .. } => "split-slot",
+            Self::DefinitionsChanged { .. } => "split-definitions",
+            Self::Differs { .. } => "split-differs",
+            Self::Bridge(_) => "split-bridge",
+            Self::Route(_) => "split-route",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    fn verdict(&self) -> Verdict {
+        match self {
+            Self::Server(error) => error.verdict(),
+            Self::Transfer(error) => error.verdict(),
+            Self::Registry(error) => error.verdict(),
+            Self::Lock(error) => error.verdict(),
+            Self::None(_) => Verdict::Invalid,
+            Self::Blocked { .. } => Verdict::Pending,
+            Self::WrongPhase { .. }
+            | Self::WrongTarget(_)
+            | Self::Coupled { .. }
+            | Self::Overtaken(_)
+            | Self::NotFenced { .. }
+            | Self::DefinitionsChanged { .. } => Verdict::Refused,
+            Self::NotFollowing { .. } | Self::Slot { .. } | Self::Differs { .. } | Self::Route(_) | Self::Bridge(_) => {
+                Verdict::Failed
+            }
+            Self::Interrupted => Verdict::Interrupted,
+        }
+    }
+}

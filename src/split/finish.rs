@@ -1,0 +1,190 @@
+//! Ends a split whose target has the writes: nothing follows any more, and the old schema is put aside.
+
+use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime};
+
+use super::Between;
+use super::bridge::Bridge;
+use super::bridge::contract::Direction;
+use super::ends::Ends;
+use super::error::Error;
+use super::state::{Kept, Phase, Side, Split};
+use super::{gate, link};
+use crate::event::Listener;
+use crate::ident::Ident;
+use crate::manifest::service::Project;
+use crate::pg::error::Error as PgError;
+use crate::pg::exec;
+use crate::registry;
+use crate::sql;
+use crate::transfer::table;
+
+/// How to finish.
+#[derive(Debug, Clone, Copy)]
+pub struct Options<'a> {
+    /// How long the old schema is kept, in days.
+    pub keep_days: u32,
+    /// What stands in for the service's contracts.
+    pub bridge: StandIn<'a>,
+}
+
+/// What stands in for contracts in the shared database.
+#[derive(Debug, Clone, Copy)]
+pub enum StandIn<'a> {
+    /// Nothing.
+    Nothing,
+    /// Foreign tables, for the contracts of these manifests.
+    Foreign(&'a Project),
+    /// The old tables, which go on following, for the contracts of these manifests.
+    Copies(&'a Project),
+}
+
+impl<'a> StandIn<'a> {
+    fn project(self) -> Option<&'a Project> {
+        match self {
+            Self::Nothing => None,
+            Self::Foreign(project) | Self::Copies(project) => Some(project),
+        }
+    }
+}
+
+/// Ends replication and puts the old schema aside under another name; its tables stay closed to writers.
+///
+/// # Errors
+/// The target does not have the writes, or a server refused something: run again, it goes on.
+pub async fn finish(between: &Between, options: &Options<'_>, listener: Listener<'_>) -> Result<Split, Error> {
+    let mut ends = Ends::open(between).await?;
+    ends.lock(&between.service, listener).await?;
+    let mut split = ends.split(between).await?;
+    if !matches!(split.phase, Phase::Reversed | Phase::Finished) {
+        let why = "only a split that was cut over can be finished".to_owned();
+        return Err(Error::WrongPhase { service: split.service, phase: split.phase.as_str(), why });
+    }
+    let bridge = exposed(between, options.bridge.project()).await?;
+    let copies = bridge.as_ref().filter(|_| matches!(options.bridge, StandIn::Copies(_)));
+    let bridge = bridge.as_ref().filter(|_| copies.is_none());
+    // Before anything depends on it.
+    if let Some(copies) = copies {
+        let refusals = copies.copy_refusals();
+        if !refusals.is_empty() {
+            return Err(Error::Bridge(refusals.join("; ")));
+        }
+    }
+    if let Some(bridge) = bridge {
+        if bridge.has_copies(&mut ends.source).await? {
+            let why = "contracts are kept as replicated copies already: drop those first";
+            return Err(Error::Bridge(why.to_owned()));
+        }
+        bridge.connect().await?;
+    }
+    if split.kept.is_none() {
+        let now = OffsetDateTime::now_utc();
+        let until = now + Duration::days(i64::from(options.keep_days));
+        let until = until.format(&Rfc3339).expect("a time in this millennium can be written");
+        split.kept = Some(Kept { schema: aside(&split), until });
+    }
+    split.phase = Phase::Finished;
+    ends.write(&mut split).await?;
+
+    let tables = table::read(&mut ends.target, &split.schema).await?;
+    if let Some(copies) = copies {
+        let kept = copies.copies();
+        let kept: Vec<_> = tables.iter().filter(|table| kept.contains(&table.name)).cloned().collect();
+        link::set_tables(&mut ends.target, &split, &kept).await?;
+    } else {
+        link::unsubscribe(&mut ends.source, &split.link(Side::Target)).await?;
+        link::unpublish(&mut ends.target, &split, Side::Target).await?;
+    }
+    link::unpublish(&mut ends.source, &split, Side::Source).await?;
+    gate::remove(&mut ends.target, &split, &tables).await?;
+    put_aside(&mut ends, &split, bridge, copies).await?;
+    if copies.is_some() {
+        link::refresh(&mut ends.source, &split.link(Side::Target)).await?;
+        return Ok(split);
+    }
+    if let Some(bridge) = bridge {
+        bridge.settle().await?;
+    }
+    for side in [Side::Source, Side::Target] {
+        registry::split::remove_fence(ends.side(side), &split.id).await?;
+    }
+    Ok(split)
+}
+
+/// Drops the old schema, which is named by whoever wants that, once its time has come.
+///
+/// # Errors
+/// It is not the kept schema's name, its time has not come, or the server refused.
+pub async fn drop_kept(between: &Between, name: &Ident, listener: Listener<'_>) -> Result<Split, Error> {
+    let mut ends = Ends::open(between).await?;
+    ends.lock(&between.service, listener).await?;
+    let mut split = ends.split(between).await?;
+    let refuse = |split: &Split, why: String| {
+        Err(Error::WrongPhase { service: split.service.clone(), phase: split.phase.as_str(), why })
+    };
+    let Some(kept) = split.kept.clone() else {
+        return refuse(&split, "no schema of it is kept".to_owned());
+    };
+    if kept.schema != *name {
+        return refuse(&split, format!("the schema that is kept is {}", kept.schema.as_str()));
+    }
+    let until = OffsetDateTime::parse(&kept.until, &Rfc3339).unwrap_or(OffsetDateTime::now_utc());
+    if OffsetDateTime::now_utc() < until {
+        return refuse(&split, format!("schema {} is kept until {}", name.as_str(), kept.until));
+    }
+    let drop = sql!("drop schema if exists ", name, " cascade");
+    exec::batch(&mut ends.source, "drop the old schema", &drop).await?;
+    split.kept = None;
+    ends.write(&mut split).await?;
+    Ok(split)
+}
+
+/// Gives the old schema's new name, which says what it was.
+fn aside(split: &Split) -> Ident {
+    let mut name = split.schema.as_str().to_owned();
+    let suffix = format!("_before_split_{}", split.id);
+    while name.len() + suffix.len() > crate::ident::MAX_BYTES {
+        name.pop();
+    }
+    Ident::from_server(&(name + &suffix))
+}
+
+/// Gives the bridge to the contracts that the service exposes, if there are any.
+async fn exposed(between: &Between, project: Option<&Project>) -> Result<Option<Bridge>, Error> {
+    let Some(project) = project else { return Ok(None) };
+    let Some(service) = project.services.get(between.service.as_str()) else { return Ok(None) };
+    Ok(Some(Bridge::read(between, project, service, Direction::Exposed).await?).filter(|bridge| !bridge.is_empty()))
+}
+
+/// Renames the old schema and puts the bridge in its place, in one transaction.
+async fn put_aside(
+    ends: &mut Ends,
+    split: &Split,
+    bridge: Option<&Bridge>,
+    copies: Option<&Bridge>,
+) -> Result<(), Error> {
+    let Some(kept) = &split.kept else { return Ok(()) };
+    let source = &mut ends.source;
+    let there: bool = sqlx::query_scalar("select exists (select from pg_catalog.pg_namespace where nspname = $1)")
+        .bind(kept.schema.as_str())
+        .fetch_one(&mut *source)
+        .await
+        .map_err(|e| PgError::new("look for the old schema", &e))?;
+    let begin = sql!("begin; set local lock_timeout = '5s'; set local search_path = pg_catalog");
+    exec::batch(source, "put the old schema aside", &begin).await?;
+    let done = async {
+        if !there {
+            let rename = sql!("alter schema ", split.schema, " rename to ", kept.schema);
+            exec::batch(source, "put the old schema aside", &rename).await?;
+        }
+        match (bridge, copies) {
+            (Some(bridge), _) => bridge.keep(source).await,
+            (None, Some(copies)) => copies.keep_copies(source, &kept.schema).await,
+            (None, None) => Ok(()),
+        }
+    }
+    .await;
+    let end = if done.is_ok() { sql!("commit") } else { sql!("rollback") };
+    exec::batch(source, "put the old schema aside", &end).await?;
+    done
+}

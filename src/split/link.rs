@@ -1,0 +1,337 @@
+//! Logical replication from one side to the other: publication, login, slot, subscription.
+
+use std::time::{Duration, Instant};
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::Row as _;
+use sqlx::postgres::PgConnection;
+
+use super::error::Error;
+use super::state::{Side, Split};
+use crate::credentials::password;
+use crate::ident::Ident;
+use crate::pg::connect::Target;
+use crate::pg::error::Error as PgError;
+use crate::pg::exec;
+use crate::sql;
+use crate::sql::{Comma, Literal, Sql};
+use crate::transfer::table::Table;
+
+/// How long a slot may stay in use after its subscription has gone, in seconds.
+const RELEASE_SECONDS: u64 = 20;
+
+/// How often to look whether it is free, in milliseconds.
+const RELEASE_POLL_MILLIS: u64 = 20;
+
+/// What keeps a statement out of the server's log, its statistics and its activity: it holds a password.
+const SILENCE: &str = "set log_statement = 'none'; set log_min_duration_statement = -1; set log_min_duration_sample = -1; \
+    set log_transaction_sample_rate = 0; set log_min_error_statement = 'panic'; set track_activities = off; \
+    set pg_stat_statements.track_utility = off";
+
+/// What brings it back.
+const SPEECH: &str = "reset log_statement; reset log_min_duration_statement; reset log_min_duration_sample; \
+    reset log_transaction_sample_rate; reset log_min_error_statement; reset track_activities; \
+    reset pg_stat_statements.track_utility";
+
+/// Publishes the schema's tables and the fence's row; every table by its own name, partitions too.
+pub(super) async fn publish(connection: &mut PgConnection, split: &Split, tables: &[Table]) -> Result<(), PgError> {
+    let (name, list) = (split.publication(), published(split, tables));
+    let publish = sql!("drop publication if exists ", name, "; create publication ", name, " for ", list);
+    exec::batch(connection, "make the publication", &publish).await
+}
+
+/// Lets an existing publication have these tables.
+pub(super) async fn set_tables(connection: &mut PgConnection, split: &Split, tables: &[Table]) -> Result<(), PgError> {
+    let set = sql!("alter publication ", split.publication(), " set ", published(split, tables));
+    exec::batch(connection, "change the publication", &set).await
+}
+
+/// Lets a subscription know that its publication has changed; what is new is taken to be empty.
+pub(super) async fn refresh(connection: &mut PgConnection, name: &Ident) -> Result<(), PgError> {
+    let refresh = sql!("alter subscription ", name, " refresh publication with (copy_data = false)");
+    exec::batch(connection, "refresh the subscription", &refresh).await
+}
+
+fn published(split: &Split, tables: &[Table]) -> Sql {
+    let mut list = sql!("table pgcleave.split_fence where (split = ", Literal(&split.id), ")");
+    for table in tables.iter().filter(|t| !t.partitioned) {
+        list.push(&sql!(", only ", table.name.sql()));
+    }
+    list
+}
+
+/// Gives the follower's login a new password, and makes the login if need be.
+pub(super) async fn login(connection: &mut PgConnection, split: &Split, followed: Side) -> Result<SecretString, Error> {
+    let name = split.link(followed);
+    let password = password::generate().map_err(|e| Error::Overtaken(format!("the system gives no chance: {e}")))?;
+    let verifier = password::verifier(&password);
+    let there: bool = sqlx::query_scalar("select exists (select from pg_catalog.pg_roles where rolname = $1)")
+        .bind(name.as_str())
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(|e| PgError::new("look for the login of replication", &e))?;
+    let mut make = if there { sql!("alter role ") } else { sql!("create role ") };
+    make.push(&sql!(name, " login replication password ", Literal(verifier.expose_secret())));
+    let database = current_database(connection).await?;
+    make.push(&sql!("; grant connect on database ", database, " to ", name));
+    exec::batch(connection, "make the login of replication", &make).await?;
+    Ok(password)
+}
+
+async fn current_database(connection: &mut PgConnection) -> Result<Ident, PgError> {
+    let name: String = sqlx::query_scalar("select pg_catalog.current_database()::pg_catalog.text")
+        .fetch_one(connection)
+        .await
+        .map_err(|e| PgError::new("ask for the database's name", &e))?;
+    Ok(Ident::from_server(&name))
+}
+
+/// Makes a slot that needs no snapshot, unless it is there.
+pub(super) async fn make_slot(connection: &mut PgConnection, name: &Ident) -> Result<(), PgError> {
+    sqlx::query(
+        "select pg_catalog.pg_create_logical_replication_slot($1, 'pgoutput') \
+         where not exists (select from pg_catalog.pg_replication_slots where slot_name = $1)",
+    )
+    .bind(name.as_str())
+    .execute(connection)
+    .await
+    .map_err(|e| PgError::new("make a replication slot", &e))?;
+    Ok(())
+}
+
+/// Lets a slot begin where the log stood; what was committed before is not sent.
+///
+/// A slot goes no further than the log has been flushed, and says nothing of it: what follows would be sent a second time.
+pub(super) async fn advance(connection: &mut PgConnection, name: &Ident, lsn: &str) -> Result<(), Error> {
+    let failed = |e: sqlx::Error| PgError::new("advance a replication slot", &e);
+    sqlx::query(
+        "select pg_catalog.pg_replication_slot_advance(slot_name, $2::pg_catalog.pg_lsn) from pg_catalog.pg_replication_slots \
+         where slot_name = $1 and not active and confirmed_flush_lsn < $2::pg_catalog.pg_lsn",
+    )
+    .bind(name.as_str())
+    .bind(lsn)
+    .execute(&mut *connection)
+    .await
+    .map_err(failed)?;
+    let there: Option<bool> = sqlx::query_scalar(
+        "select confirmed_flush_lsn >= $2::pg_catalog.pg_lsn from pg_catalog.pg_replication_slots where slot_name = $1",
+    )
+    .bind(name.as_str())
+    .bind(lsn)
+    .fetch_optional(connection)
+    .await
+    .map_err(failed)?;
+    if there == Some(true) {
+        return Ok(());
+    }
+    Err(Error::Overtaken(format!("the slot {} cannot begin at {lsn}", name.as_str())))
+}
+
+/// Drops a slot once nobody uses it any more.
+pub(super) async fn drop_slot(connection: &mut PgConnection, name: &Ident) -> Result<(), PgError> {
+    let started = Instant::now();
+    loop {
+        let dropped = sqlx::query(
+            "select pg_catalog.pg_drop_replication_slot(slot_name) from pg_catalog.pg_replication_slots where slot_name = $1",
+        )
+        .bind(name.as_str())
+        .execute(&mut *connection)
+        .await;
+        let Err(error) = dropped else { return Ok(()) };
+        let error = PgError::new("drop a replication slot", &error);
+        // It is in use until its sender has seen that nobody listens.
+        if error.sqlstate() != Some("55006") || started.elapsed() > Duration::from_secs(RELEASE_SECONDS) {
+            return Err(error);
+        }
+        let end = "select pg_catalog.pg_terminate_backend(active_pid) from pg_catalog.pg_replication_slots where slot_name = $1";
+        let _ = sqlx::query(end).bind(name.as_str()).execute(&mut *connection).await;
+        tokio::time::sleep(Duration::from_millis(RELEASE_POLL_MILLIS)).await;
+    }
+}
+
+/// Makes the subscription on the side that follows, or gives it the new password.
+pub(super) async fn subscribe(
+    connection: &mut PgConnection,
+    split: &Split,
+    followed: Side,
+    way: &Target,
+    password: &SecretString,
+) -> Result<(), Error> {
+    let name = split.link(followed);
+    let conninfo = conninfo(way, &name, password);
+    let there = subscribed(connection, &name).await?;
+    let statement = if there {
+        let connect = sql!("alter subscription ", name, " connection ", Literal(&conninfo));
+        sql!(connect, "; alter subscription ", name, " enable")
+    } else {
+        sql!(
+            "create subscription ",
+            name,
+            " connection ",
+            Literal(&conninfo),
+            " publication ",
+            split.publication(),
+            " with (create_slot = false, slot_name = ",
+            Literal(name.as_str()),
+            ", copy_data = false, disable_on_error = true)"
+        )
+    };
+    // A message is one transaction: the settings must hold before the statement comes.
+    sqlx::raw_sql(SILENCE)
+        .execute(&mut *connection)
+        .await
+        .map_err(|e| PgError::new("keep a password out of the log", &e))?;
+    let made = exec::batch(connection, "make the subscription", &statement).await;
+    let _ = sqlx::raw_sql(SPEECH).execute(&mut *connection).await;
+    made.map_err(|error| Error::NotFollowing { follower: followed.other().as_str(), why: error.to_string() })
+}
+
+/// Tells whether the side has the subscription.
+pub(super) async fn subscribed(connection: &mut PgConnection, name: &Ident) -> Result<bool, PgError> {
+    sqlx::query_scalar(
+        "select exists (select from pg_catalog.pg_subscription s join pg_catalog.pg_database d on d.oid = s.subdbid \
+         where s.subname = $1 and d.datname = pg_catalog.current_database())",
+    )
+    .bind(name.as_str())
+    .fetch_one(connection)
+    .await
+    .map_err(|e| PgError::new("look for the subscription", &e))
+}
+
+/// Writes libpq's `key='value'` pairs.
+fn conninfo(way: &Target, login: &Ident, password: &SecretString) -> String {
+    let quoted = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
+    let mode = way.environment().into_iter().find(|(name, _)| *name == "PGSSLMODE");
+    let mode = mode.map_or_else(|| "prefer".to_owned(), |(_, mode)| mode.expose_secret().to_owned());
+    let (host, port) = (way.host(), way.port().to_string());
+    [
+        ("host", host.as_str()),
+        ("port", &port),
+        ("dbname", way.database()),
+        ("user", login.as_str()),
+        ("password", password.expose_secret()),
+        ("sslmode", &mode),
+        ("connect_timeout", "10"),
+        ("keepalives_idle", "10"),
+    ]
+    .map(|(key, value)| format!("{key}={}", quoted(value)))
+    .join(" ")
+}
+
+/// Removes the subscription without asking the other side, which may be out of reach; its slot stays.
+pub(super) async fn unsubscribe(connection: &mut PgConnection, name: &Ident) -> Result<(), PgError> {
+    if !subscribed(connection, name).await? {
+        return Ok(());
+    }
+    // One by one: the last cannot run in a transaction that others share.
+    let steps = [
+        sql!("alter subscription ", name, " disable"),
+        sql!("alter subscription ", name, " set (slot_name = none)"),
+        sql!("drop subscription if exists ", name),
+    ];
+    for step in &steps {
+        exec::batch(connection, "remove the subscription", step).await?;
+    }
+    Ok(())
+}
+
+/// Removes what the followed side has: publication, slot, login.
+pub(super) async fn unpublish(connection: &mut PgConnection, split: &Split, followed: Side) -> Result<(), PgError> {
+    let name = split.link(followed);
+    drop_slot(connection, &name).await?;
+    let publication = sql!("drop publication if exists ", split.publication());
+    exec::batch(connection, "remove the publication", &publication).await?;
+    drop_roles(connection, &[name]).await
+}
+
+/// Drops roles with all that they were given in this database; those that are not there are left out.
+pub(super) async fn drop_roles(connection: &mut PgConnection, names: &[Ident]) -> Result<(), PgError> {
+    let wanted: Vec<&str> = names.iter().map(Ident::as_str).collect();
+    let there: Vec<String> =
+        sqlx::query_scalar("select rolname::text from pg_catalog.pg_roles where rolname = any ($1)")
+            .bind(&wanted)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(|e| PgError::new("look for roles", &e))?;
+    if there.is_empty() {
+        return Ok(());
+    }
+    let there: Vec<Ident> = there.iter().map(|name| Ident::from_server(name)).collect();
+    let list: Sql = sql!(Comma(there.iter()));
+    exec::batch(connection, "remove roles", &sql!("drop owned by ", list, " cascade; drop role ", list)).await
+}
+
+/// How far a follower is, as the followed side sees it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Lag {
+    /// Whether the slot is there.
+    pub(super) slot: bool,
+    /// Whether somebody reads from it.
+    pub(super) active: bool,
+    /// What is still to be confirmed, in bytes.
+    pub(super) bytes: i64,
+    /// What the slot keeps on disk, in bytes.
+    pub(super) retained: i64,
+    /// How old the last confirmation was by the server's measure, in seconds.
+    pub(super) seconds: Option<f64>,
+    /// `reserved`, `extended`, `unreserved` or `lost`.
+    pub(super) wal_status: Option<String>,
+}
+
+/// Asks the followed side.
+pub(super) async fn lag(connection: &mut PgConnection, slot: &Ident) -> Result<Lag, PgError> {
+    let row = sqlx::query(
+        "select s.active, s.wal_status, \
+           coalesce(pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), s.confirmed_flush_lsn), 0)::pg_catalog.int8 as bytes, \
+           coalesce(pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), s.restart_lsn), 0)::pg_catalog.int8 as retained, \
+           extract(epoch from r.replay_lag)::pg_catalog.float8 as seconds \
+         from pg_catalog.pg_replication_slots s left join pg_catalog.pg_stat_replication r on r.pid = s.active_pid \
+         where s.slot_name = $1",
+    )
+    .bind(slot.as_str())
+    .fetch_optional(connection)
+    .await
+    .map_err(|e| PgError::new("ask how far replication is", &e))?;
+    Ok(row.map_or_else(Lag::default, |row| Lag {
+        slot: true,
+        active: row.get("active"),
+        bytes: row.get("bytes"),
+        retained: row.get("retained"),
+        seconds: row.get("seconds"),
+        wal_status: row.get("wal_status"),
+    }))
+}
+
+/// What the side that follows says of its subscription.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Following {
+    /// Whether the subscription is there.
+    pub(super) there: bool,
+    /// Whether it is enabled: an error disables it.
+    pub(super) enabled: bool,
+    /// Whether its worker runs.
+    pub(super) running: bool,
+    /// How many changes could not be applied.
+    pub(super) errors: i64,
+}
+
+/// Asks the side that follows.
+pub(super) async fn following(connection: &mut PgConnection, name: &Ident) -> Result<Following, PgError> {
+    let row = sqlx::query(
+        "select s.subenabled, coalesce(t.apply_error_count, 0) as errors, \
+           exists (select from pg_catalog.pg_stat_subscription w where w.subid = s.oid and w.pid is not null) as running \
+         from pg_catalog.pg_subscription s join pg_catalog.pg_database d on d.oid = s.subdbid \
+         left join pg_catalog.pg_stat_subscription_stats t on t.subid = s.oid \
+         where s.subname = $1 and d.datname = pg_catalog.current_database()",
+    )
+    .bind(name.as_str())
+    .fetch_optional(connection)
+    .await
+    .map_err(|e| PgError::new("ask how the subscription is", &e))?;
+    Ok(row.map_or_else(Following::default, |row| Following {
+        there: true,
+        enabled: row.get("subenabled"),
+        running: row.get("running"),
+        errors: row.get("errors"),
+    }))
+}

@@ -1,0 +1,240 @@
+//! From nothing to a target that follows: prepared, copied, catching up, ready. Run again, it goes on.
+
+use std::time::{Duration, Instant};
+
+use super::bridge::Bridge;
+use super::bridge::contract::Direction;
+use super::definitions;
+use super::ends::{self, Ends};
+use super::error::Error;
+use super::settle::{self, Settled};
+use super::state::{Phase, Place, Side, Split};
+use super::{Between, copy, fence, gate, link, preflight};
+use crate::event::{Event, Listener};
+use crate::interrupt::Interrupt;
+use crate::manifest::service::Project;
+use crate::registry;
+use crate::transfer::table;
+
+/// How closely the target must follow to be ready: how long a row may take to arrive, in milliseconds.
+const READY_MILLIS: u64 = 1000;
+
+/// How often progress is told while the target catches up, in milliseconds.
+const TELL_MILLIS: u64 = 1000;
+
+/// How to start.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How many connections copy at once, on each side.
+    pub jobs: usize,
+    /// A limit for all of them together, in bytes a second.
+    pub max_bytes_per_second: Option<u64>,
+    /// How long to wait for locked tables, and for transactions that keep the slot from being made, in seconds.
+    pub lock_seconds: u64,
+    /// The most write-ahead log that the slot may hold back.
+    pub max_wal_bytes: Option<u64>,
+    /// A request to stop; the next start goes on.
+    pub interrupt: Interrupt,
+}
+
+/// Begins a split, or goes on with one, until the target follows closely.
+///
+/// # Errors
+/// Something is in the way, a server refused something, or somebody asked to stop. What is there by then is known on
+/// both sides: `start` goes on with it, `abort` takes it back.
+pub async fn start(
+    between: &Between,
+    project: Option<&Project>,
+    options: &Options,
+    listener: Listener<'_>,
+) -> Result<Split, Error> {
+    let mut ends = Ends::open(between).await?;
+    ends.lock(&between.service, listener).await?;
+    let [source, target] = ends.records(&between.service).await?;
+    let known = settle::newest(source, target).map_err(Error::Overtaken)?;
+    let over = |split: &Split| matches!(split.phase, Phase::Aborted | Phase::Finished);
+    let mut split = match known {
+        Some(split) if split.phase == Phase::Aborted => {
+            let why = "it was being aborted; run split abort again".to_owned();
+            return Err(Error::WrongPhase { service: split.service, phase: Phase::Aborted.as_str(), why });
+        }
+        Some(split) if !over(&split) => ends.split(between).await?,
+        _ => begin(&mut ends, between, options).await?,
+    };
+    if settle::settle(&split) != Settled::Steady {
+        let why = "a change of sides was cut off; run the same split cutover or split rollback again".to_owned();
+        return Err(Error::WrongPhase { service: split.service, phase: split.phase.as_str(), why });
+    }
+    loop {
+        if options.interrupt.requested() {
+            return Err(Error::Interrupted);
+        }
+        match split.phase {
+            Phase::Prepared => {
+                split.phase = Phase::Copying;
+                ends.write(&mut split).await?;
+            }
+            Phase::Copying => {
+                copy::copy(&mut ends, between, &mut split, options, listener).await?;
+                if let Some(bridge) = consumed(between, project).await? {
+                    bridge.build().await?;
+                }
+                split.phase = Phase::CatchingUp;
+                definitions::remember(&mut ends, &mut split).await?;
+                ends.write(&mut split).await?;
+            }
+            Phase::CatchingUp => {
+                follow(&mut ends, between, &split).await?;
+                catch_up(&mut ends, &split, options, listener).await?;
+                split.phase = Phase::Ready;
+                ends.write(&mut split).await?;
+                return Ok(split);
+            }
+            Phase::Ready => {
+                refresh(&mut ends, &mut split, listener).await?;
+                follow(&mut ends, between, &split).await?;
+                catch_up(&mut ends, &split, options, listener).await?;
+                return Ok(split);
+            }
+            phase => {
+                let why = "there is nothing to start".to_owned();
+                return Err(Error::WrongPhase { service: split.service, phase: phase.as_str(), why });
+            }
+        }
+    }
+}
+
+/// Gives the bridge to the contracts that the service consumes, where manifests know of any.
+pub(super) async fn consumed(between: &Between, project: Option<&Project>) -> Result<Option<Bridge>, Error> {
+    let Some(project) = project else { return Ok(None) };
+    let Some(service) = project.services.get(between.service.as_str()) else { return Ok(None) };
+    Ok(Some(Bridge::read(between, project, service, Direction::Consumed).await?).filter(|bridge| !bridge.is_empty()))
+}
+
+/// Chooses names and writes them down, once nothing is in the way.
+async fn begin(ends: &mut Ends, between: &Between, options: &Options) -> Result<Split, Error> {
+    let couplings = preflight::look(ends, between).await?;
+    registry::ensure(&mut ends.source).await?;
+    registry::ensure(&mut ends.target).await?;
+    let (source, target) = (ends::identity(&mut ends.source).await?, ends::identity(&mut ends.target).await?);
+    let place = |identity: ends::Identity, target| Place {
+        system: identity.system,
+        database: identity.database,
+        label: ends::label(target),
+    };
+    let mut split = Split {
+        id: random_id()?,
+        service: between.service.clone(),
+        schema: between.schema.clone(),
+        revision: 0,
+        phase: Phase::Prepared,
+        writable: Side::Source,
+        source: place(source, &between.source),
+        target: place(target, &between.target),
+        made_roles: Vec::new(),
+        made_extensions: Vec::new(),
+        source_definitions: None,
+        target_definitions: None,
+        max_wal_bytes: options.max_wal_bytes,
+        turn: None,
+        kept: None,
+    };
+    (split.made_roles, split.made_extensions) = copy::missing(ends, between, &couplings).await?;
+    ends.write(&mut split).await?;
+    Ok(split)
+}
+
+fn random_id() -> Result<String, Error> {
+    let mut bytes = [0; 4];
+    getrandom::fill(&mut bytes).map_err(|e| Error::Overtaken(format!("the system gives no random bytes: {e}")))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Closes the target, makes the block for the source, and subscribes.
+async fn follow(ends: &mut Ends, between: &Between, split: &Split) -> Result<(), Error> {
+    let seen = link::following(&mut ends.target, &split.link(Side::Source)).await?;
+    if seen.running && seen.enabled {
+        return Ok(());
+    }
+    let lag = link::lag(&mut ends.source, &split.link(Side::Source)).await?;
+    if !lag.slot || lag.wal_status.as_deref() == Some("lost") {
+        let why = "its slot is gone, and with it what was to be replicated: split abort, and start anew".to_owned();
+        return Err(Error::NotFollowing { follower: "target", why });
+    }
+    let tables = table::read(&mut ends.target, &split.schema).await?;
+    gate::make(&mut ends.target, split, Side::Target, &tables, true).await?;
+    gate::make(&mut ends.source, split, Side::Source, &tables, false).await?;
+    let password = link::login(&mut ends.source, split, Side::Source).await?;
+    link::subscribe(&mut ends.target, split, Side::Source, between.seen(Side::Source), &password).await
+}
+
+/// Lets the same DDL on both sides be: publishes what is new, and remembers the definitions as they are now.
+async fn refresh(ends: &mut Ends, split: &mut Split, listener: Listener<'_>) -> Result<(), Error> {
+    let changed = definitions::changed(ends, split).await?;
+    if !changed.source && !changed.target {
+        return Ok(());
+    }
+    if !changed.source || !changed.target || !changed.differences.is_empty() {
+        return changed.refuse(split);
+    }
+    let tables = table::read(&mut ends.source, &split.schema).await?;
+    link::set_tables(&mut ends.source, split, &tables).await?;
+    gate::make(&mut ends.target, split, Side::Target, &tables, true).await?;
+    gate::make(&mut ends.source, split, Side::Source, &tables, false).await?;
+    link::refresh(&mut ends.target, &split.link(Side::Source)).await?;
+    definitions::remember(ends, split).await?;
+    ends.write(split).await?;
+    listener(Event::Note {
+        message: "the definitions have changed alike on both sides; going on with them".to_owned(),
+    });
+    Ok(())
+}
+
+/// Waits until rows arrive at once.
+async fn catch_up(ends: &mut Ends, split: &Split, options: &Options, listener: Listener<'_>) -> Result<(), Error> {
+    let link = split.link(Side::Source);
+    let started = Instant::now();
+    let mut first = None;
+    loop {
+        let n = fence::write(&mut ends.source, &split.id).await?;
+        let bound = Duration::from_millis(READY_MILLIS);
+        if fence::arrival(&mut ends.target, &split.id, n, bound).await?.is_some() {
+            return Ok(());
+        }
+        if options.interrupt.requested() {
+            return Err(Error::Interrupted);
+        }
+        following(ends, split, started).await?;
+        let lag = link::lag(&mut ends.source, &link).await?;
+        let total = *first.get_or_insert(lag.bytes);
+        let done = u64::try_from(total - lag.bytes).unwrap_or(0);
+        listener(Event::Progress {
+            service: Some(split.service.clone()),
+            step: "catch up".to_owned(),
+            bytes: done,
+            total_bytes: u64::try_from(total).unwrap_or(0),
+            rows: 0,
+        });
+        let retained = u64::try_from(lag.retained).unwrap_or(0);
+        if let Some(limit) = split.max_wal_bytes.filter(|limit| retained > *limit) {
+            let why = format!("the slot holds back {retained} bytes of the source's log, more than --max-wal {limit}");
+            return Err(Error::NotFollowing { follower: "target", why });
+        }
+        tokio::time::sleep(Duration::from_millis(TELL_MILLIS)).await;
+    }
+}
+
+/// Fails once the subscription has failed.
+async fn following(ends: &mut Ends, split: &Split, started: Instant) -> Result<(), Error> {
+    /// How long the subscription's worker may take to come, in seconds.
+    const WORKER_SECONDS: u64 = 60;
+    let seen = link::following(&mut ends.target, &split.link(Side::Source)).await?;
+    let not = |why: &str| Err(Error::NotFollowing { follower: "target", why: why.to_owned() });
+    if !seen.enabled {
+        return not("a change could not be applied; the target's server log says which");
+    }
+    if !seen.running && started.elapsed() > Duration::from_secs(WORKER_SECONDS) {
+        return not("its worker does not run; the target's server log says why");
+    }
+    Ok(())
+}

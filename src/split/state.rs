@@ -1,0 +1,200 @@
+//! How far a split is, as both databases store it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ident::Ident;
+
+/// How far a split is. Each is written on both databases before what it announces is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Nothing stands in the way. Only reported, never stored: a check writes nothing.
+    Checked,
+    /// Names are chosen. Set by `start` before it makes the first role, publication or definition.
+    Prepared,
+    /// Rows are being copied. Set by `start` before it makes the slot; after a crash here the copy begins anew.
+    Copying,
+    /// The subscription follows. Set by `start` once all rows are there, before it subscribes.
+    CatchingUp,
+    /// The target follows closely. Set by `start`, and at the end of a rollback.
+    Ready,
+    /// Writes are about to stop. Set by `cutover` and `rollback` before they touch a pooler or take a lock; after a
+    /// crash the side that was open is opened again, unless the other one is open already.
+    Fenced,
+    /// The other side is open. Set with the very transaction that opens it; from here it only goes forward.
+    Switched,
+    /// The target is in use, and the source follows it. Set at the end of a cutover.
+    Reversed,
+    /// Nothing follows any more. Set by `finish` before it removes replication.
+    Finished,
+    /// Set by `abort` before it removes anything; the row goes when all is gone.
+    Aborted,
+}
+
+impl Phase {
+    /// Gives the word that is stored and shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Checked => "checked",
+            Self::Prepared => "prepared",
+            Self::Copying => "copying",
+            Self::CatchingUp => "catching-up",
+            Self::Ready => "ready",
+            Self::Fenced => "fenced",
+            Self::Switched => "switched",
+            Self::Reversed => "reversed",
+            Self::Finished => "finished",
+            Self::Aborted => "aborted",
+        }
+    }
+}
+
+/// One of the two databases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Side {
+    /// The shared database.
+    Source,
+    /// The dedicated one.
+    Target,
+}
+
+impl Side {
+    /// Gives the word that is stored and shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Target => "target",
+        }
+    }
+
+    /// Gives the other one.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Source => Self::Target,
+            Self::Target => Self::Source,
+        }
+    }
+}
+
+/// What is known of one split. The same on both sides, but for the moments that [`Phase`] describes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Split {
+    /// Its own name: eight letters and digits, which stand in the name of everything that it makes.
+    pub id: String,
+    /// The service.
+    pub service: String,
+    /// The schema.
+    pub schema: Ident,
+    /// Grows with each writing; the higher one is the newer.
+    pub revision: i64,
+    /// How far it is.
+    pub phase: Phase,
+    /// Which side takes writes, as far as this record knows.
+    pub writable: Side,
+    /// The databases' labels, `host:port/database`, for people.
+    pub source: Place,
+    /// The same for the target.
+    pub target: Place,
+    /// Roles that the target did not have, and that an abort drops.
+    pub made_roles: Vec<Ident>,
+    /// Extensions that the target did not have, and that an abort drops.
+    pub made_extensions: Vec<Ident>,
+    /// A hash of the schema's definitions on the source when the copy began; DDL since then shows as another one.
+    pub source_definitions: Option<String>,
+    /// The same of the target, when the copy was there.
+    pub target_definitions: Option<String>,
+    /// The most write-ahead log that a slot may hold back, in bytes.
+    pub max_wal_bytes: Option<u64>,
+    /// The last or the current change of sides.
+    pub turn: Option<Turn>,
+    /// Where the source's old schema is kept after `finish`.
+    pub kept: Option<Kept>,
+}
+
+/// A database, as a split recognises it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The server's own number (`pg_control_system()`).
+    pub system: String,
+    /// The database's name.
+    pub database: String,
+    /// `host:port/database`, for people and for those who still write to the other side.
+    pub label: String,
+}
+
+/// A change of sides: a cutover, or its rollback.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// The side that is to take the writes.
+    pub to: Side,
+    /// How far it is.
+    pub step: Step,
+    /// Where the new writable side's log stood before its first write of its own; what follows is replicated back.
+    pub lsn: Option<String>,
+    /// How long writes stood still, in milliseconds.
+    pub pause_ms: Option<u64>,
+    /// How many transactions had to end first.
+    pub transactions_drained: Option<u64>,
+    /// Whether all rows were the same at the fence, once that is known.
+    pub equal: Option<bool>,
+}
+
+/// How far a change of sides is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// Locks are taken; nothing lasts yet. A crash leaves at most a paused pooler.
+    Fencing,
+    /// The old side is closed for good. Written in the transaction that closes it.
+    Closed,
+    /// The new side is open. Written in the transaction that opens it.
+    Opened,
+    /// Clients have been sent there.
+    Routed,
+    /// Replication runs the other way.
+    Turned,
+}
+
+/// The old schema, after `finish`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Its name now.
+    pub schema: Ident,
+    /// From when on it may be dropped, RFC 3339.
+    pub until: String,
+}
+
+impl Split {
+    /// Gives a side's place.
+    #[must_use]
+    pub fn place(&self, side: Side) -> &Place {
+        match side {
+            Side::Source => &self.source,
+            Side::Target => &self.target,
+        }
+    }
+
+    /// Gives the publication's name, on either side.
+    #[must_use]
+    pub fn publication(&self) -> Ident {
+        self.name("")
+    }
+
+    /// Gives the name of the slot on the side that is followed, of the subscription on the other, and of the login that
+    /// the latter uses.
+    #[must_use]
+    pub fn link(&self, followed: Side) -> Ident {
+        match followed {
+            Side::Source => self.name("_forward"),
+            Side::Target => self.name("_back"),
+        }
+    }
+
+    fn name(&self, suffix: &str) -> Ident {
+        Ident::from_server(&format!("pgcleave_{}{suffix}", self.id))
+    }
+}

@@ -1,0 +1,169 @@
+//! How far a split is, what it waits for, and what it holds back; reads only.
+
+use serde::Serialize;
+
+use super::Between;
+use super::ends::Ends;
+use super::error::Error;
+use super::link::{self, Following, Lag};
+use super::settle::{self, Settled};
+use super::state::{Kept, Phase, Side, Split};
+use super::{definitions, gate};
+
+/// What is told of a split.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Status {
+    /// `pgcleave.split/1`.
+    pub format: &'static str,
+    /// The service.
+    pub service: String,
+    /// Its schema.
+    pub schema: String,
+    /// The split's own name.
+    pub id: String,
+    /// The phase's word.
+    pub phase: &'static str,
+    /// The side that takes writes.
+    pub writable: &'static str,
+    /// `host:port/database`.
+    pub source: String,
+    /// The same of the target.
+    pub target: String,
+    /// What is still to be replicated, in bytes of the log; nothing where nothing follows.
+    pub lag_bytes: Option<i64>,
+    /// How old the last change was that was confirmed, in seconds.
+    pub lag_seconds: Option<f64>,
+    /// What the slot keeps on the disk of the side that is followed, in bytes.
+    pub retained_bytes: Option<i64>,
+    /// The limit for that.
+    pub max_wal_bytes: Option<u64>,
+    /// The server's word on whether the slot still has its log.
+    pub wal_status: Option<String>,
+    /// What happens next, or what it waits for.
+    pub waiting_for: Option<String>,
+    /// What keeps the sides from changing.
+    pub blockers: Vec<String>,
+    /// What needs a person's eye.
+    pub warnings: Vec<String>,
+    /// The last or the current change of sides.
+    pub cutover: Option<Cutover>,
+    /// The old schema, after finish.
+    pub kept: Option<Kept>,
+}
+
+/// What is told of a change of sides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cutover {
+    /// The side that got the writes.
+    pub to: &'static str,
+    /// How long writes stood still, in milliseconds.
+    pub pause_ms: Option<u64>,
+    /// How many transactions had to end first.
+    pub transactions_drained: Option<u64>,
+    /// Whether all rows were the same at the fence.
+    pub equal: Option<bool>,
+}
+
+/// Reads it.
+///
+/// # Errors
+/// There is no such split, or a server could not be asked.
+pub async fn status(between: &Between) -> Result<Status, Error> {
+    let mut ends = Ends::open(between).await?;
+    let split = ends.split(between).await?;
+    let (mut lag, mut seen) = (Lag::default(), Following::default());
+    let followed = split.writable;
+    let follows = matches!(split.phase, Phase::CatchingUp | Phase::Ready | Phase::Fenced | Phase::Reversed);
+    if follows {
+        lag = link::lag(ends.side(followed), &split.link(followed)).await?;
+        seen = link::following(ends.side(followed.other()), &split.link(followed)).await?;
+    }
+    let mut status = told(&split, &lag);
+    if follows {
+        judge(&mut status, &split, &lag, &seen);
+        let changed = definitions::changed(&mut ends, &split).await?;
+        if changed.source || changed.target {
+            let list = changed.differences.join(", ");
+            status.blockers.push(format!("the schema's definitions have changed since the copy: {list}"));
+        }
+    }
+    if split.phase == Phase::Ready && gate::closed(&mut ends.target, &split).await? != Some(true) {
+        status.blockers.push("the target is not closed to writers".to_owned());
+    }
+    Ok(status)
+}
+
+/// Tells what the record says.
+#[must_use]
+pub fn of(split: &Split) -> Status {
+    told(split, &Lag::default())
+}
+
+fn told(split: &Split, lag: &Lag) -> Status {
+    Status {
+        format: "pgcleave.split/1",
+        service: split.service.clone(),
+        schema: split.schema.as_str().to_owned(),
+        id: split.id.clone(),
+        phase: split.phase.as_str(),
+        writable: split.writable.as_str(),
+        source: split.source.label.clone(),
+        target: split.target.label.clone(),
+        lag_bytes: lag.slot.then_some(lag.bytes),
+        lag_seconds: lag.seconds,
+        retained_bytes: lag.slot.then_some(lag.retained),
+        max_wal_bytes: split.max_wal_bytes,
+        wal_status: lag.wal_status.clone(),
+        waiting_for: waiting_for(split),
+        blockers: Vec::new(),
+        warnings: Vec::new(),
+        cutover: split.turn.as_ref().map(|turn| Cutover {
+            to: turn.to.as_str(),
+            pause_ms: turn.pause_ms,
+            transactions_drained: turn.transactions_drained,
+            equal: turn.equal,
+        }),
+        kept: split.kept.clone(),
+    }
+}
+
+fn waiting_for(split: &Split) -> Option<String> {
+    let text = match (split.phase, settle::settle(split)) {
+        (_, Settled::Reopen) => "a change of sides that was cut off: run it again",
+        (_, Settled::Forward(_)) => "a change of sides that is to go on: run it again",
+        (Phase::Prepared | Phase::Copying, _) => "the copy: split start makes it, or begins it anew",
+        (Phase::CatchingUp, _) => "the target to catch up: split start sees to it",
+        (Phase::Ready, _) => "split cutover",
+        (Phase::Reversed, _) => "split finish, or split rollback",
+        (Phase::Aborted, _) => "split abort to be run again",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+fn judge(status: &mut Status, split: &Split, lag: &Lag, seen: &Following) {
+    let follower = split.writable.other();
+    if !lag.slot {
+        status.blockers.push(format!("the slot on the {} is gone", split.writable.as_str()));
+    } else if lag.wal_status.as_deref() == Some("lost") {
+        status.blockers.push("the slot has lost its log: split abort, and start anew".to_owned());
+    }
+    if !seen.there {
+        status.blockers.push(format!("the {} has no subscription: split start makes it", follower.as_str()));
+    } else if !seen.enabled {
+        let log = "its server log says which";
+        status.blockers.push(format!("the {} could not apply a change and stopped: {log}", follower.as_str()));
+    } else if !seen.running {
+        status.warnings.push(format!("the {}'s worker does not run at the moment", follower.as_str()));
+    }
+    if lag.wal_status.as_deref() == Some("unreserved") {
+        status.warnings.push("the slot is about to lose its log: max_slot_wal_keep_size is reached".to_owned());
+    }
+    let retained = u64::try_from(lag.retained).unwrap_or(0);
+    if split.max_wal_bytes.is_some_and(|limit| retained > limit) {
+        status.warnings.push("the slot holds back more log than --max-wal allows".to_owned());
+    }
+    if split.writable == Side::Target && split.phase == Phase::Reversed && seen.errors > 0 {
+        status.warnings.push(format!("{} changes could not be applied at first", seen.errors));
+    }
+}

@@ -1,0 +1,210 @@
+//! A change of sides: cutover, and rollback, which is the same the other way round.
+//!
+//! ```text
+//! before   the way back made ready, sequences ahead, replication close behind
+//! pause    pooler and tables stopped ─▶ the fence's row arrives ─▶ snapshots ─▶ old side closed ─▶ new side opened ─▶ route
+//! after    replication turned round from the recorded point, both snapshots compared
+//! ```
+//!
+//! The order *old side closed, new side opened, route* is the only one that leaves no two writable sides after a crash.
+
+mod after;
+mod before;
+mod pause;
+pub(super) mod recover;
+mod way;
+
+use std::time::{Duration, Instant};
+
+use super::Between;
+use super::compare::{self, Frozen};
+use super::definitions;
+use super::ends::Ends;
+use super::error::Error;
+use super::pooler::Pooler;
+use super::state::{Phase, Side, Split, Step, Turn};
+use crate::event::{Event, Listener};
+use crate::interrupt::Interrupt;
+use crate::transfer::control::Control;
+use crate::transfer::snapshot::Locks;
+use pause::{Attempt, Lines};
+
+/// The first and the longest pause between two tries, in milliseconds.
+const PAUSES_MILLIS: (u64, u64) = (200, 5000);
+
+/// How long tables may stay locked before the comparison, in seconds.
+const LOCK_SECONDS: u64 = 10;
+
+/// How to change sides.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How long writes may stand still before everything is put back, in milliseconds.
+    pub max_pause_millis: u64,
+    /// How long to go on trying while other transactions are in the way, in seconds.
+    pub wait_seconds: u64,
+    /// The poolers in between.
+    pub poolers: Vec<Pooler>,
+    /// A command to run when the other side is open.
+    pub command: Option<String>,
+    /// How many connections compare at once, on each side.
+    pub jobs: usize,
+    /// A request to stop, obeyed until the old side is closed.
+    pub interrupt: Interrupt,
+}
+
+/// Sends the writes to the target.
+///
+/// # Errors
+/// The split is not ready, writers could not be stopped (everything is as it was), or the two sides differed (the writes
+/// have gone back).
+pub async fn cutover(between: &Between, options: &Options, listener: Listener<'_>) -> Result<Split, Error> {
+    let (split, differ) = turn(between, Side::Target, true, options, listener).await?;
+    if differ.is_empty() {
+        return Ok(split);
+    }
+    let message = format!("rows differ at the fence in {}: the writes go back", differ.join(", "));
+    listener(Event::Warning { message });
+    turn(between, Side::Source, false, options, listener).await?;
+    Err(Error::Differs { tables: differ })
+}
+
+/// Sends the writes back to the source, with everything that was written since.
+///
+/// # Errors
+/// As [`cutover`]; where the two sides differ, the writes stay on the source.
+pub async fn rollback(between: &Between, options: &Options, listener: Listener<'_>) -> Result<Split, Error> {
+    let (split, differ) = turn(between, Side::Source, true, options, listener).await?;
+    if differ.is_empty() { Ok(split) } else { Err(Error::Differs { tables: differ }) }
+}
+
+/// Changes sides, unless that is done already; gives the tables that differed at the fence.
+async fn turn(
+    between: &Between,
+    to: Side,
+    compare: bool,
+    options: &Options,
+    listener: Listener<'_>,
+) -> Result<(Split, Vec<String>), Error> {
+    let mut ends = Ends::open(between).await?;
+    ends.lock(&between.service, listener).await?;
+    let split = ends.split(between).await?;
+    if let Some(split) = recover::first(&mut ends, between, split, options, listener).await? {
+        return turned(ends, between, split, to, compare, options, listener).await;
+    }
+    let split = ends.split(between).await?;
+    turned(ends, between, split, to, compare, options, listener).await
+}
+
+async fn turned(
+    mut ends: Ends,
+    between: &Between,
+    mut split: Split,
+    to: Side,
+    compare: bool,
+    options: &Options,
+    listener: Listener<'_>,
+) -> Result<(Split, Vec<String>), Error> {
+    let from = to.other();
+    let there = split.turn.as_ref().is_some_and(|turn| turn.to == to && turn.step == Step::Turned);
+    if there && split.writable == to && matches!(split.phase, Phase::Ready | Phase::Reversed) {
+        return Ok((split, Vec::new()));
+    }
+    let ready = match to {
+        Side::Target => matches!(split.phase, Phase::Ready | Phase::CatchingUp),
+        Side::Source => split.phase == Phase::Reversed,
+    };
+    if !ready {
+        let why = match to {
+            Side::Target => "only a split that is ready can be cut over",
+            Side::Source => "only one that was cut over can be rolled back",
+        };
+        let (service, phase) = (split.service, split.phase.as_str());
+        return Err(Error::WrongPhase { service, phase, why: why.to_owned() });
+    }
+    definitions::changed(&mut ends, &split).await?.refuse(&split)?;
+    let was = split.phase;
+    let tables = before::prepare(&mut ends, between, &split, to, options).await?;
+    let locks = [
+        Locks::take(between.target(from), &split.schema, LOCK_SECONDS).await?,
+        Locks::take(between.target(to), &split.schema, LOCK_SECONDS).await?,
+    ];
+    let mut lines = Lines::open(between, from, options).await?;
+    let done = try_often(&mut ends, &mut lines, between, &mut split, &tables, to, options, listener).await;
+    let frozen = match done {
+        Ok(frozen) => frozen,
+        Err(error) => {
+            drop((ends, lines));
+            return match recover::after_failure(between, was, options, listener).await {
+                // The other side had been opened before the connection broke.
+                Ok(Some(split)) => Ok((split, Vec::new())),
+                Ok(None) => Err(error),
+                Err(worse) => {
+                    listener(Event::Warning { message: error.to_string() });
+                    Err(worse)
+                }
+            };
+        }
+    };
+    after::turn_round(&mut ends, between, &mut split, to).await?;
+    let mut differ = Vec::new();
+    if compare {
+        let [from_locks, to_locks] = locks;
+        let [(from_id, from_lsn), (to_id, to_lsn)] = frozen;
+        let one = from_locks.adopt(between.target(from), &from_id, &from_lsn).await?;
+        let two = to_locks.adopt(between.target(to), &to_id, &to_lsn).await?;
+        let sides = [
+            Frozen { target: between.target(from), snapshot: one },
+            Frozen { target: between.target(to), snapshot: two },
+        ];
+        let control = Control::new(Interrupt::default(), None);
+        differ = compare::differing(sides, &split.service, options.jobs, &control, listener).await?;
+        if let Some(turn) = &mut split.turn {
+            turn.equal = Some(differ.is_empty());
+        }
+        ends.write(&mut split).await?;
+    }
+    Ok((split, differ))
+}
+
+/// Tries until writers could be stopped, with growing pauses, within the bound.
+#[expect(clippy::too_many_arguments, reason = "one place calls it, with what it has at hand")]
+async fn try_often(
+    ends: &mut Ends,
+    lines: &mut Lines,
+    between: &Between,
+    split: &mut Split,
+    tables: &[crate::transfer::table::Table],
+    to: Side,
+    options: &Options,
+    listener: Listener<'_>,
+) -> Result<[(String, String); 2], Error> {
+    let was = split.phase;
+    let began = Instant::now();
+    let mut rest = PAUSES_MILLIS.0;
+    loop {
+        way::clear(ends, split, to.other(), began, options, listener).await?;
+        split.phase = Phase::Fenced;
+        split.turn =
+            Some(Turn { to, step: Step::Fencing, lsn: None, pause_ms: None, transactions_drained: None, equal: None });
+        ends.write(split).await?;
+        let why = match pause::attempt(ends, lines, split, tables, to, options).await? {
+            Attempt::Opened { frozen, started } => {
+                after::route(between, lines, split, options, started).await?;
+                return Ok(frozen);
+            }
+            Attempt::Again(why) => why,
+        };
+        split.phase = was;
+        split.turn = None;
+        ends.write(split).await?;
+        if options.interrupt.requested() {
+            return Err(Error::Interrupted);
+        }
+        if began.elapsed() > Duration::from_secs(options.wait_seconds) {
+            return Err(Error::NotFenced { service: split.service.clone(), why });
+        }
+        listener(Event::Note { message: format!("writes go on, and the next try is in {rest} ms: {why}") });
+        tokio::time::sleep(Duration::from_millis(rest)).await;
+        rest = (rest * 2).min(PAUSES_MILLIS.1);
+    }
+}

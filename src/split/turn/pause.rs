@@ -1,0 +1,186 @@
+//! The pause itself: nothing in it waits without a bound, and everything that could be done before has been done.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::try_join_all;
+use sqlx::postgres::PgConnection;
+
+use super::{Options, way};
+use crate::pg::error::Error as PgError;
+use crate::pg::exec;
+use crate::split::ends::{self, Ends};
+use crate::split::error::Error;
+use crate::split::pooler::Console;
+use crate::split::state::{Phase, Side, Split, Step};
+use crate::split::{Between, compare, fence, gate, sequence};
+use crate::sql;
+use crate::sql::Comma;
+use crate::transfer::session;
+use crate::transfer::table::Table;
+
+/// How long a pooler may take to end its transactions before clients go on, in milliseconds.
+const POOLER_MILLIS: u64 = 250;
+
+/// How long the locks of all tables may take before writers go on, in milliseconds.
+const LOCK_MILLIS: i64 = 250;
+
+/// How soon a lock that waits for autovacuum makes it give way, in milliseconds.
+const GIVE_WAY_MILLIS: i64 = 10;
+
+/// The connections that the pause needs besides the two ends, open before it.
+pub(super) struct Lines {
+    locker: PgConnection,
+    frozen: [PgConnection; 2],
+    pub(super) consoles: Vec<Console>,
+}
+
+/// How a try went.
+pub(super) enum Attempt {
+    /// The other side is open; both sides' snapshots at the fence, the old side's first.
+    Opened { frozen: [(String, String); 2], started: Instant },
+    /// Nothing has changed; why it did not work.
+    Again(String),
+}
+
+impl Lines {
+    pub(super) async fn open(between: &Between, from: Side, options: &Options) -> Result<Self, Error> {
+        let old = between.target(from);
+        let new = between.target(from.other());
+        let mut consoles = Vec::new();
+        for pooler in &options.poolers {
+            consoles.push(Console::open(pooler).await?);
+        }
+        let mut locker = session::open(old, "pgcleave fence").await?;
+        ends::durable(&mut locker).await?;
+        Ok(Self {
+            locker,
+            frozen: [session::open(old, "pgcleave compare").await?, session::open(new, "pgcleave compare").await?],
+            consoles,
+        })
+    }
+
+    /// Lets clients go on.
+    pub(super) async fn resume(&mut self) -> Result<(), Error> {
+        try_join_all(self.consoles.iter_mut().map(Console::resume)).await?;
+        Ok(())
+    }
+
+    async fn pause(&mut self, bound: Duration) -> Result<bool, Error> {
+        let paused = try_join_all(self.consoles.iter_mut().map(|console| console.pause(bound))).await?;
+        Ok(paused.into_iter().all(|done| done))
+    }
+
+    /// Lets go of everything that the try held.
+    async fn undo(&mut self) -> Result<(), Error> {
+        for connection in [&mut self.locker].into_iter().chain(self.frozen.iter_mut()) {
+            exec::batch(connection, "let the fence go", &sql!("rollback")).await?;
+        }
+        self.resume().await
+    }
+}
+
+/// Stops the writers, sees everything arrive, closes the old side and opens the new one.
+pub(super) async fn attempt(
+    ends: &mut Ends,
+    lines: &mut Lines,
+    split: &mut Split,
+    tables: &[Table],
+    to: Side,
+    options: &Options,
+) -> Result<Attempt, Error> {
+    let from = to.other();
+    let drained = way::holders(ends.side(from), &split.schema).await?.len();
+    let started = Instant::now();
+    let most = Duration::from_millis(options.max_pause_millis);
+    if !lines.pause(most.min(Duration::from_millis(POOLER_MILLIS))).await? {
+        lines.resume().await?;
+        return Ok(Attempt::Again("the pooler still had transactions under way".to_owned()));
+    }
+    if let Err(error) = lock(&mut lines.locker, tables).await {
+        lines.undo().await?;
+        if !matches!(error.sqlstate(), Some("55P03" | "57014" | "40P01")) {
+            return Err(error.into());
+        }
+        let holders = way::holders(ends.side(from), &split.schema).await?;
+        let who: Vec<_> = holders.into_iter().map(|holder| holder.who).collect();
+        return Ok(Attempt::Again(format!("the tables were locked by {}", who.join(", "))));
+    }
+    let arrived = {
+        let Ends { source, target } = ends;
+        let (old, new) = if from == Side::Source { (source, target) } else { (target, source) };
+        let (id, bound) = (split.id.as_str(), most.saturating_sub(started.elapsed()));
+        let arriving = async {
+            let n = fence::write(old, id).await?;
+            fence::arrival(new, id, n, bound).await
+        };
+        let close = gate::set(split, tables, true);
+        let closing = async { exec::batch(&mut lines.locker, "close the old side", &close).await.map_err(Error::from) };
+        let (arrived, ()) = tokio::try_join!(arriving, closing)?;
+        arrived
+    };
+    if arrived.is_none() {
+        lines.undo().await?;
+        return Ok(Attempt::Again("what was written last did not arrive in time".to_owned()));
+    }
+    let frozen = {
+        let Ends { source, target } = ends;
+        let (old, new) = if from == Side::Source { (source, target) } else { (target, source) };
+        let [one, two] = &mut lines.frozen;
+        let (one, two, ahead, there) = tokio::try_join!(
+            compare::freeze(one),
+            compare::freeze(two),
+            sequence::read(old, &split.schema),
+            sequence::read(new, &split.schema)
+        )?;
+        sequence::set(new, &split.schema, &sequence::behind(&ahead, &there, 0)).await?;
+        [one, two]
+    };
+    if options.interrupt.requested() || started.elapsed() > most {
+        lines.undo().await?;
+        let millis = started.elapsed().as_millis();
+        return Ok(Attempt::Again(format!("after {millis} ms the pause was too long, or somebody asked to stop")));
+    }
+    let lsn = frozen[1].1.clone();
+    change(ends, lines, split, tables, to, (lsn, drained)).await?;
+    Ok(Attempt::Opened { frozen, started })
+}
+
+/// Closes the old side for good, then opens the new one; each with its record, in one transaction.
+async fn change(
+    ends: &mut Ends,
+    lines: &mut Lines,
+    split: &mut Split,
+    tables: &[Table],
+    to: Side,
+    (lsn, drained): (String, usize),
+) -> Result<(), Error> {
+    let turn = split.turn.as_mut().expect("it was set before the fence");
+    (turn.step, turn.lsn) = (Step::Closed, Some(lsn));
+    turn.transactions_drained = Some(u64::try_from(drained).unwrap_or(0));
+    split.revision += 1;
+    ends::put(&mut lines.locker, split, to.other()).await?;
+    exec::batch(&mut lines.locker, "close the old side for good", &sql!("commit")).await?;
+
+    let turn = split.turn.as_mut().expect("it was set before the fence");
+    turn.step = Step::Opened;
+    (split.phase, split.writable) = (Phase::Switched, to);
+    split.revision += 1;
+    let new = ends.side(to);
+    let begin = sql!("begin; set local deadlock_timeout = ", GIVE_WAY_MILLIS);
+    exec::batch(new, "open the new side", &begin).await?;
+    ends::put(new, split, to).await?;
+    let open = sql!(gate::set(split, tables, false), "commit");
+    Ok(exec::batch(new, "open the new side", &open).await?)
+}
+
+/// Locks all tables against writers; readers go on.
+async fn lock(locker: &mut PgConnection, tables: &[Table]) -> Result<(), PgError> {
+    let mut lock = sql!("begin; set local deadlock_timeout = ", GIVE_WAY_MILLIS);
+    lock.push(&sql!("; set local lock_timeout = ", LOCK_MILLIS, "; set local statement_timeout = ", LOCK_MILLIS));
+    if !tables.is_empty() {
+        let names = tables.iter().map(|t| sql!("only ", t.name.sql())).collect::<Vec<_>>();
+        lock.push(&sql!("; lock table ", Comma(names.iter()), " in share row exclusive mode"));
+    }
+    lock.push(&sql!("; set local statement_timeout = 0"));
+    exec::batch(locker, "stop the writers", &lock).await
+}

@@ -1,0 +1,107 @@
+//! pgcleave killed in the middle of every act: going on, or going back, always ends well.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::Move;
+use super::books::Writers;
+use crate::support::{Proxy, answer};
+
+/// Lets pgcleave reach the source through a relay that counts.
+async fn through(service: &mut Move) -> (Proxy, String) {
+    let plain = service.source.clone();
+    let (_, place) = plain.rsplit_once('@').expect("a login");
+    let (host, rest) = place.split_once(':').expect("a port");
+    let port = rest.split_once('/').expect("a database").0.parse().expect("a number");
+    let proxy = Proxy::start(host, port, Duration::ZERO).await;
+    service.source = proxy.through(&plain);
+    (proxy, plain)
+}
+
+/// Runs a command and kills it once it has turned to the source so many times; false if it had ended by then.
+async fn killed_after(service: &Move, proxy: &Proxy, turns: u64, arguments: &[&str]) -> bool {
+    let until = proxy.round_trips() + turns;
+    let mut child = service.start(arguments);
+    loop {
+        if child.try_wait().expect("it can be asked").is_some() {
+            answer(child.wait_with_output().expect("it has ended")).exits(0);
+            return false;
+        }
+        if proxy.round_trips() >= until {
+            child.kill().expect("it can be killed");
+            child.wait().expect("it ends");
+            return true;
+        }
+        tokio::time::sleep(Duration::from_micros(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_is_killed_anywhere_goes_on() {
+    let mut service = Move::new().await;
+    let (proxy, plain) = through(&mut service).await;
+    service.publish(&plain);
+    let writers = Writers::start(&service, 1, 2);
+    let mut seen = BTreeSet::new();
+    // Later and later, from the very first act to the last.
+    let mut turns = 2;
+    while killed_after(&service, &proxy, turns, &["start"]).await {
+        let status = service.run(&["status", "--format", "json"]).await;
+        seen.insert(if status.code == 0 { status.json()["phase"].to_string() } else { status.code.to_string() });
+        turns += 9;
+    }
+    assert!(seen.len() >= 3, "the kills met only {seen:?}");
+    writers.more(20).await;
+    service.run(&["cutover"]).await.exits(0);
+    service.source = plain;
+    writers.more(20).await;
+    writers.settle(&service.target).await;
+    service.expect_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_abort_after_a_kill_anywhere_leaves_nothing_behind() {
+    let mut service = Move::new().await;
+    let (proxy, plain) = through(&mut service).await;
+    for turns in [12, 25, 40, 60, 90, 130] {
+        killed_after(&service, &proxy, turns, &["start"]).await;
+        let killed = killed_after(&service, &proxy, turns / 4, &["abort"]).await;
+        let again = service.run(&["abort"]).await;
+        assert!(again.code == 0 || again.stderr.contains("no-split"), "{killed} {again:?}");
+        if again.code == 0 {
+            service.expect_nothing_left().await;
+        }
+    }
+    service.source = plain;
+    service.run(&["start"]).await.exits(0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_sides_that_is_killed_anywhere_ends_with_one_writable_side_and_all_rows() {
+    let mut service = Move::new().await;
+    service.run(&["start"]).await.exits(0);
+    let (proxy, plain) = through(&mut service).await;
+    service.publish(&plain);
+    let writers = Writers::start(&service, 1, 4);
+    writers.more(20).await;
+    let mut kills = 0;
+    for (step, first) in [("cutover", 20), ("rollback", 20)] {
+        let mut turns = first;
+        while killed_after(&service, &proxy, turns, &[step]).await {
+            kills += 1;
+            // Whatever it left: the same again brings it to an end.
+            let again = service.run(&[step]).await;
+            let back = if step == "cutover" { "rollback" } else { "cutover" };
+            assert_eq!(again.code, 0, "after {turns} turns: {again:?}");
+            writers.more(10).await;
+            service.run(&[back]).await.exits(0);
+            writers.more(10).await;
+            turns += 16;
+        }
+        writers.more(10).await;
+    }
+    assert!(kills > 4, "only {kills} kills met a change of sides");
+    service.source = plain;
+    writers.settle(&service.source).await;
+    service.expect_equal().await;
+}

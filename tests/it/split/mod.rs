@@ -1,0 +1,197 @@
+//! The live move of a service, on two real servers, with writers that keep their own books.
+
+mod books;
+mod kill;
+mod refusal;
+mod way;
+
+use std::process::{Child, Command, Stdio};
+
+use pgcleave::archive::verify::{Options, Place, Verified};
+use pgcleave::ident::Ident;
+use pgcleave::interrupt::Interrupt;
+use pgcleave::pg::connect::Target;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use tokio::sync::OnceCell;
+
+use crate::support::{Answer, Dedicated, answer};
+
+/// Two servers of their own, for all tests of this module.
+async fn servers() -> &'static (Dedicated, Dedicated) {
+    static SERVERS: OnceCell<(Dedicated, Dedicated)> = OnceCell::const_new();
+    SERVERS.get_or_init(|| async { (Dedicated::start().await, Dedicated::start().await) }).await
+}
+
+/// A service on the one server, and a database for it on the other.
+struct Move {
+    /// The service's name; its schema's, its databases' and its roles' prefix.
+    name: String,
+    source: String,
+    target: String,
+    source_from_target: String,
+    target_from_source: String,
+    folder: tempfile::TempDir,
+}
+
+impl Move {
+    /// Makes a schema with foreign keys, partitions, sequences, and some 3,000 rows, and an empty database.
+    async fn new() -> Self {
+        let (source, target) = servers().await;
+        Self::between(source, target).await
+    }
+
+    async fn between(source: &Dedicated, target: &Dedicated) -> Self {
+        let mut bytes = [0; 4];
+        getrandom::fill(&mut bytes).expect("random bytes");
+        let name = format!("svc_{:08x}", u32::from_le_bytes(bytes));
+        let (shared, own) = (format!("shared_{name}"), format!("own_{name}"));
+        run(&source.url("postgres"), &format!("create database {shared}")).await;
+        run(&target.url("postgres"), &format!("create database {own}")).await;
+        let this = Self {
+            source: source.url(&shared),
+            target: target.url(&own),
+            source_from_target: source.url_from_servers(&shared).await,
+            target_from_source: target.url_from_servers(&own).await,
+            folder: tempfile::tempdir().expect("a folder"),
+            name,
+        };
+        run(&this.source, &this.schema()).await;
+        this.publish(&this.source);
+        this
+    }
+
+    fn schema(&self) -> String {
+        format!(
+            "create role {s}_owner; create role {s}_writer; create role {s}_app login password 'app' in role {s}_writer;
+             alter role {s}_app in database shared_{s} set search_path = {s};
+             create schema {s} authorization {s}_owner; grant usage on schema {s} to {s}_writer; set role {s}_owner;
+             create table {s}.account (id int generated always as identity primary key, balance int not null default 0);
+             create table {s}.entry (id bigserial primary key, account int not null references {s}.account,
+               writer int not null, n int not null, note text);
+             create table {s}.part (id int, k int, primary key (id, k)) partition by list (k);
+             create table {s}.part_1 partition of {s}.part for values in (1);
+             create table {s}.part_2 partition of {s}.part for values in (2);
+             create table {s}.made (id int primary key, twice int generated always as (id * 2) stored);
+             create table {s}.nothing (id int primary key);
+             create view {s}.balances as select id, balance from {s}.account;
+             grant select, insert, update, delete on all tables in schema {s} to {s}_writer;
+             grant usage on all sequences in schema {s} to {s}_writer;
+             insert into {s}.account (balance) select 0 from generate_series(1, 50);
+             insert into {s}.entry (account, writer, n, note) select 1 + g % 50, 0, g, repeat('x', 100) from generate_series(1, 2000) g;
+             insert into {s}.part select g, 1 + g % 2 from generate_series(1, 1000) g;
+             insert into {s}.made select g from generate_series(1, 100) g",
+            s = self.name
+        )
+    }
+
+    /// Where clients look for the database; a split's --on-cutover command writes it.
+    fn route(&self) -> std::path::PathBuf {
+        self.folder.path().join("route")
+    }
+
+    fn publish(&self, url: &str) {
+        std::fs::write(self.route(), url).expect("the route can be written");
+    }
+
+    /// Gives the command line, with `--on-cutover` for those that change sides.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pgcleave"));
+        command.current_dir(self.folder.path()).env("NO_COLOR", "1").stdin(Stdio::null());
+        command.env("DATABASE_URL", &self.source).env("TARGET_DATABASE_URL", &self.target);
+        command.env("PGCLEAVE_SOURCE_FROM_TARGET", &self.source_from_target);
+        command.env("PGCLEAVE_TARGET_FROM_SOURCE", &self.target_from_source);
+        command.env("URL_OF_source", &self.source).env("URL_OF_target", &self.target);
+        command.args(["split", arguments[0], &self.name]).args(&arguments[1..]);
+        if matches!(arguments[0], "cutover" | "rollback") {
+            // Renamed into place, so that no client reads half of it.
+            let publish = "printenv URL_OF_$PGCLEAVE_SIDE | tr -d '\\n' > route.new && mv route.new route";
+            command.args(["--on-cutover", publish]);
+        }
+        command
+    }
+
+    /// Runs the command line to its end, leaving the runtime free for writers.
+    async fn run(&self, arguments: &[&str]) -> Answer {
+        let mut command = self.command(arguments);
+        let running = tokio::task::spawn_blocking(move || command.output().expect("the binary runs"));
+        answer(running.await.expect("the command does not panic"))
+    }
+
+    fn start(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts")
+    }
+
+    async fn phase(&self) -> String {
+        let status = self.run(&["status", "--format", "json"]).await.exits(0).json();
+        status["phase"].as_str().expect("a word").to_owned()
+    }
+
+    /// Compares all rows of both sides, once what is on its way has arrived.
+    async fn expect_equal(&self) {
+        let compare = || async {
+            let place =
+                |url: &str| Place::Database(Target::parse(&url.to_owned().into()).expect("a connection string"));
+            let options = Options {
+                schema: Some(Ident::new(&self.name).expect("a name")),
+                jobs: 1,
+                rows: 3,
+                lock_seconds: 10,
+                interrupt: Interrupt::default(),
+            };
+            let (source, target) = (place(&self.source), place(&self.target));
+            pgcleave::archive::verify::verify(&source, &target, &options, &|_| {}).await.expect("both can be read")
+        };
+        let unequal = |verified: &Verified| verified.tables.iter().any(|table| !table.equal);
+        let mut verified = compare().await;
+        for _ in 0..100 {
+            if !unequal(&verified) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            verified = compare().await;
+        }
+        panic!("{}", pgcleave::report::verify::human(&verified));
+    }
+
+    /// Insists that nothing of any split is left on either side.
+    async fn expect_nothing_left(&self) {
+        let id = "pgcleave\\_%";
+        for url in [&self.source, &self.target] {
+            let left = texts(
+                url,
+                &format!(
+                    "select 'slot ' || slot_name from pg_replication_slots where database = current_database()
+                     union all select 'publication ' || pubname from pg_publication
+                     union all select 'subscription ' || subname from pg_subscription s join pg_database d on d.oid = s.subdbid
+                       where d.datname = current_database()
+                     union all select 'trigger ' || tgname from pg_trigger where tgname like '{id}'
+                     union all select 'record' from pgcleave.split union all select 'fence' from pgcleave.split_fence
+                     order by 1"
+                ),
+            )
+            .await;
+            assert_eq!(left, Vec::<String>::new(), "{url}");
+        }
+        let roles = format!("select rolname::text from pg_roles where rolname like '{}\\_%' order by 1", self.name);
+        assert_eq!(texts(&self.target, &roles).await, Vec::<String>::new());
+        let schemas = format!("select nspname::text from pg_namespace where nspname = '{}'", self.name);
+        assert_eq!(texts(&self.target, &schemas).await, Vec::<String>::new());
+    }
+}
+
+async fn run(url: &str, sql: &str) {
+    let mut connection = PgConnection::connect(url).await.expect("the superuser can connect");
+    if let Err(error) = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await {
+        panic!("{error}\n{sql}");
+    }
+    let _ = connection.close().await;
+}
+
+async fn texts(url: &str, sql: &str) -> Vec<String> {
+    let mut connection = PgConnection::connect(url).await.expect("the superuser can connect");
+    let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut connection).await;
+    let rows = rows.unwrap_or_else(|error| panic!("{error}\n{sql}"));
+    let _ = connection.close().await;
+    rows.iter().map(|row| sqlx::Row::get::<String, _>(row, 0)).collect()
+}

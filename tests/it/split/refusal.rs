@@ -1,0 +1,123 @@
+//! What is refused, and left as it was.
+
+use super::{Move, run, texts};
+use crate::split::books::Writers;
+
+#[tokio::test]
+async fn a_second_pgcleave_is_told_who_holds_the_split() {
+    let service = Move::new().await;
+    service.run(&["start"]).await.exits(0);
+    let what = format!("the split of service {}", service.name);
+    let mut other = <sqlx::PgConnection as sqlx::Connection>::connect(&service.source).await.expect("a connection");
+    let take = "select pg_advisory_lock(x'7067636c'::int, hashtext($1))";
+    sqlx::query(take).bind(&what).execute(&mut other).await.expect("the lock is free");
+    let answer = service.run(&["cutover"]).await.exits(5);
+    assert!(answer.stderr.contains("lock-held") && answer.stderr.contains(&what), "{}", answer.stderr);
+}
+
+#[tokio::test]
+async fn a_target_that_holds_the_schema_is_refused() {
+    let service = Move::new().await;
+    run(&service.target, &format!("create schema {}", service.name)).await;
+    let answer = service.run(&["start"]).await.exits(3);
+    assert!(answer.stderr.contains("has a schema"), "{}", answer.stderr);
+    assert_eq!(texts(&service.target, "select 'made' where to_regclass('pgcleave.split') is not null").await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_table_without_replica_identity_is_refused_before_it_is_published() {
+    let service = Move::new().await;
+    run(&service.source, &format!("create table {}.bare (id int)", service.name)).await;
+    let answer = service.run(&["start"]).await.exits(3);
+    assert!(answer.stderr.contains("table bare has no replica identity"), "{}", answer.stderr);
+}
+
+#[tokio::test]
+async fn the_shared_database_is_no_target() {
+    let mut service = Move::new().await;
+    service.target.clone_from(&service.source);
+    let answer = service.run(&["start"]).await.exits(5);
+    assert!(answer.stderr.contains("split-target"), "{}", answer.stderr);
+}
+
+#[tokio::test]
+async fn a_transaction_that_keeps_the_slot_from_being_made_is_named() {
+    let service = Move::new().await;
+    let mut other = <sqlx::PgConnection as sqlx::Connection>::connect(&service.source).await.expect("a connection");
+    let open = format!("begin; insert into {}.nothing values (1); set application_name = 'slow import'", service.name);
+    sqlx::raw_sql(sqlx::AssertSqlSafe(open)).execute(&mut other).await.expect("a transaction");
+    let answer = service.run(&["start", "--lock-wait", "1"]).await.exits(1);
+    assert!(answer.stderr.contains("split-slot") && answer.stderr.contains("slow import"), "{}", answer.stderr);
+    sqlx::raw_sql("commit").execute(&mut other).await.expect("it ends");
+    service.run(&["start"]).await.exits(0);
+    service.expect_equal().await;
+}
+
+#[tokio::test]
+async fn a_writer_in_the_way_is_waited_for_while_others_go_on() {
+    let service = Move::new().await;
+    service.run(&["start"]).await.exits(0);
+    let mut slow = <sqlx::PgConnection as sqlx::Connection>::connect(&service.source).await.expect("a connection");
+    let open = format!("begin; insert into {}.nothing values (7); set application_name = 'slow writer'", service.name);
+    sqlx::raw_sql(sqlx::AssertSqlSafe(open)).execute(&mut slow).await.expect("a transaction");
+    let writers = Writers::start(&service, 1, 2);
+    let answer = service.run(&["cutover", "--wait", "1"]).await.exits(5);
+    assert!(answer.stderr.contains("slow writer"), "{}", answer.stderr);
+    assert_eq!(service.phase().await, "ready");
+    writers.more(20).await;
+    sqlx::raw_sql("commit").execute(&mut slow).await.expect("it ends");
+    service.run(&["cutover"]).await.exits(0);
+    writers.more(20).await;
+    writers.settle(&service.target).await;
+    let slow = format!("select id::text from {}.nothing", service.name);
+    assert_eq!(texts(&service.target, &slow).await, ["7"]);
+}
+
+#[tokio::test]
+async fn a_table_changed_on_one_side_is_noticed_and_on_both_is_taken_along() {
+    let service = Move::new().await;
+    service.run(&["start"]).await.exits(0);
+    let change = format!(
+        "alter table {s}.nothing add column more text; create table {s}.new (id int primary key); alter table {s}.new owner to {s}_owner",
+        s = service.name
+    );
+    run(&service.source, &change).await;
+    let answer = service.run(&["cutover"]).await.exits(5);
+    assert!(answer.stderr.contains("split-definitions") && answer.stderr.contains("nothing.more"), "{}", answer.stderr);
+    run(&service.target, &change).await;
+    service.run(&["start"]).await.exits(0);
+    run(
+        &service.source,
+        &format!("insert into {s}.new values (1); insert into {s}.nothing values (2, 'x')", s = service.name),
+    )
+    .await;
+    service.run(&["cutover"]).await.exits(0);
+    service.expect_equal().await;
+    assert_eq!(texts(&service.target, &format!("select id::text from {}.new", service.name)).await, ["1"]);
+}
+
+#[tokio::test]
+async fn rows_that_differ_at_the_fence_lead_straight_back() {
+    let service = Move::new().await;
+    service.run(&["start"]).await.exits(0);
+    let stray = format!("set session_replication_role = replica; insert into {}.nothing values (99)", service.name);
+    run(&service.target, &stray).await;
+    let answer = service.run(&["cutover"]).await.exits(1);
+    assert!(answer.stderr.contains("split-differs") && answer.stderr.contains(".nothing"), "{}", answer.stderr);
+    assert_eq!(service.phase().await, "ready");
+    run(&service.source, &format!("insert into {}.nothing values (1)", service.name)).await;
+}
+
+#[tokio::test]
+async fn a_pause_that_grows_too_long_is_undone() {
+    let service = Move::new().await;
+    service.run(&["start"]).await.exits(0);
+    let writers = Writers::start(&service, 1, 2);
+    let answer = service.run(&["cutover", "--max-pause", "0", "--wait", "0"]).await.exits(5);
+    assert!(answer.stderr.contains("split-not-fenced"), "{}", answer.stderr);
+    assert_eq!(service.phase().await, "ready");
+    writers.more(20).await;
+    writers.settle(&service.source).await;
+    service.run(&["cutover"]).await.exits(0);
+    service.expect_equal().await;
+}

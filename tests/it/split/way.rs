@@ -1,0 +1,91 @@
+//! The whole way, forward and back.
+
+use super::books::Writers;
+use super::{Move, run, texts};
+
+#[tokio::test]
+async fn a_service_moves_under_writes_and_back_and_no_acknowledged_commit_is_lost() {
+    let service = Move::new().await;
+    let writers = Writers::start(&service, 1, 4);
+    writers.more(20).await;
+    service.run(&["start"]).await.exits(0);
+    assert_eq!(service.phase().await, "ready");
+    writers.more(20).await;
+    for turn in 0..2 {
+        let there = service.run(&["cutover", "--format", "json"]).await.exits(0).json();
+        assert_eq!(there["phase"], "reversed", "turn {turn}");
+        assert_eq!(there["cutover"]["equal"], true);
+        writers.more(50).await;
+        let back = service.run(&["rollback", "--format", "json"]).await.exits(0).json();
+        assert_eq!((&back["phase"], &back["cutover"]["equal"]), (&"ready".into(), &true.into()));
+        writers.more(50).await;
+    }
+    service.run(&["cutover"]).await.exits(0);
+    writers.more(50).await;
+    let refusals = writers.settle(&service.target).await;
+    for refusal in &refusals {
+        assert!(refusal.contains("is written at"), "{refusals:?}");
+    }
+    service.expect_equal().await;
+
+    service.run(&["finish", "--bridge", "none", "--keep", "7"]).await.exits(0);
+    let kept = texts(&service.source, "select nspname::text from pg_namespace where nspname like 'svc%'").await;
+    assert!(kept.len() == 1 && kept[0].starts_with(&format!("{}_before_split_", service.name)), "{kept:?}");
+    run(&service.target, &format!("insert into {}.nothing values (1)", service.name)).await;
+    service.run(&["finish", "--drop", &kept[0]]).await.exits(5);
+}
+
+#[tokio::test]
+async fn logins_keep_their_passwords_and_the_old_side_names_the_new_place() {
+    let service = Move::new().await;
+    service.run(&["start"]).await.exits(0);
+    let login = |url: &str| url.replace("postgres:postgres@", &format!("{}_app:app@", service.name));
+    let insert = "insert into nothing values (1)";
+    let refused = |error: sqlx::Error| error.as_database_error().map(|e| e.message().to_owned()).unwrap_or_default();
+    let try_it = async |url: &str| {
+        let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&login(url)).await?;
+        sqlx::raw_sql(sqlx::AssertSqlSafe("set search_path = ".to_owned() + &service.name))
+            .execute(&mut connection)
+            .await?;
+        sqlx::raw_sql(insert).execute(&mut connection).await.map(|_| ())
+    };
+    let closed = refused(try_it(&service.target).await.expect_err("the target is closed"));
+    assert!(closed.contains(&format!("schema {} is written at", service.name)), "{closed}");
+    service.run(&["cutover"]).await.exits(0);
+    try_it(&service.target).await.expect("the target is open");
+    let moved = refused(try_it(&service.source).await.expect_err("the source is closed"));
+    let target = service.target.rsplit_once('@').expect("a login").1;
+    assert!(moved.contains(target), "{moved} does not name {target}");
+    let read = format!("select count(*)::text from {}.made", service.name);
+    assert_eq!(texts(&service.source, &read).await, ["100"], "readers go on");
+}
+
+#[tokio::test]
+async fn sequences_never_give_a_value_twice() {
+    let service = Move::new().await;
+    service.run(&["start"]).await.exits(0);
+    let next = format!("select nextval('{}.entry_id_seq')::text", service.name);
+    let number = async |url: &str| texts(url, &next).await[0].parse::<i64>().expect("a number");
+    let before = number(&service.source).await;
+    service.run(&["cutover"]).await.exits(0);
+    let there = number(&service.target).await;
+    assert!(there > before, "{there} after {before}");
+    service.run(&["rollback"]).await.exits(0);
+    let back = number(&service.source).await;
+    assert!(back > there, "{back} after {there}");
+}
+
+#[tokio::test]
+async fn an_abort_leaves_nothing_behind_and_a_new_start_works() {
+    let service = Move::new().await;
+    service.run(&["start"]).await.exits(0);
+    service.run(&["abort"]).await.exits(0);
+    service.expect_nothing_left().await;
+    service.run(&["start"]).await.exits(0);
+    service.run(&["cutover"]).await.exits(0);
+    service.run(&["abort"]).await.exits(5);
+    service.run(&["rollback"]).await.exits(0);
+    service.run(&["abort"]).await.exits(0);
+    service.expect_nothing_left().await;
+    run(&service.source, &format!("insert into {}.nothing values (1)", service.name)).await;
+}
