@@ -105,7 +105,13 @@ async fn write(sides: [Target; 2], stop: Arc<AtomicBool>) -> Book {
         let mut session = match connection.take() {
             Some(session) => session,
             None => match sides[side].connect("pgcleave demo, a client").await {
-                Ok(session) => session,
+                // The triggers of the shop look for their tables in the service's own search path.
+                Ok(mut session) => {
+                    match exec::batch(&mut session, "be a client", &sql!("set search_path = orders")).await {
+                        Ok(()) => session,
+                        Err(_) => continue,
+                    }
+                }
                 Err(_) => continue,
             },
         };
@@ -125,10 +131,12 @@ async fn write(sides: [Target; 2], stop: Arc<AtomicBool>) -> Book {
                 connection = Some(session);
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
-            Err(_) => {
+            // What the old side answers once it is closed.
+            Err(error) if error.sqlstate() == Some("25006") => {
                 book.refused += 1;
                 side = 1 - side;
             }
+            Err(_) => {}
         }
     }
     book
