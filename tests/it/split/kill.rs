@@ -77,31 +77,42 @@ async fn an_abort_after_a_kill_anywhere_leaves_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_change_of_sides_that_is_killed_anywhere_ends_with_one_writable_side_and_all_rows() {
+async fn a_cutover_that_is_killed_anywhere_ends_with_one_writable_side_and_all_rows() {
     let mut service = Move::new().await;
     service.run(&["start"]).await.exits(0);
+    change_sides_under_kills(service, "cutover", "rollback").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollback_that_is_killed_anywhere_ends_with_one_writable_side_and_all_rows() {
+    let mut service = Move::new().await;
+    service.run(&["start"]).await.exits(0);
+    service.run(&["cutover"]).await.exits(0);
+    change_sides_under_kills(service, "rollback", "cutover").await;
+}
+
+/// Kills `step` later and later; each time the same again brings it to an end, and `back` undoes it for the next.
+async fn change_sides_under_kills(mut service: Move, step: &str, back: &str) {
     let (proxy, plain) = through(&mut service).await;
-    service.publish(&plain);
+    service.publish(if step == "cutover" { &plain } else { &service.target });
     let writers = Writers::start(&service, 1, 4);
     writers.more(20).await;
     let mut kills = 0;
-    for (step, first) in [("cutover", 20), ("rollback", 20)] {
-        let mut turns = first;
-        while killed_after(&service, &proxy, turns, &[step]).await {
-            kills += 1;
-            // Whatever it left: the same again brings it to an end.
-            let again = service.run(&[step]).await;
-            let back = if step == "cutover" { "rollback" } else { "cutover" };
-            assert_eq!(again.code, 0, "after {turns} turns: {again:?}");
-            writers.more(10).await;
-            service.run(&[back]).await.exits(0);
-            writers.more(10).await;
-            turns += 16;
-        }
+    let mut turns = 20;
+    while killed_after(&service, &proxy, turns, &[step]).await {
+        kills += 1;
+        // Whatever it left: the same again brings it to an end.
+        let again = service.run(&[step]).await;
+        assert_eq!(again.code, 0, "after {turns} turns: {again:?}");
         writers.more(10).await;
+        service.run(&[back]).await.exits(0);
+        writers.more(10).await;
+        turns += 16;
     }
-    assert!(kills > 4, "only {kills} kills met a change of sides");
+    writers.more(10).await;
+    assert!(kills > 4, "only {kills} kills met a {step}");
+    let writable = if step == "cutover" { service.target.clone() } else { plain.clone() };
     service.source = plain;
-    writers.settle(&service.source).await;
+    writers.settle(&writable).await;
     service.expect_equal().await;
 }

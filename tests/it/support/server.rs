@@ -17,7 +17,7 @@ pub(super) const SUPERUSER: &str = "postgres";
 pub(super) const MAJORS: [u32; 4] = [15, 16, 17, 18];
 
 /// What every server that we start is given.
-pub(super) const SETTINGS: [&str; 17] = [
+pub(super) const SETTINGS: [&str; 18] = [
     "max_connections=300",
     "shared_buffers=64MB",
     // Tests need no durability: a crash of the machine ends them too.
@@ -29,6 +29,8 @@ pub(super) const SETTINGS: [&str; 17] = [
     "max_wal_senders=64",
     "max_worker_processes=64",
     "max_logical_replication_workers=32",
+    // A worker that was ended is back at once: tests end many.
+    "wal_retrieve_retry_interval=100ms",
     // Whatever a server can be made to write to its log, so that tests see what it would give away.
     "log_statement=all",
     "log_min_duration_statement=0",
