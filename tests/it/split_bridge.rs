@@ -8,11 +8,10 @@ use pgcleave::pg::connect::Target;
 use pgcleave::split::bridge::Bridge;
 use pgcleave::split::bridge::contract::Direction;
 use pgcleave::split::{Between, Error};
-use pgcleave::transfer::pg_dump::PgDump;
 use secrecy::SecretString;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use crate::support::{Answer, Dedicated, Project, TestDb, answer, server_log};
+use crate::support::{Answer, Dedicated, Project, TestDb, answer, pg_dump_folder, server_log};
 
 const ORDERS: &str = "
 migrations: ../migrations/orders
@@ -322,12 +321,13 @@ impl Moving {
         command.args(&arguments[1..]).env("TARGET_DATABASE_URL", self.shop.own.url("orders"));
         command.env("PGCLEAVE_SOURCE_FROM_TARGET", self.shared.url_from_servers("shop").await);
         command.env("PGCLEAVE_TARGET_FROM_SOURCE", self.shop.own.url_from_servers("orders").await);
+        command.envs(pg_dump_folder(self.shared.major()).await.map(|folder| ("PGCLEAVE_PG_BIN", folder)));
         answer(command.output().expect("the binary runs"))
     }
 
     /// Tells whether this machine has a pg_dump for the server; where it has none, the check has to say so.
     async fn can_move(&self) -> bool {
-        let found = PgDump::find(self.shared.major()).await.is_ok();
+        let found = pg_dump_folder(self.shared.major()).await.is_some();
         if !found {
             let told = self.split(&["check"]).await.exits(3);
             assert!(told.stdout.contains("no pg_dump of PostgreSQL"), "{}", told.stdout);

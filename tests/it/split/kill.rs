@@ -78,14 +78,14 @@ async fn an_abort_after_a_kill_anywhere_leaves_nothing_behind() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cutover_that_is_killed_anywhere_ends_with_one_writable_side_and_all_rows() {
-    let mut service = Move::new().await;
+    let service = Move::new().await;
     service.run(&["start"]).await.exits(0);
     change_sides_under_kills(service, "cutover", "rollback").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rollback_that_is_killed_anywhere_ends_with_one_writable_side_and_all_rows() {
-    let mut service = Move::new().await;
+    let service = Move::new().await;
     service.run(&["start"]).await.exits(0);
     service.run(&["cutover"]).await.exits(0);
     change_sides_under_kills(service, "rollback", "cutover").await;

@@ -14,7 +14,7 @@ use pgcleave::pg::connect::Target;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::sync::OnceCell;
 
-use crate::support::{Answer, Dedicated, answer};
+use crate::support::{Answer, Dedicated, answer, pg_dump_folder};
 
 /// Two servers of their own, for all tests of this module.
 async fn servers() -> &'static (Dedicated, Dedicated) {
@@ -31,6 +31,8 @@ struct Move {
     source_from_target: String,
     target_from_source: String,
     folder: tempfile::TempDir,
+    /// Where the servers' pg_dump is, if this machine has none that is new enough.
+    programs: Option<std::path::PathBuf>,
 }
 
 impl Move {
@@ -53,6 +55,7 @@ impl Move {
             source_from_target: source.url_from_servers(&shared).await,
             target_from_source: target.url_from_servers(&own).await,
             folder: tempfile::tempdir().expect("a folder"),
+            programs: pg_dump_folder(source.major().max(target.major())).await,
             name,
         };
         run(&this.source, &this.schema()).await;
@@ -101,6 +104,7 @@ impl Move {
         command.env("PGCLEAVE_SOURCE_FROM_TARGET", &self.source_from_target);
         command.env("PGCLEAVE_TARGET_FROM_SOURCE", &self.target_from_source);
         command.env("URL_OF_source", &self.source).env("URL_OF_target", &self.target);
+        command.envs(self.programs.iter().map(|folder| ("PGCLEAVE_PG_BIN", folder)));
         command.args(["split", arguments[0], &self.name]).args(&arguments[1..]);
         if matches!(arguments[0], "cutover" | "rollback") {
             // Renamed into place, so that no client reads half of it.

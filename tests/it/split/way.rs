@@ -89,3 +89,17 @@ async fn an_abort_leaves_nothing_behind_and_a_new_start_works() {
     service.expect_nothing_left().await;
     run(&service.source, &format!("insert into {}.nothing values (1)", service.name)).await;
 }
+
+#[tokio::test]
+async fn no_log_has_the_password_that_the_servers_follow_each_other_with() {
+    let service = Move::new().await;
+    service.run(&["start"]).await.exits(0);
+    service.run(&["cutover"]).await.exits(0);
+    let (source, target) = super::servers().await;
+    for server in [source, target] {
+        let log = server.log().await.to_lowercase();
+        assert!(log.contains("create publication"), "the log does not show what was done");
+        assert!(!log.contains("password="), "a connection string is in the log");
+        assert!(!log.contains("create subscription"), "the statement with the password is in the log");
+    }
+}

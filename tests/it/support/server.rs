@@ -206,8 +206,12 @@ pub(super) async fn server() -> &'static Server {
 /// Other tests' statements are in it too: look for what only yours can have said. A lent server must have
 /// `log_statement = all` and `logging_collector = on`.
 pub(crate) async fn server_log() -> String {
+    log_of(server().await).await
+}
+
+/// Waits until a mark has shown in the log, so that all before it has.
+async fn log_of(server: &'static Server) -> String {
     static MARKS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-    let server = server().await;
     let number = MARKS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let mark = format!("end of log {} {number}", std::process::id());
     let mut admin = server.connect_admin().await;
@@ -257,6 +261,11 @@ impl Dedicated {
             Some(host) => Address::started(&host, 5432).admin_url(database),
             None => self.url(database),
         }
+    }
+
+    /// Gives what the server has logged so far; for a server that lives as long as the tests.
+    pub(crate) async fn log(&'static self) -> String {
+        log_of(&self.0).await
     }
 
     /// Gives the server's major version.
