@@ -15,8 +15,9 @@ use crate::registry::split::SplitRow;
 use crate::sql;
 use crate::transfer::session;
 
-/// How long to wait for another pgcleave that drives the same split, in seconds.
-const LOCK_SECONDS: u64 = 3;
+/// How long to wait for another pgcleave that drives the same split, in seconds: one that was killed may have left a
+/// statement on the server.
+const LOCK_SECONDS: u64 = 10;
 
 /// A connection to each side.
 #[derive(Debug)]

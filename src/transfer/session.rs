@@ -9,13 +9,15 @@ use crate::pg::error::Error as PgError;
 /// What a value's text form depends on, and what could cut a long copy short.
 ///
 /// `lc_monetary` is pinned for `money`; `row_security = off` makes hidden rows an error and never a short file.
-/// `transaction_timeout` exists from 17 on.
+/// `transaction_timeout` exists from 17 on. A server that can watch its clients ends what a killed one has left running,
+/// within a second: it would go on for nobody, and keep its locks.
 const SETTINGS: &str = "\
     set client_encoding = 'UTF8'; set extra_float_digits = 3; set datestyle = 'ISO, YMD'; \
     set intervalstyle = postgres; set bytea_output = hex; set timezone = 'UTC'; set lc_monetary = 'C'; \
     set xmloption = content; set standard_conforming_strings = on; set row_security = off; set search_path = ''; \
     set statement_timeout = 0; set idle_in_transaction_session_timeout = 0; set max_parallel_workers_per_gather = 0; \
-    select pg_catalog.set_config(name, '0', false) from pg_catalog.pg_settings where name = 'transaction_timeout'";
+    select pg_catalog.set_config(name, '0', false) from pg_catalog.pg_settings where name = 'transaction_timeout'; \
+    do $$ begin set client_connection_check_interval = 1000; exception when invalid_parameter_value then null; end $$";
 
 /// The same for psql, through `PGOPTIONS`: what restore.sh needs to read every value back.
 pub const PGOPTIONS: &str = "-c datestyle=ISO,YMD -c intervalstyle=postgres -c timezone=UTC -c lc_monetary=C \
