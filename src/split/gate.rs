@@ -87,7 +87,7 @@ async fn patiently(connection: &mut PgConnection, split: &Split, doing: &str, st
             Ok(()) => return Ok(()),
             Err(error) => {
                 exec::batch(connection, "begin again", &sql!("rollback")).await?;
-                if error.sqlstate() != Some("55P03") {
+                if !matches!(error.sqlstate(), Some("55P03" | "40P01")) {
                     return Err(error.into());
                 }
             }

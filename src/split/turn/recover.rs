@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use sqlx::postgres::PgConnection;
+
 use super::pause::Lines;
 use super::{Options, after};
 use crate::event::{Event, Listener};
@@ -12,13 +14,16 @@ use crate::split::settle::{self, Settled};
 use crate::split::state::{Phase, Side, Split, Step};
 use crate::split::{Between, gate};
 use crate::sql;
-use crate::transfer::table;
+use crate::transfer::table::{self, Table};
 
 /// How long to try to reach both sides again, in seconds.
 const REACH_SECONDS: u64 = 60;
 
 /// How long between two tries, in milliseconds.
 const REACH_PAUSE_MILLIS: u64 = 500;
+
+/// How long a try to open the old side again waits for a lock, in milliseconds; writers wait behind it.
+const REOPEN_LOCK_MILLIS: i64 = 250;
 
 /// Settles what an earlier run has left; gives the split if there was anything.
 pub(super) async fn first(
@@ -103,10 +108,28 @@ pub(in crate::split) async fn reopen(ends: &mut Ends, split: &mut Split) -> Resu
     split.turn = None;
     split.phase = if from == Side::Source { Phase::Ready } else { Phase::Reversed };
     split.revision += 1;
-    let old = ends.side(from);
-    exec::batch(old, "open the old side again", &sql!("begin")).await?;
-    ends::put(old, split, from).await?;
-    let open = sql!(gate::set(split, &tables, false), "commit");
-    exec::batch(old, "open the old side again", &open).await?;
+    let started = Instant::now();
+    while let Err(error) = open_again(ends.side(from), split, from, &tables).await {
+        let in_the_way = matches!(&error, Error::Server(e) if matches!(e.sqlstate(), Some("55P03" | "40P01")));
+        if !in_the_way || started.elapsed() > Duration::from_secs(REACH_SECONDS) {
+            return Err(error);
+        }
+        exec::batch(ends.side(from), "begin again", &sql!("rollback")).await?;
+        tokio::time::sleep(Duration::from_millis(REACH_PAUSE_MILLIS)).await;
+    }
     ends.write(split).await
+}
+
+/// Opens a side, with its record, if it was closed at all: where it was not, writers are at work, and a lock would be in
+/// their way.
+async fn open_again(old: &mut PgConnection, split: &Split, from: Side, tables: &[Table]) -> Result<(), Error> {
+    let begin = sql!("begin; set local lock_timeout = ", REOPEN_LOCK_MILLIS);
+    exec::batch(old, "open the old side again", &begin).await?;
+    // An ended process may just be closing the side: its record is locked until that is decided.
+    ends::put(old, split, from).await?;
+    let mut open = sql!("commit");
+    if gate::closed(old, split).await? != Some(false) {
+        open = sql!(gate::set(split, tables, false), open);
+    }
+    Ok(exec::batch(old, "open the old side again", &open).await?)
 }

@@ -74,6 +74,27 @@ async fn a_writer_in_the_way_is_waited_for_while_others_go_on() {
 }
 
 #[tokio::test]
+async fn what_a_killed_cutover_has_left_is_settled_without_waiting_for_writers() {
+    let service = Move::new().await;
+    service.run(&["start"]).await.exits(0);
+    // As a kill leaves it between the record of the fence and its locks.
+    let fenced = "update pgcleave.split set revision = revision + 1, record = record || jsonb_build_object('phase', 'fenced', \
+         'revision', revision + 1, 'turn', jsonb_build_object('to', 'target', 'step', 'fencing'))";
+    run(&service.source, fenced).await;
+    run(&service.target, fenced).await;
+    let mut slow = <sqlx::PgConnection as sqlx::Connection>::connect(&service.source).await.expect("a connection");
+    let open = format!("begin; insert into {}.nothing values (7); set application_name = 'slow writer'", service.name);
+    sqlx::raw_sql(sqlx::AssertSqlSafe(open)).execute(&mut slow).await.expect("a transaction");
+    let answer = service.run(&["cutover", "--wait", "1"]).await.exits(5);
+    assert!(answer.stderr.contains("the source is open again"), "{}", answer.stderr);
+    assert!(answer.stderr.contains("split-not-fenced") && answer.stderr.contains("slow writer"), "{}", answer.stderr);
+    assert_eq!(service.phase().await, "ready");
+    sqlx::raw_sql("commit").execute(&mut slow).await.expect("it ends");
+    service.run(&["cutover"]).await.exits(0);
+    service.expect_equal().await;
+}
+
+#[tokio::test]
 async fn a_table_changed_on_one_side_is_noticed_and_on_both_is_taken_along() {
     let service = Move::new().await;
     service.run(&["start"]).await.exits(0);
