@@ -7,7 +7,9 @@
 //! ```
 
 mod body;
+pub mod circle;
 pub mod coupling;
+mod definition;
 mod dynamic;
 mod effort;
 mod find;

@@ -93,14 +93,13 @@ pub(super) fn range(node: &SyntaxNode) -> Range<usize> {
     usize::from(range.start())..usize::from(range.end())
 }
 
-fn is_path(node: Option<&SyntaxNode>) -> bool {
+pub(super) fn is_path(node: Option<&SyntaxNode>) -> bool {
     node.is_some_and(|node| matches!(node.kind(), PATH | PATH_REF))
 }
 
 fn path(node: &SyntaxNode, known: &BTreeSet<String>, site: &Site<'_>, found: &mut Vec<Found>) {
     let Some(usage) = usage::of(node) else { return };
-    let segments = node.descendants().filter(|part| matches!(part.kind(), PATH_SEGMENT | PATH_SEGMENT_REF));
-    let mut parts: Vec<String> = segments.map(|part| ast::normalize_name_node(&part)).collect();
+    let mut parts = parts(node);
     if let (Some(operator), Some(last)) = (node.parent().filter(|parent| parent.kind() == OP), parts.last_mut())
         && last.is_empty()
     {
@@ -114,6 +113,12 @@ fn path(node: &SyntaxNode, known: &BTreeSet<String>, site: &Site<'_>, found: &mu
         return;
     }
     name(usage, parts, range(node), site, found);
+}
+
+/// Gives the parts of a dotted name, as the server reads them.
+pub(super) fn parts(path: &SyntaxNode) -> Vec<String> {
+    let segments = path.descendants().filter(|part| matches!(part.kind(), PATH_SEGMENT | PATH_SEGMENT_REF));
+    segments.map(|part| ast::normalize_name_node(&part)).collect()
 }
 
 /// Notes a name of one or more parts.

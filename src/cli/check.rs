@@ -5,21 +5,22 @@ mod sql;
 use std::fmt::Write as _;
 
 use pgcleave::error::Verdict;
+use pgcleave::ident::Ident;
 use pgcleave::load;
 use pgcleave::manifest::Invalid;
-use pgcleave::manifest::service::{Project, Service};
+use pgcleave::manifest::service::{Circle, Project, Service};
 use serde::Serialize;
 
 use super::context::{Context, Format};
 use super::failure::Failure;
-use sql::Sql;
+use sql::Found;
 
 pub(crate) fn run(context: &Context) -> Result<Verdict, Failure> {
     let format = context.format(&[Format::Human, Format::Json])?;
     let loaded = load::project(&context.global.config, context.global.env.as_deref());
     let (loaded, warnings) = match loaded {
         Ok(project) => {
-            let Sql { problems, warnings } = sql::judge(&project);
+            let Found { problems, warnings } = sql::judge(&project);
             (if problems.problems.is_empty() { Ok(project) } else { Err(problems) }, warnings)
         }
         Err(invalid) => (Err(invalid), Invalid::default()),
@@ -35,11 +36,21 @@ pub(crate) fn run(context: &Context) -> Result<Verdict, Failure> {
     }
     let project = loaded?;
     context.answer(&summary(&project));
+    for circle in project.circles() {
+        let place = format!("{}:{}", circle.at.file.display(), circle.at.line);
+        context.story(&format!("note: {place}: {}", mutual(&circle)));
+    }
     for (service, key, at) in project.not_yet_applied() {
         let place = format!("{}:{}", at.file.display(), at.line);
         context.story(&format!("note: {place}: `{key}` of {} is checked, and not yet applied", service.as_str()));
     }
     Ok(Verdict::Done)
+}
+
+/// Says what it means that services consume each other.
+fn mutual(circle: &Circle) -> String {
+    let names: Vec<_> = circle.services.iter().map(Ident::as_str).collect();
+    format!("services consume each other: {}; a split of one bridges contracts both ways", names.join(" → "))
 }
 
 fn counted(count: usize, one: &str, many: &str) -> String {
@@ -83,6 +94,7 @@ struct Answer<'a> {
     warnings: Vec<ProblemAnswer<'a>>,
     services: Vec<ServiceAnswer<'a>>,
     not_yet_applied: Vec<String>,
+    notes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -123,9 +135,11 @@ impl<'a> Answer<'a> {
             warnings: warnings.problems.iter().map(ProblemAnswer::of).collect(),
             services: vec![],
             not_yet_applied: vec![],
+            notes: vec![],
         };
         match loaded {
             Ok(project) => {
+                answer.notes = project.circles().iter().map(mutual).collect();
                 answer.services = project.services.values().map(ServiceAnswer::of).collect();
                 let unapplied = project.not_yet_applied().into_iter();
                 answer.not_yet_applied =

@@ -1,4 +1,4 @@
-//! Contracts: both sides must declare them, and they may not run in circles.
+//! Contracts: both sides must declare them; services may consume each other, and are told so.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -167,8 +167,17 @@ fn unmet_consumption(
     Some(Problem { also, ..problem(Kind::OneSidedContract, &c.at, length, message, help) })
 }
 
-/// Reports each group of services that consume each other in a circle, once.
-pub(crate) fn cycles(services: &BTreeMap<Ident, Service>, problems: &mut Vec<Problem>) {
+/// Services that consume each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Circle {
+    /// Where the first of them consumes the second.
+    pub at: Position,
+    /// The shortest way round, which ends where it begins.
+    pub services: Vec<Ident>,
+}
+
+/// Finds each group of services that consume each other, once; it is no mistake, as long as their objects do not.
+pub(crate) fn circles(services: &BTreeMap<Ident, Service>) -> Vec<Circle> {
     let mut onward: BTreeMap<&Ident, BTreeMap<&Ident, &Consumed>> = BTreeMap::new();
     let mut back: BTreeMap<&Ident, BTreeSet<&Ident>> = BTreeMap::new();
     for (name, service) in services {
@@ -177,6 +186,7 @@ pub(crate) fn cycles(services: &BTreeMap<Ident, Service>, problems: &mut Vec<Pro
             back.entry(&c.service).or_default().insert(name);
         }
     }
+    let mut circles = Vec::new();
     let mut left = without_ends(&onward, &back);
     while let Some(first) = left.first().copied() {
         left.remove(first);
@@ -184,13 +194,10 @@ pub(crate) fn cycles(services: &BTreeMap<Ident, Service>, problems: &mut Vec<Pro
         let forward = reachable(first, |n| onward.get(n).into_iter().flatten().map(|(next, _)| *next).collect());
         let backward = reachable(first, |n| back.get(n).into_iter().flatten().copied().collect());
         left.retain(|n| !(forward.contains(n) && backward.contains(n)));
-        let c = onward[first][path[0]];
-        let words: Vec<_> = std::iter::once(first).chain(path).map(Ident::as_str).collect();
-        let message = format!("services consume each other in a circle: {}", words.join(" → "));
-        let help = "none of them can be split off before the others: turn one contract round, or replace it by events";
-        let length = c.service.as_str().len() + 1 + c.name.as_str().chars().count();
-        problems.push(problem(Kind::ContractCycle, &c.at, length, message, help.into()));
+        let at = onward[first][path[0]].at.clone();
+        circles.push(Circle { at, services: std::iter::once(first).chain(path).cloned().collect() });
     }
+    circles
 }
 
 type Onward<'a> = BTreeMap<&'a Ident, BTreeMap<&'a Ident, &'a Consumed>>;

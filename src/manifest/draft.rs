@@ -205,7 +205,6 @@ impl Draft {
         }
         contracts::resolve(services);
         contracts::check(services, &known, problems);
-        contracts::cycles(services, problems);
         let prefixes = config.map_or_else(|| vec![String::new()], config::Config::prefixes);
         let mut report = Report { file: &self.config, problems };
         names::roles(services, &prefixes, &mut report);

@@ -95,7 +95,7 @@ kinds! {
     OneSidedContract = "one-sided-contract",
     /// A contract of a service with itself.
     SelfContract = "self-contract",
-    /// Services that consume each other in a circle.
+    /// Objects of several services that are defined by each other.
     ContractCycle = "contract-cycle",
     /// A privilege that the kind of object does not have.
     BadPrivilege = "bad-privilege",

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+pub use super::contracts::Circle;
 use crate::ident::Ident;
 use crate::model::naming::{Access, Naming};
 use crate::model::privilege::Privileges;
@@ -29,6 +30,12 @@ pub struct Project {
 }
 
 impl Project {
+    /// Finds each group of services that consume each other, once.
+    #[must_use]
+    pub fn circles(&self) -> Vec<Circle> {
+        super::contracts::circles(&self.services)
+    }
+
     /// Lists what the manifests declare and nothing applies yet: service, key and place, by service.
     #[must_use]
     pub fn not_yet_applied(&self) -> Vec<(&Ident, &'static str, &Position)> {

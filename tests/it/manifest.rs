@@ -231,7 +231,8 @@ fn check_sums_up_what_is_valid() {
           ],
           "not_yet_applied": [
             "b.event_log"
-          ]
+          ],
+          "notes": []
         }
     "#]]
     .assert_eq(&stdout(&json));
@@ -374,4 +375,96 @@ async fn argument_types_are_named_as_the_server_names_them() {
     let project = pgcleave::load::project(folder.path(), None).expect("valid");
     let ours: Vec<_> = project.services["a"].exposes.iter().filter_map(|e| e.arguments.clone()).collect();
     assert_eq!(ours, printed);
+}
+
+/// The manifest that the design shows, with those of its neighbours.
+const DESIGN: [(&str, &str); 4] = [
+    (
+        "orders.yaml",
+        "service: orders                # [a-z][a-z0-9_]{0,39}; the file is orders.yaml
+description: Takes orders and follows them to delivery
+team: checkout
+schema: orders                 # default: the service's name
+migrations: ../migrations/orders
+extensions: [pgcrypto]
+
+credentials:
+  app:      { access: write, connection_limit: 40, settings: { statement_timeout: 5s } }
+  reports:  { access: read }
+  migrator: { access: owner }
+
+exposes:                       # all that others may ever touch
+  - { view: order_summary, to: [billing, shipping] }            # privileges default: select / execute / usage
+  - { function: \"cancel_order(uuid, text)\", to: [support] }
+consumes: [billing.invoice_status]
+
+read_models:                   # CQRS, materialized views
+  - { name: daily_sales, query: read_models/daily_sales.sql, key: [day, category], refresh: { every: 24h, at: \"02:00\" } }
+event_log: { table: events }   # event sourcing: append-only, optimistic concurrency, replay
+outbox:                        # asynchronous events, delivered to named consumers
+  topics: { order.placed: [billing, shipping] }
+",
+    ),
+    (
+        "billing.yaml",
+        "service: billing
+migrations: ../migrations/billing
+consumes: [orders.order_summary]
+exposes: [{ view: invoice_status, to: [orders] }]
+",
+    ),
+    ("shipping.yaml", "service: shipping\nconsumes: [orders.order_summary]\n"),
+    ("support.yaml", "service: support\nconsumes: [\"orders.cancel_order(uuid, text)\"]\n"),
+];
+
+/// Makes the design's project, with a migration for orders and one for billing.
+fn design(orders: &str, billing: &str) -> tempfile::TempDir {
+    let folder = project(&DESIGN);
+    for (path, text) in [
+        ("migrations/orders/V1__orders.sql", orders),
+        ("migrations/billing/V1__billing.sql", billing),
+        ("manifests/read_models/daily_sales.sql", "select 1 as day, 2 as category"),
+    ] {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().expect("a file has a folder")).expect("a folder");
+        fs::write(path, text).expect("written");
+    }
+    folder
+}
+
+#[test]
+fn services_may_consume_each_other() {
+    let folder = design(
+        "create table orders (id uuid); create view order_summary as select id from orders;
+create view unpaid as select * from billing.invoice_status;",
+        "create table invoices (id uuid); create view invoice_status as select id from invoices;
+create view due as select * from orders.order_summary;",
+    );
+    let output = pgcleave(folder.path(), &["check"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let told = stderr(&output);
+    expect![[r#"
+        note: manifests/billing.yaml:3: services consume each other: billing → orders → billing; a split of one bridges contracts both ways
+        note: manifests/orders.yaml:19: `read_models` of orders is checked, and not yet applied
+        note: manifests/orders.yaml:20: `event_log` of orders is checked, and not yet applied
+        note: manifests/orders.yaml:22: `outbox` of orders is checked, and not yet applied
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn objects_that_are_defined_by_each_other_are_refused() {
+    let folder = design(
+        "create view order_summary as\n  select * from billing.invoice_status;",
+        "create view invoice_status as\n  select * from orders.order_summary;",
+    );
+    assert_eq!(told(folder.path()), ["migrations/billing/V1__billing.sql:2:17 contract-cycle"]);
+    let shown = stderr(&pgcleave(folder.path(), &["check"]));
+    let round = "billing.invoice_status → orders.order_summary → billing.invoice_status";
+    assert!(
+        shown.contains("these are defined by each other") && shown.contains("orders/V1__orders.sql:2:17"),
+        "{shown}"
+    );
+    let answer = pgcleave(folder.path(), &["check", "--format", "json"]);
+    assert!(stdout(&answer).contains(round), "{}", stdout(&answer));
 }

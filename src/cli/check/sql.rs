@@ -1,9 +1,11 @@
 //! Reads the services' SQL, for `check` to judge.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use pgcleave::analyze::circle::Definitions;
 use pgcleave::analyze::coupling::{Judged, Owners, Source as Holds};
 use pgcleave::manifest::Invalid;
 use pgcleave::manifest::problem::{Kind, Problem, Source};
@@ -15,72 +17,101 @@ const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// What was found in the SQL of all services.
 #[derive(Debug, Default)]
-pub(super) struct Sql {
+pub(super) struct Found {
     /// What must not stay.
     pub(super) problems: Invalid,
     /// What to look at.
     pub(super) warnings: Invalid,
 }
 
+/// The services' SQL while it is read.
+struct Sql<'a> {
+    owners: Owners<'a>,
+    definitions: Definitions<'a>,
+    sources: BTreeMap<PathBuf, Arc<Source>>,
+    found: Found,
+}
+
 /// Reads and judges the migrations and read models of all services.
-pub(super) fn judge(project: &Project) -> Sql {
-    let owners = Owners::new(project);
-    let mut sql = Sql::default();
+pub(super) fn judge(project: &Project) -> Found {
+    let (owners, definitions) = (Owners::new(project), Definitions::new(project));
+    let mut sql = Sql { owners, definitions, sources: BTreeMap::new(), found: Found::default() };
     for service in project.services.values() {
         if let Some(folder) = &service.migrations {
-            migrations(&owners, service, folder, &mut sql);
+            sql.migrations(service, folder);
         }
         for model in &service.read_models {
             match read(&model.query) {
-                Ok(text) => sql.add(&owners, service, Holds::Query, &model.query, &text),
+                Ok(text) => {
+                    sql.add(service, Holds::Query, &model.query, &text);
+                    sql.definitions.query(service, model.name.as_str(), &shown(&model.query), &text);
+                }
                 Err(message) => {
                     let help = "write a query there, as UTF-8 text";
-                    sql.problems.problems.push(about(&model.query, Kind::UnreadableFile, message, help));
+                    sql.found.problems.problems.push(about(&model.query, Kind::UnreadableFile, message, help));
                 }
             }
         }
     }
-    sql.problems.problems.sort();
-    sql.warnings.problems.sort();
-    sql
+    sql.circles();
+    let mut found = sql.found;
+    found.problems.problems.sort();
+    found.warnings.problems.sort();
+    found
 }
 
-fn migrations(owners: &Owners<'_>, service: &Service, folder: &Path, sql: &mut Sql) {
-    match discover::discover(folder) {
-        Ok(files) => {
-            for file in files {
-                sql.add(owners, service, Holds::Migration, &file.path, file.text());
+impl Sql<'_> {
+    fn migrations(&mut self, service: &Service, folder: &Path) {
+        match discover::discover(folder) {
+            Ok(files) => {
+                for file in files {
+                    self.add(service, Holds::Migration, &file.path, file.text());
+                }
             }
-        }
-        Err(bad) => {
-            for file in bad {
-                let help = "every file is named V<number>__<name>.sql, as V1__create_orders.sql is";
-                let problem = about(&file.path, Kind::BadMigrations, file.why.to_string(), help);
-                // A service may begin without one.
-                let list = if file.why == Why::EmptyFolder { &mut sql.warnings } else { &mut sql.problems };
-                list.problems.push(problem);
+            Err(bad) => {
+                for file in bad {
+                    let help = "every file is named V<number>__<name>.sql, as V1__create_orders.sql is";
+                    let problem = about(&file.path, Kind::BadMigrations, file.why.to_string(), help);
+                    // A service may begin without one.
+                    let is_empty = file.why == Why::EmptyFolder;
+                    let list = if is_empty { &mut self.found.warnings } else { &mut self.found.problems };
+                    list.problems.push(problem);
+                }
             }
         }
     }
-}
 
-impl Sql {
-    fn add(&mut self, owners: &Owners<'_>, service: &Service, holds: Holds, file: &Path, text: &str) {
+    fn add(&mut self, service: &Service, holds: Holds, file: &Path, text: &str) {
         let shown = shown(file);
         if text.len() > MAX_BYTES {
             let message = format!("the file has more than {MAX_BYTES} bytes, and was not looked through");
             let problem =
                 about(file, Kind::FileTooLarge, message, "keep data in a file of its own, apart from definitions");
-            self.warnings.problems.push(problem);
+            self.found.warnings.problems.push(problem);
             return;
         }
-        let Judged { problems, warnings } = owners.judge(service, holds, &shown, text);
+        let Judged { problems, warnings } = self.owners.judge(service, holds, &shown, text);
+        if holds == Holds::Migration {
+            self.definitions.migration(service, &shown, text);
+        }
         let source = Arc::new(Source::new(text));
-        for (list, found) in [(&mut self.problems, problems), (&mut self.warnings, warnings)] {
+        for (list, found) in [(&mut self.found.problems, problems), (&mut self.found.warnings, warnings)] {
             if !found.is_empty() {
                 list.sources.insert(shown.clone(), Arc::clone(&source));
                 list.problems.extend(found);
             }
+        }
+        self.sources.insert(shown, source);
+    }
+
+    /// Adds the contracts that run in a circle, which no single file shows.
+    fn circles(&mut self) {
+        for problem in self.definitions.circles() {
+            for (at, _) in std::iter::once(&(problem.at.clone(), String::new())).chain(&problem.also) {
+                let source = self.sources.get(&at.file).map(|source| (at.file.clone(), Arc::clone(source)));
+                self.found.problems.sources.extend(source);
+            }
+            self.found.problems.problems.push(problem);
         }
     }
 }

@@ -43,7 +43,6 @@ pub(super) fn find(given: &Given<'_>, places: &Places, misfits: &mut Misfits) ->
         let site = Site { given, places, service, name, schema };
         offers.insert(service, site.offers(misfits));
     }
-    leave_out_circles(places, &mut offers, misfits);
     let mut contracts = Contracts::default();
     for (service, offers) in offers {
         let schema = &places.schemas[service];
@@ -213,46 +212,6 @@ enum Consumer<'a> {
     Own,
     Service(&'a Ident),
     Stranger,
-}
-
-/// Leaves out the contracts that would make services consume each other in a circle, the fewest first.
-fn leave_out_circles(places: &Places, offers: &mut BTreeMap<&Ident, Offers<'_>>, misfits: &mut Misfits) {
-    let mut pairs: BTreeMap<(Ident, Ident), usize> = BTreeMap::new();
-    for (provider, offers) in offers.iter() {
-        for consumer in offers.values().flat_map(BTreeMap::keys) {
-            *pairs.entry(((*consumer).clone(), (*provider).clone())).or_default() += 1;
-        }
-    }
-    let mut ranked: Vec<_> = pairs.into_iter().collect();
-    ranked.sort_by(|(a, many), (b, more)| more.cmp(many).then_with(|| a.cmp(b)));
-    let mut onward: BTreeMap<Ident, BTreeSet<Ident>> = BTreeMap::new();
-    for ((consumer, provider), count) in ranked {
-        if leads_to(&onward, &provider, &consumer) {
-            let schema = &places.schemas[&provider];
-            let object = format!("{count} contracts of {} with {}", schema.as_str(), consumer.as_str());
-            let why = "they would close a circle of services, which no manifests may have: left out; turn them round, \
-                       or let a plan take the grants away";
-            misfits.add(Some(&provider), object, why);
-            if let Some(offers) = offers.get_mut(&provider) {
-                offers.values_mut().for_each(|to| to.retain(|name, _| **name != consumer));
-                offers.retain(|_, to| !to.is_empty());
-            }
-        } else {
-            onward.entry(consumer).or_default().insert(provider);
-        }
-    }
-}
-
-fn leads_to(onward: &BTreeMap<Ident, BTreeSet<Ident>>, from: &Ident, to: &Ident) -> bool {
-    let mut seen = BTreeSet::from([from]);
-    let mut open = vec![from];
-    while let Some(at) = open.pop() {
-        if at == to {
-            return true;
-        }
-        open.extend(onward.get(at).into_iter().flatten().filter(|next| seen.insert(*next)));
-    }
-    false
 }
 
 /// Writes both sides of one object's contracts.
