@@ -149,6 +149,7 @@ impl Decode for String {
 
 impl Decode for i32 {
     fn decode(node: &Node, reading: &mut Reading<'_>) -> Option<Self> {
+        use std::num::IntErrorKind::{NegOverflow, PosOverflow};
         let written = match &node.value {
             Value::Scalar { text, plain } => Some((text.parse::<Self>(), *plain)),
             _ => None,
@@ -157,6 +158,11 @@ impl Decode for i32 {
             Some((Ok(number), true)) => Some(number),
             Some((Ok(number), false)) => {
                 reading.wrong_type(node, "a whole number", format!("write it without quotes: {number}"));
+                None
+            }
+            Some((Err(error), _)) if matches!(error.kind(), PosOverflow | NegOverflow) => {
+                let range = format!("a whole number between {} and {}", Self::MIN, Self::MAX);
+                reading.wrong_type(node, &range, format!("for example `{}: 40`", reading.key));
                 None
             }
             _ => {

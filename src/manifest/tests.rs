@@ -108,6 +108,18 @@ fn mistakes_of_writing_are_told_with_their_place() {
     "#]],
     );
     check_one(
+        "\tteam: x",
+        expect![[r#"
+            m/a.yaml:2:1: this is not YAML: while scanning a plain scalar, found a tab [yaml-syntax]; indent with spaces; YAML takes no tabs
+        "#]],
+    );
+    check_one(
+        "credentials: { app: { access: write, connection_limit: 99999999999 } }",
+        expect![[r#"
+            m/a.yaml:2:56: `connection_limit` must be a whole number between -2147483648 and 2147483647, but is a number [wrong-type]; for example `connection_limit: 40`
+        "#]],
+    );
+    check_one(
         "zzz: 1",
         expect![[r#"
         m/a.yaml:2:1: the key `zzz` is not known here [unknown-key]; the keys here are service, description, team, schema, migrations, extensions, credentials, exposes, consumes, read_models, event_log, outbox, database

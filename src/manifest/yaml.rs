@@ -155,13 +155,19 @@ fn syntax(info: &str, mark: Marker, text: &str) -> Box<Fault> {
     let lines = text.lines().count().max(1);
     let last_column = text.lines().last().map_or(1, |line| line.chars().count() + 1);
     let (line, column) = if mark.line() > lines { (lines, last_column) } else { (mark.line().max(1), mark.col() + 1) };
-    let span = Span { line, column, length: 1 };
+    let mut span = Span { line, column, length: 1 };
     if info.contains("recursion limit") {
         return too_deep(span);
     }
     let line = text.lines().nth(span.line - 1).unwrap_or_default();
-    let indent = line.len() - line.trim_start().len();
-    let help = if info.contains("tab") || line[..indent].contains('\t') {
+    let is_tabbed = info.contains("tab") || tab_in_indent(line).is_some();
+    if is_tabbed {
+        // told where the value before it begins
+        let from_there = text.lines().enumerate().skip(span.line - 1);
+        let first = from_there.filter_map(|(index, line)| Some((index + 1, tab_in_indent(line)? + 1))).next();
+        (span.line, span.column) = first.unwrap_or((span.line, span.column));
+    }
+    let help = if is_tabbed {
         "indent with spaces; YAML takes no tabs"
     } else if info.contains("mapping values") {
         "is a quote missing around a value with `: ` in it, or the indentation of this line different from the one above?"
@@ -169,6 +175,11 @@ fn syntax(info: &str, mark: Marker, text: &str) -> Box<Fault> {
         "compare brackets, quotes and indentation here and on the lines above"
     };
     Fault::new(Kind::YamlSyntax, span, format!("this is not YAML: {}", info.to_lowercase()), help)
+}
+
+/// Gives the column, from 0, of a tab in a line's indentation.
+fn tab_in_indent(line: &str) -> Option<usize> {
+    line.chars().take_while(|c| c.is_whitespace()).position(|c| c == '\t')
 }
 
 fn too_deep(span: Span) -> Box<Fault> {
