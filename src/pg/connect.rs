@@ -38,6 +38,11 @@ impl Target {
         if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
             return Err(Error::BadUrl);
         }
+        // an unescaped / in a password would make the rest of it a host's and a database's name, and show it
+        let path = url.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or("", |(_, path)| path);
+        if path.split('?').next().is_some_and(|database| database.contains('@')) {
+            return Err(Error::BadUrl);
+        }
         let options = PgConnectOptions::from_str(url).map_err(|_| Error::BadUrl)?;
         Ok(Self { options: options.disable_statement_logging(), environment: environment(url) })
     }
@@ -210,5 +215,15 @@ mod tests {
                 ("PGSSLROOTCERT", "/ca.pem"),
             ]
         );
+    }
+
+    #[test]
+    fn a_password_that_is_not_escaped_is_refused_and_not_shown() {
+        for url in ["postgresql://ann:se@cr/et@db/shop", "postgresql://ann:se/cret@db:5432/shop"] {
+            let error = Target::parse(&url.into()).expect_err("where the password ends is not clear");
+            assert!(!error.to_string().contains("cret"), "{error}");
+        }
+        let target = Target::parse(&"postgresql://ann:se@cret@db/shop".into()).expect("the last @ counts");
+        assert_eq!(target.label(), "ann@db:5432/shop");
     }
 }
