@@ -33,7 +33,8 @@ pub(super) async fn read(connection: &mut PgConnection) -> Result<Server, Error>
     }
     let registry = row.get("registry");
     if registry && !row.get::<bool, _>("registry_readable") {
-        return Err(Error::ForeignRegistry { administrator: row.get("administrator") });
+        let (administrator, owner) = (row.get("administrator"), row.get("registry_owner"));
+        return Err(Error::ForeignRegistry { administrator, owner });
     }
     Ok(Server { version, registry, row })
 }
@@ -50,6 +51,7 @@ impl Server {
             name: ident(&self.row, "administrator"),
             superuser: self.row.get("superuser"),
             createrole: self.row.get("createrole"),
+            registry_owner: self.row.get::<Option<&str>, _>("registry_owner").map(Ident::from_server),
             owns_database: self.row.get("owns_database"),
             creates_schemas: self.row.get("creates_schemas"),
             grants_on,

@@ -49,10 +49,12 @@ pub enum Error {
         major: u32,
     },
     /// The registry is there, but this login cannot read it.
-    #[error("{administrator} cannot read the registry, schema pgcleave: it belongs to another administrator")]
+    #[error("{administrator} cannot read the registry, schema pgcleave: it belongs to the administrator {owner}")]
     ForeignRegistry {
         /// The connected login.
         administrator: String,
+        /// Whose it is.
+        owner: String,
     },
 }
 

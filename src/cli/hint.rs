@@ -4,12 +4,12 @@
 pub(crate) fn of(code: &str) -> Option<String> {
     let advice = match code {
         "no-database-url" | "bad-database-url" => {
-            "for example: export DATABASE_URL=postgresql://admin@localhost:5432/shop (a password fits in PGPASSFILE)"
+            "for example: export DATABASE_URL=postgresql://admin@localhost:5432/shop (a password fits in PGPASSFILE; in the string, its @ and / are written %40 and %2F)"
         }
         "lock-held" => "wait for it to end, or run again with a longer --lock-wait",
-        "hazard-not-allowed" => "look at them with pgcleave plan, then allow each: --allow revoke --allow change-owner",
+        "hazard-not-allowed" => "pgcleave plan shows them; allow each by its name, such as --allow revoke",
         "database-moved" | "plan-outdated" => "make a new plan with pgcleave plan --out, and review it",
-        "foreign-registry" => "connect as the administrator who made it, or as a superuser",
+        "foreign-registry" => "connect as that administrator, as a member of that role, or as a superuser",
         "credential-not-issued" | "login-not-ready" => {
             "run pgcleave apply first: it makes logins and their memberships"
         }

@@ -18,7 +18,7 @@ use super::failure::Failure;
 /// What is planned for, as plan and apply both take it.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Selection {
-    /// Allows a hazard by name: revoke, change-owner, lock-many, drop-role, drop-service
+    /// Allows a hazard by name: revoke, change-owner, lock-many, drop-role, drop-service, replace-password
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = hazard)]
     pub(crate) allow: Vec<Hazard>,
     /// Revokes grants and memberships that no manifest knows

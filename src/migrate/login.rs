@@ -94,8 +94,8 @@ pub(super) async fn remove(admin: &mut PgConnection, name: &Ident, place: &Place
     }
     sql.push(&sql!("reassign owned by ", name, " to ", place.owner, "; drop owned by ", name, "; "));
     if !place.superuser {
-        sql.push(&sql!("revoke ", place.owner, " from current_user"));
-        sql.push_static(if place.options { " granted by current_user; " } else { "; " });
+        // the server finds the grantor as it did for the grant
+        sql.push(&sql!("revoke ", place.owner, " from current_user; "));
     }
     sql.push(&sql!("drop role ", name, "; commit"));
     let dropped = exec::batch(admin, "drop the temporary login and what it owns", &sql).await;

@@ -288,6 +288,8 @@ pub struct Administrator {
     pub superuser: bool,
     /// Whether it may create roles.
     pub createrole: bool,
+    /// Who owns the registry: the administrator that provisions here, when another looks.
+    pub registry_owner: Option<Ident>,
     /// Whether it may grant on the database as its owner does.
     pub owns_database: bool,
     /// Whether it may create schemas in the database.

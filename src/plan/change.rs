@@ -101,11 +101,14 @@ pub enum Hazard {
     DropRole,
     /// Closes the logins of a service whose manifest is gone.
     DropService,
+    /// Gives a login that is there already, and that the registry does not know, another password.
+    ReplacePassword,
 }
 
 impl Hazard {
     /// All, in order.
-    pub const ALL: [Self; 5] = [Self::Revoke, Self::ChangeOwner, Self::LockMany, Self::DropRole, Self::DropService];
+    pub const ALL: [Self; 6] =
+        [Self::Revoke, Self::ChangeOwner, Self::LockMany, Self::DropRole, Self::DropService, Self::ReplacePassword];
 
     /// Gives the name by which it is allowed.
     #[must_use]
@@ -116,6 +119,7 @@ impl Hazard {
             Self::LockMany => "lock-many",
             Self::DropRole => "drop-role",
             Self::DropService => "drop-service",
+            Self::ReplacePassword => "replace-password",
         }
     }
 

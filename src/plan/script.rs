@@ -120,14 +120,11 @@ impl<'a> Borrowing<'a> {
     }
 
     /// Gives the statements that end what was taken.
+    ///
+    /// Who the grantor was is left to the server, which finds it as it did for the grant: from 16 on that is another
+    /// role when the administrator has ADMIN by membership in it.
     fn give_back(&self) -> Vec<Sql> {
-        let give_back = |role: &&Ident| {
-            let mut sql = sql!("revoke ", role, " from ", self.administrator);
-            if self.per_option {
-                sql.push(&sql!(" granted by ", self.administrator));
-            }
-            sql
-        };
+        let give_back = |role: &&Ident| sql!("revoke ", role, " from ", self.administrator);
         self.roles.iter().filter(|_| self.taken).map(give_back).collect()
     }
 }

@@ -16,6 +16,12 @@ pub enum RegistryError {
         /// The newest that this binary knows.
         newest: i64,
     },
+    /// Another administrator made it, and this login may not read it.
+    #[error("this login cannot read the registry, schema pgcleave: it belongs to the administrator {owner}")]
+    Foreign {
+        /// Whose it is.
+        owner: String,
+    },
     /// The registry's own migrations did not go through.
     #[error("bring the registry up to date: {message}")]
     Migration {
@@ -49,6 +55,7 @@ impl Coded for RegistryError {
     fn code(&self) -> &'static str {
         match self {
             Self::Newer { .. } => "registry-newer",
+            Self::Foreign { .. } => "foreign-registry",
             Self::Migration { .. } => "registry-migration",
             Self::Lock(error) => error.code(),
             Self::Server(error) => error.code(),
@@ -58,7 +65,7 @@ impl Coded for RegistryError {
     fn verdict(&self) -> Verdict {
         match self {
             Self::Newer { .. } => Verdict::Refused,
-            Self::Migration { .. } => Verdict::Failed,
+            Self::Foreign { .. } | Self::Migration { .. } => Verdict::Failed,
             Self::Lock(error) => error.verdict(),
             Self::Server(error) => error.verdict(),
         }

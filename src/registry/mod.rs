@@ -92,10 +92,26 @@ async fn is_current(connection: &mut PgConnection, newest: i64) -> Result<bool, 
     }
 }
 
-async fn age(connection: &mut PgConnection) -> Result<Age, Error> {
+/// Sees that this login may read the registry, if there is one.
+///
+/// # Errors
+/// It belongs to another administrator, or the server could not be asked.
+pub async fn readable(connection: &mut PgConnection) -> Result<(), RegistryError> {
+    let foreign: Option<String> = sqlx::query_scalar(
+        "select r.rolname::text from pg_catalog.pg_namespace n join pg_catalog.pg_roles r on r.oid = n.nspowner \
+         where n.nspname = 'pgcleave' and not pg_catalog.has_schema_privilege(n.oid, 'USAGE')",
+    )
+    .fetch_optional(connection)
+    .await
+    .map_err(|e| Error::new("look for the registry's owner", &e))?;
+    foreign.map_or(Ok(()), |owner| Err(RegistryError::Foreign { owner }))
+}
+
+async fn age(connection: &mut PgConnection) -> Result<Age, RegistryError> {
     if !exists(connection).await? {
         return Ok(Age::Absent);
     }
+    readable(connection).await?;
     let version: Option<i64> =
         sqlx::query_scalar("select pg_catalog.max(h.version)::int8 from pgcleave.refinery_schema_history h")
             .fetch_one(connection)

@@ -362,7 +362,7 @@ async fn a_finished_split_leaves_the_contracts_where_they_were() {
     assert_eq!(moving.as_shipping(seen).await, "1 new,2 it's odd,3 paid");
 
     moving.shop.project.manifest("orders", ORDERS);
-    moving.shop.run(&["apply", "--allow", "revoke"]).exits(0);
+    moving.shop.run(&["apply", "--allow", "revoke,replace-password"]).exits(0);
     moving.shop.run(&["plan", "--detailed-exitcode", "-v"]).exits(0);
     assert_eq!(moving.as_shipping(seen).await, "1 new,2 it's odd,3 paid");
 }

@@ -46,6 +46,7 @@ async fn run_list(context: &Context) -> Result<Verdict, Failure> {
     let mut listed = Vec::new();
     for Database { project, target, .. } in context.databases(&project, &BTreeSet::new())? {
         let mut connection = target.connect("pgcleave credentials list").await?;
+        pgcleave::registry::readable(&mut connection).await?;
         listed.extend(list::list(&mut connection, &project).await?);
     }
     listed.sort_by(|a, b| (&a.service, &a.credential).cmp(&(&b.service, &b.credential)));
@@ -63,6 +64,7 @@ async fn run_verify(context: &Context) -> Result<Verdict, Failure> {
     let mut matrix = Matrix::default();
     for Database { project, target, .. } in context.databases(&project, &BTreeSet::new())? {
         let mut connection = target.connect("pgcleave credentials verify").await?;
+        pgcleave::registry::readable(&mut connection).await?;
         matrix.add(verify::verify(&mut connection, &target, &project, &sink).await?);
     }
     context.answer(&match format {

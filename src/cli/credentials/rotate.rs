@@ -68,6 +68,7 @@ pub(crate) async fn run(context: &Context, args: &RotateArgs) -> Result<Verdict,
         let here = chosen.iter().filter(|declared| project.services.contains_key(&declared.service));
         let here: Vec<_> = here.cloned().collect();
         let mut connection = target.connect("pgcleave credentials rotate").await?;
+        pgcleave::registry::readable(&mut connection).await?;
         outcomes.extend(rotate::rotate(&mut connection, &target, &issuer, &here, &options, &tell).await);
     }
     outcomes.sort_by(|a, b| (&a.service, &a.credential).cmp(&(&b.service, &b.credential)));

@@ -116,8 +116,7 @@ async fn terminate_inside(connection: &mut PgConnection, login: &Ident, may: boo
     .await
     .map_err(|e| Error::new("end the sessions of the old login", &e))?;
     if !may {
-        let grantor = if major >= 16 { sql!(" granted by current_user") } else { sql!("") };
-        let revoke = sql!("revoke ", login, " from current_user", grantor);
+        let revoke = sql!("revoke ", login, " from current_user");
         exec::batch(connection, "give the old login's privileges back", &revoke).await?;
     }
     Ok(usize::try_from(ended).unwrap_or(0))

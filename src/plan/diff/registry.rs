@@ -2,13 +2,15 @@
 
 use super::super::change::{Action, Hazard, Kind, Phase};
 use super::{Comparison, Differences, add_hazard, provision};
-use crate::model::naming::Slot;
+use crate::ident::Ident;
+use crate::model::naming::{Naming, Slot};
 use crate::sql;
 use crate::sql::Literal;
 
 pub(super) fn diff(comparison: &Comparison<'_>, found: &mut Differences) {
     let (desired, actual) = (comparison.desired, comparison.actual());
     let prefix = comparison.managed.prefix.as_str();
+    let naming = Naming { prefix: prefix.to_owned() };
     for (service, schema) in &desired.services {
         if actual.services.get(service) == Some(schema) {
             continue;
@@ -31,6 +33,14 @@ pub(super) fn diff(comparison: &Comparison<'_>, found: &mut Differences) {
         let mut change = provision(Some(&key.0), Phase::Credentials, Action::Issue, Kind::Credential);
         change.object = format!("{}/{}", key.0.as_str(), key.1);
         change.reason = "a new password goes to the secret sink, and only its verifier to the server".to_owned();
+        if let Some(login) = in_use(comparison, &naming, key) {
+            change.reason = format!(
+                "{} logs in already, perhaps to another database: its clients lose their password; a role_prefix for \
+                 each environment keeps them apart",
+                login.as_str()
+            );
+            add_hazard(&mut change.hazards, Hazard::ReplacePassword);
+        }
         found.push(change);
     }
     for key in actual.credentials.keys() {
@@ -42,7 +52,6 @@ pub(super) fn diff(comparison: &Comparison<'_>, found: &mut Differences) {
         change.object = format!("{}/{name}", service.as_str());
         change.reason = "the manifest has it no more".to_owned();
         add_hazard(&mut change.hazards, Hazard::DropRole);
-        let naming = crate::model::naming::Naming { prefix: prefix.to_owned() };
         for slot in Slot::BOTH {
             let login = naming.login(service.as_str(), name, slot);
             if let Some(role) = login.ok().filter(|role| actual.roles.contains_key(role)) {
@@ -57,4 +66,10 @@ pub(super) fn diff(comparison: &Comparison<'_>, found: &mut Differences) {
         ));
         found.push(change);
     }
+}
+
+/// Gives a credential's login that can be used already, although the registry knows nothing of it.
+fn in_use(comparison: &Comparison<'_>, naming: &Naming, (service, name): &(Ident, String)) -> Option<Ident> {
+    let mut logins = Slot::BOTH.into_iter().filter_map(|slot| naming.login(service.as_str(), name, slot).ok());
+    logins.find(|role| comparison.actual().roles.get(role).is_some_and(|role| role.login))
 }

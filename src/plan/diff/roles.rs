@@ -192,5 +192,8 @@ fn unknown_memberships(comparison: &Comparison<'_>, found: &mut Differences) {
 
 /// Tells whether a membership is only the ADMIN option that 16 and later give to a role's creator.
 fn is_the_creators(comparison: &Comparison<'_>, membership: &Membership, options: MembershipOptions) -> bool {
-    membership.member == comparison.observed.administrator.name && options.admin && !options.inherit && !options.set
+    let administrator = &comparison.observed.administrator;
+    let member = &membership.member;
+    let provisions = *member == administrator.name || administrator.registry_owner.as_ref() == Some(member);
+    provisions && options.admin && !options.inherit && !options.set
 }

@@ -80,6 +80,7 @@ fn observed(objects: Vec<(String, ObjectName, Object)>, major: u32) -> Observed 
         createrole: true,
         owns_database: true,
         creates_schemas: true,
+        registry_owner: None,
         grants_on: BTreeSet::new(),
     };
     Observed {

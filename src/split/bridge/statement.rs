@@ -37,8 +37,7 @@ pub(super) fn acting_as(role: &Ident, side: &Side, statements: Vec<Sql>) -> Vec<
     all.extend(statements);
     all.push(sql!("reset role"));
     if !side.superuser {
-        let by = if side.per_option { sql!(" granted by current_user") } else { Sql::new() };
-        all.push(sql!("revoke ", role, " from current_user", by));
+        all.push(sql!("revoke ", role, " from current_user"));
     }
     all
 }

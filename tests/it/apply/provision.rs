@@ -46,6 +46,67 @@ async fn an_administrator_without_superuser_provisions_and_keeps_no_access() {
 }
 
 #[tokio::test]
+async fn an_administrator_by_membership_in_another_keeps_no_access_either() {
+    let mut shop = Shop::new().await;
+    let url = shop.db.owning_admin().await;
+    shop.project.connect_as(url);
+    shop.apply(&[]).exits(0);
+    let deputy = "create role \"@deputy\" login createrole password 'secret'; grant \"@admin\" to \"@deputy\"";
+    shop.sql(deputy).await;
+    shop.project.connect_as(shop.db.url_as(&format!("{}deputy", shop.db.prefix()), "secret"));
+    shop.sql("create table orders.new (id int); alter table orders.new owner to \"@orders_owner\"").await;
+    shop.sql("create table orders.taken (id int)").await;
+    shop.sql("revoke select on orders.orders from \"@orders_reader\"").await;
+    shop.project.write("migrations/orders/V2__more.sql", "create table more (id int);");
+    shop.apply(&["--allow", "change-owner"]).exits(1);
+    shop.sql("alter table orders.taken owner to \"@orders_owner\"").await;
+    shop.apply(&[]).exits(0);
+    shop.converged();
+    let left = "not exists (select from pg_auth_members m where m.member = '@deputy'::regrole \
+        and m.roleid <> '@admin'::regrole and not m.admin_option)";
+    assert!(shop.holds(left).await);
+}
+
+#[tokio::test]
+async fn another_administrator_is_told_whose_the_registry_is() {
+    let mut shop = Shop::new().await;
+    let url = shop.db.owning_admin().await;
+    shop.project.connect_as(url);
+    shop.apply(&[]).exits(0);
+    shop.sql(&format!(
+        "create role \"@other\" login createrole password 'secret'; grant connect on database {} to \"@other\"",
+        shop.db.name()
+    ))
+    .await;
+    shop.project.connect_as(shop.db.url_as(&format!("{}other", shop.db.prefix()), "secret"));
+    let credentials = [&["credentials", "list"][..], &["credentials", "rotate", "--all"], &["credentials", "verify"]];
+    for command in [&["plan"][..], &["apply"], &["migrate"]].into_iter().chain(credentials) {
+        let refused = shop.project.run(command).exits(1);
+        assert!(refused.stderr.contains("error[foreign-registry]"), "{command:?}: {}", refused.stderr);
+        let whose = format!("belongs to the administrator {}admin", shop.db.prefix());
+        assert!(refused.stderr.contains(&whose), "{command:?}: {}", refused.stderr);
+    }
+}
+
+#[tokio::test]
+async fn logins_of_another_database_keep_their_passwords_unless_that_is_allowed() {
+    let shop = Shop::applied().await;
+    let file = shop.project.path().join(format!(".secrets/{}orders_app.env", shop.db.prefix()));
+    let secret = std::fs::read_to_string(&file).expect("a published secret");
+    let url = secret.lines().find_map(|line| line.strip_prefix("DATABASE_URL=")).expect("a connection string");
+    let other = TestDb::new().await;
+    let mut second = Project::new(&shop.db);
+    second.connect_as(other.url());
+    second.manifest("orders", "credentials: { app: { access: write } }\n");
+    let refused = second.run(&["apply", "--allow", "revoke"]).exits(5);
+    assert!(refused.stderr.contains("replace-password"), "{}", refused.stderr);
+    assert!(PgConnection::connect(url).await.is_ok(), "the first database's client still has its password");
+    second.run(&["apply", "--allow", "revoke,replace-password"]).exits(0);
+    second.expect_no_changes();
+    assert!(PgConnection::connect(url).await.is_err());
+}
+
+#[tokio::test]
 async fn a_reader_runs_reading_functions_only_and_nobody_else_runs_any() {
     let shop = Shop::applied().await;
     let may = |role: &str, routine: &str| format!("has_function_privilege('@{role}', 'orders.{routine}', 'execute')");
