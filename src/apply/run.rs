@@ -11,7 +11,7 @@ use crate::catalog::{self, Scope};
 use crate::credentials::issue::{Declared, Issuer, prepare};
 use crate::credentials::secret::Place;
 use crate::credentials::sink::Sink;
-use crate::event::Listener;
+use crate::event::{Event, Listener};
 use crate::ident::Ident;
 use crate::interrupt::Interrupt;
 use crate::manifest::service::Project;
@@ -63,8 +63,10 @@ pub async fn plan(
     if !options.services.is_empty() {
         plan.blocked.retain(|service, _| options.services.contains(service));
     }
-    let notes =
-        plan.blocked.iter().map(|(service, why)| format!("{}'s migrations cannot run: {why}", service.as_str()));
+    let notes = plan
+        .blocked
+        .iter()
+        .map(|(service, why)| format!("{}'s migrations cannot run: {}", service.as_str(), why.replace('\n', "; ")));
     plan.notes.extend(notes);
     Ok((plan, observed))
 }
@@ -186,6 +188,14 @@ impl Tally {
     }
 }
 
+/// What migrations did.
+#[derive(Default)]
+struct Migrated {
+    /// The services in which something may be new.
+    advanced: BTreeSet<Ident>,
+    failed: BTreeMap<Ident, migrate::Error>,
+}
+
 struct Work<'a> {
     connection: &'a mut PgConnection,
     target: &'a Target,
@@ -202,28 +212,64 @@ impl Work<'_> {
             self.tally.of(Some(service)).error.get_or_insert_with(|| why.clone());
         }
         let migrating = |change: &&Change| change.kind == Kind::Migration;
-        let migrating: BTreeSet<Ident> =
-            plan.changes.iter().filter(migrating).filter_map(|c| c.service.clone()).collect();
-        let settling: BTreeSet<Ident> = if migrating.is_empty() {
-            BTreeSet::new()
-        } else {
-            self.migrate(&migrating.into_iter().filter(|s| !self.tally.failed(s)).collect()).await?
-        };
-        if settling.is_empty() {
-            return self.stage(&plan.changes, Stage::Settle, observed).await;
+        let migrating = plan.changes.iter().filter(migrating).filter_map(|change| change.service.clone());
+        let mut due: BTreeSet<Ident> = migrating.filter(|service| !self.tally.failed(service)).collect();
+        let mut failures = BTreeMap::new();
+        let mut settled = false;
+        // a script may read what another service exposes only in this run, and that what a third one does
+        while !due.is_empty() {
+            let Migrated { advanced, failed } = self.migrate(&due).await?;
+            due.iter().for_each(|service| drop(failures.remove(service)));
+            failures.extend(failed);
+            if advanced.is_empty() {
+                break;
+            }
+            let exposing = self.settle(plan, &advanced).await?;
+            settled = true;
+            due = self.encouraged(&failures, &exposing);
         }
-        // what the migrations made could not be known before
+        if !settled {
+            let stays = |change: &&Change| change.service.as_ref().is_some_and(|s| failures.contains_key(s));
+            let rest: Vec<Change> = plan.changes.iter().filter(|change| !stays(change)).cloned().collect();
+            self.stage(&rest, Stage::Settle, observed).await?;
+        }
+        for (service, error) in failures {
+            self.tally.of(Some(&service)).error = Some(error.to_string());
+        }
+        Ok(())
+    }
+
+    /// Grants on what the migrations made, which could not be known before; gives the services that expose something new.
+    async fn settle(&mut self, plan: &Plan, advanced: &BTreeSet<Ident>) -> Result<BTreeSet<Ident>, Error> {
         let (now, observed) = self::plan(self.connection, self.project, &self.options.plan).await?;
         let contracts = plan.changes.iter().filter(|c| c.stage == Stage::Settle && !c.sql.is_empty());
         let exposing: BTreeSet<&Ident> = contracts.filter_map(|c| c.service.as_ref()).collect();
         let is_due = |change: &Change| {
             let service = change.service.as_ref();
-            let known = service.is_some_and(|s| settling.contains(s) || exposing.contains(s));
-            known && change.action != Action::Settle && change.kind != Kind::Migration && !self.is_kept(change)
+            let known = service.is_some_and(|s| advanced.contains(s) || exposing.contains(s));
+            let is_shown_only = change.action == Action::Settle || change.kind == Kind::Migration || change.awaited;
+            known && !is_shown_only && !self.is_kept(change)
         };
         let due: Vec<Change> = now.changes.into_iter().filter(is_due).collect();
         self.stage(&due, Stage::Provision, &observed).await?;
-        self.stage(&due, Stage::Settle, &observed).await
+        self.stage(&due, Stage::Settle, &observed).await?;
+        Ok(due.into_iter().filter(|c| c.kind == Kind::Contract).filter_map(|c| c.service).collect())
+    }
+
+    /// Gives the services whose scripts failed for want of something that may be there now.
+    fn encouraged(&self, failures: &BTreeMap<Ident, migrate::Error>, exposing: &BTreeSet<Ident>) -> BTreeSet<Ident> {
+        let consumes = |service: &Ident| {
+            let consumed = self.project.services.get(service).map_or(&[][..], |s| &s.consumes);
+            consumed.iter().map(|c| &c.service).find(|provider| exposing.contains(*provider))
+        };
+        let mut again = BTreeSet::new();
+        for service in failures.iter().filter(|(_, error)| error.lacks_something()).map(|(service, _)| service) {
+            let Some(provider) = consumes(service).filter(|_| !self.tally.failed(service)) else { continue };
+            let message = format!("{}: once more, now that {} is settled", service.as_str(), provider.as_str());
+            (self.means.listener)(Event::Note { message });
+            again.insert(service.clone());
+        }
+        again
     }
 
     /// Tells whether a change holds a danger that a migration's own grants cannot excuse.
@@ -231,29 +277,23 @@ impl Work<'_> {
         change.hazards.iter().any(|h| *h != Hazard::Revoke && !self.options.allow.contains(h))
     }
 
-    /// Runs the migrations, and gives the services in which something may be new.
-    async fn migrate(&mut self, services: &BTreeSet<Ident>) -> Result<BTreeSet<Ident>, Error> {
-        if services.is_empty() {
-            return Ok(BTreeSet::new());
-        }
+    /// Runs the migrations.
+    async fn migrate(&mut self, services: &BTreeSet<Ident>) -> Result<Migrated, Error> {
         let options = migrate::Options {
             jobs: self.options.jobs,
             lock_wait_seconds: self.options.lock_wait_seconds,
             interrupt: self.options.interrupt.clone(),
         };
         let outcomes = migrate::run(self.target, self.project, services, &options, self.means.listener).await?;
-        let mut well = BTreeSet::new();
-        for outcome in outcomes {
-            let entry = self.tally.of(Some(&outcome.service));
-            entry.migrations = outcome.applied;
-            match outcome.error {
-                Some(error) => entry.error = Some(error.to_string()),
-                None => {
-                    well.insert(outcome.service);
-                }
+        let mut migrated = Migrated::default();
+        for migrate::Outcome { service, applied, error } in outcomes {
+            if error.is_none() || !applied.is_empty() {
+                migrated.advanced.insert(service.clone());
             }
+            self.tally.of(Some(&service)).migrations.extend(applied);
+            migrated.failed.extend(error.map(|error| (service, error)));
         }
-        Ok(well)
+        Ok(migrated)
     }
 
     /// Runs one stage of all services that have not failed.

@@ -7,7 +7,7 @@ use clap::Args;
 use pgcleave::error::Verdict;
 use pgcleave::ident::Ident;
 use pgcleave::manifest::service::Project;
-use pgcleave::plan::build::Options;
+use pgcleave::plan::build::{Options, Plan};
 use pgcleave::plan::change::Hazard;
 use pgcleave::plan::databases::Plans;
 use pgcleave::report;
@@ -93,7 +93,8 @@ pub(crate) async fn run(context: &Context, args: &PlanArgs) -> Result<Verdict, F
     if let Some(file) = &args.out {
         save(context, &plans, file)?;
     }
-    let pending = args.detailed_exitcode && !plans.is_empty();
+    let is_left = |plan: &Plan| !plan.is_empty() || !plan.blocked.is_empty();
+    let pending = args.detailed_exitcode && plans.iter().any(is_left);
     Ok(if pending { Verdict::Pending } else { Verdict::Done })
 }
 

@@ -133,6 +133,15 @@ pub(super) fn in_full(error: &pg::error::Error) -> String {
     text
 }
 
+impl Error {
+    /// Tells whether a script lacked an object or a privilege, so that it may succeed once another service has exposed it.
+    #[must_use]
+    pub fn lacks_something(&self) -> bool {
+        const LACKS: [&str; 5] = ["42501", "42P01", "42883", "42704", "3F000"];
+        matches!(self, Self::Script { sqlstate: Some(state), .. } if LACKS.contains(&state.as_str()))
+    }
+}
+
 impl Coded for Error {
     fn code(&self) -> &'static str {
         match self {

@@ -188,6 +188,7 @@ fn blank(service: &Ident, stage: Stage, phase: Phase, action: Action, kind: Kind
         hazards: Vec::new(),
         run_as: None,
         consumer: None,
+        awaited: false,
         locks: Vec::new(),
         sql: Vec::new(),
     }
@@ -212,6 +213,7 @@ fn awaited(project: &Project, missing: &Missing) -> Change {
     let mut change = blank(&missing.service, Stage::Settle, Phase::Grants, Action::Grant, Kind::Contract);
     change.object = missing.object.label(&missing.schema);
     let readers: Vec<_> = missing.grants.iter().map(|(reader, _)| reader.as_str()).collect();
+    change.awaited = true;
     change.reason = format!("exposed to {}, once a migration has made it", readers.join(", "));
     change.run_as = project.services.get(&missing.service).map(|s| Names::of(&project.naming, s).owner);
     for (reader, privileges) in &missing.grants {

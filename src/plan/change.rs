@@ -186,6 +186,9 @@ pub struct Change {
     /// The role of another service that it grants to, which must be there. Not part of a saved plan.
     #[serde(skip)]
     pub consumer: Option<Ident>,
+    /// Whether its object is yet to be made by a migration: until then it is only shown. Not part of a saved plan.
+    #[serde(skip)]
+    pub awaited: bool,
     /// The tables and views whose access lists change, quoted: before 18 a GRANT takes no lock on them, so that one
     /// that is being altered answers `tuple concurrently updated` until it is locked first. Not part of a saved plan.
     #[serde(skip)]
@@ -209,6 +212,7 @@ impl Change {
             hazards: _,
             run_as,
             consumer: _,
+            awaited: _,
             locks: _,
             sql,
         } = self;

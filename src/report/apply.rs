@@ -83,10 +83,11 @@ fn write_human(out: &mut String, applied: &Applied) -> std::fmt::Result {
     write!(out, "{HEADING}{} for {}{HEADING:#}", count(changes, "change"), count(done, "service"))?;
     match applied.failed() {
         0 => writeln!(out, ".")?,
-        failed => writeln!(out, "; {REMOVED}{failed} failed{REMOVED:#} and stays as its last stage left it.")?,
+        1 => writeln!(out, "; {REMOVED}1 failed{REMOVED:#} and stays as its last stage left it.")?,
+        failed => writeln!(out, "; {REMOVED}{failed} failed{REMOVED:#} and stay as their last stages left them.")?,
     }
     if let Some(place) = &applied.secrets {
-        writeln!(out, "New secrets are in {}.", plain(place))?;
+        writeln!(out, "New secrets: {}.", plain(place))?;
     }
     Ok(())
 }

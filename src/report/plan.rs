@@ -8,7 +8,7 @@ use crate::model::state::Observed;
 use crate::plan::build::Plan;
 use crate::plan::change::{Action, Change, Stage};
 use crate::plan::databases::Plans;
-use crate::plan::script::transactions;
+use crate::plan::script::{Transaction, transactions};
 
 /// How much of a list of objects one line shows to a person.
 const OBJECT_CHARS: usize = 90;
@@ -34,7 +34,9 @@ fn joined(plans: &Plans, write: impl Fn(&mut String, &Plan) -> std::fmt::Result)
 fn write_human(out: &mut String, plan: &Plan, verbose: bool) -> std::fmt::Result {
     let major = plan.server.version / 10_000;
     let database = database(plan);
-    if plan.is_empty() {
+    if plan.is_empty() && !plan.blocked.is_empty() {
+        writeln!(out, "Nothing can be changed in database {database} before its migrations are mended.")?;
+    } else if plan.is_empty() {
         writeln!(out, "Nothing to change: database {database} is as the manifests want it.")?;
     } else {
         writeln!(out, "{HEADING}Plan for database {database} on PostgreSQL {major}{HEADING:#}")?;
@@ -132,7 +134,9 @@ fn write_markdown(out: &mut String, plan: &Plan) -> std::fmt::Result {
     let database = escape(plan.server.database.as_str());
     let variable = plan.url_env.as_ref().map(|v| format!(" (`{}`)", escape(v))).unwrap_or_default();
     writeln!(out, "### pgcleave plan for `{database}`{variable}\n")?;
-    if plan.is_empty() {
+    if plan.is_empty() && !plan.blocked.is_empty() {
+        writeln!(out, "Nothing can be changed before the migrations are mended.")?;
+    } else if plan.is_empty() {
         writeln!(out, "Nothing to change.")?;
     } else {
         writeln!(out, "{}\n", escape(&summary(plan)))?;
@@ -178,31 +182,39 @@ pub fn sql(plan: &Plan, observed: &Observed) -> String {
 
 fn write_sql(out: &mut String, plan: &Plan, observed: &Observed) -> std::fmt::Result {
     writeln!(out, "-- pgcleave plan for database {}", database(plan))?;
+    writeln!(out, "-- to be run as {}", plain(plan.server.administrator.as_str()))?;
     writeln!(out, "-- fingerprint {}\n\\set ON_ERROR_STOP on", plan.fingerprint)?;
     if let Some(variable) = &plan.url_env {
         // a section that ran in the database before it would do harm there
         writeln!(out, "\\getenv pgcleave_url {}\n\\connect :pgcleave_url", plain(variable))?;
     }
-    let registry = |sql: &str| sql.starts_with("insert into pgcleave.") || sql.starts_with("delete from pgcleave.");
-    for stage in [Stage::Provision, Stage::Settle] {
-        for transaction in transactions(&plan.changes, stage, observed) {
-            writeln!(out, "\n-- {}\nbegin;", name(transaction.service.as_ref()))?;
-            for statement in transaction.statements.iter().map(crate::sql::Sql::as_str) {
-                // the registry is made by apply, and knows what apply did
-                if !registry(statement) {
-                    writeln!(out, "{statement};")?;
-                }
-            }
-            writeln!(out, "commit;")?;
-        }
-        if stage == Stage::Provision {
-            for change in plan.changes.iter().filter(|c| c.sql.is_empty()) {
-                let words = format!("{} {} {}", change.action.word(), change.kind.word(), plain(&change.object));
-                writeln!(out, "-- left to pgcleave apply: {words}")?;
-            }
-        }
+    // the registry is made by apply
+    let is_registry = |sql: &str| sql.starts_with("insert into pgcleave.") || sql.starts_with("delete from pgcleave.");
+    let left = |sql: &str| is_registry(sql) && !observed.registry;
+    let (awaited, now): (Vec<Change>, Vec<Change>) = plan.changes.iter().cloned().partition(|change| change.awaited);
+    for transaction in transactions(&now, Stage::Provision, observed) {
+        write_transaction(out, &transaction, left)?;
+    }
+    let is_left = |change: &&Change| change.awaited || change.sql.iter().all(|sql| left(sql.as_str()));
+    for change in plan.changes.iter().filter(is_left) {
+        let words = format!("{} {} {}", change.action.word(), change.kind.word(), plain(&change.object));
+        writeln!(out, "-- left to pgcleave apply: {words}")?;
+    }
+    for statement in awaited.iter().flat_map(|change| &change.sql) {
+        writeln!(out, "-- once it is there: {};", plain(statement.as_str()))?;
+    }
+    for transaction in transactions(&now, Stage::Settle, observed) {
+        write_transaction(out, &transaction, left)?;
     }
     Ok(())
+}
+
+fn write_transaction(out: &mut String, transaction: &Transaction, is_left: impl Fn(&str) -> bool) -> std::fmt::Result {
+    writeln!(out, "\n-- {}\nbegin;", name(transaction.service.as_ref()))?;
+    for statement in transaction.statements.iter().map(crate::sql::Sql::as_str).filter(|sql| !is_left(sql)) {
+        writeln!(out, "{statement};")?;
+    }
+    writeln!(out, "commit;")
 }
 
 fn title(change: &Change) -> String {

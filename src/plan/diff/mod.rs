@@ -108,6 +108,7 @@ pub fn prune(unmanaged: &[Unmanaged]) -> Vec<Change> {
         hazards: Vec::new(),
         run_as: Clone::clone(run_as),
         consumer: None,
+        awaited: false,
         locks: Vec::new(),
         sql: found.iter().map(|f| f.sql.clone()).collect::<BTreeSet<_>>().into_iter().collect(),
     };
@@ -133,6 +134,7 @@ fn provision(service: Option<&Ident>, phase: Phase, action: Action, kind: Kind) 
         hazards: Vec::new(),
         run_as: None,
         consumer: None,
+        awaited: false,
         locks: Vec::new(),
         sql: Vec::new(),
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::change::{Action, Hazard, Kind, Phase};
 use super::{Comparison, Differences, Unmanaged, add_hazard, provision};
 use crate::ident::Ident;
+use crate::model::naming::Naming;
 use crate::model::state::{Membership, MembershipOptions, Role};
 use crate::sql;
 use crate::sql::{Comma, Sql};
@@ -166,10 +167,19 @@ impl Excess {
 fn unknown_memberships(comparison: &Comparison<'_>, found: &mut Differences) {
     let wanted: BTreeSet<_> = comparison.desired.memberships.keys().map(|m| (&m.role, &m.member)).collect();
     let per_option = comparison.observed.major() >= 16;
+    let naming = Naming { prefix: comparison.managed.prefix.clone() };
+    let gone = comparison.actual().services.keys().filter(|name| !comparison.desired.services.contains_key(*name));
+    let groups =
+        gone.flat_map(|name| [Naming::owner, Naming::writer, Naming::reader].map(|of| of(&naming, name.as_str())));
+    let left: BTreeSet<Ident> = groups.flatten().collect();
     for (membership, options) in &comparison.actual().memberships {
         let Membership { role, member, grantor } = membership;
         let ours = comparison.managed.roles.contains_key(role) || comparison.managed.roles.contains_key(member);
         if !ours || wanted.contains(&(role, member)) || is_the_creators(comparison, membership, *options) {
+            continue;
+        }
+        // a service whose manifest is gone is told of as a whole, and keeps its way in until its logins are closed
+        if left.contains(member) && comparison.managed.roles.get(role).is_some_and(Option::is_none) {
             continue;
         }
         let service = [role, member].into_iter().find_map(|r| comparison.managed.roles.get(r)?.as_ref());

@@ -104,6 +104,9 @@ async fn a_service_whose_manifest_is_gone_is_reported_and_keeps_its_schema() {
     shop.project.remove("manifests/billing.yaml");
     let plan = shop.project.run(&["plan"]).exits(0);
     assert!(plan.stdout.contains("billing has no manifest any more"), "{}", plan.stdout);
+    assert!(!plan.stdout.contains("membership on role"), "{}", plan.stdout);
+    shop.apply(&["--prune"]).exits(0);
+    assert!(shop.holds("has_database_privilege('@billing_app_a', current_database(), 'connect')").await);
     shop.apply(&["--allow", "drop-service"]).exits(0);
     assert!(shop.holds("(select not rolcanlogin from pg_roles where rolname = '@billing_app_a')").await);
     assert!(shop.holds("(select count(*) from billing.invoices) = 1").await);
@@ -130,6 +133,32 @@ async fn an_apply_that_changes_nothing_writes_nothing() {
     let answer = shop.apply(&[]).exits(0);
     assert!(answer.stdout.contains("Nothing to change"), "{}", answer.stdout);
     assert_eq!(shop.db.texts(state).await, before);
+}
+
+#[tokio::test]
+async fn a_plan_whose_migrations_cannot_run_is_not_empty() {
+    let shop = Shop::applied().await;
+    shop.project.write("migrations/orders/V2_misnamed.sql", "select 1");
+    let plan = shop.project.run(&["plan", "--detailed-exitcode"]).exits(3);
+    assert!(plan.stdout.contains("Nothing can be changed in database"), "{}", plan.stdout);
+    assert!(plan.stdout.contains("orders's migrations cannot run"), "{}", plan.stdout);
+    shop.apply(&[]).exits(1);
+}
+
+#[tokio::test]
+async fn scripts_that_read_what_is_exposed_in_the_same_run_go_through() {
+    let shop = Shop::new().await;
+    shop.project.manifest("billing", &format!("{BILLING}consumes: [orders.due]\n"));
+    shop.project.manifest("orders", &ORDERS.replace("consumes:", "exposes: [{ view: due, to: [billing] }]\nconsumes:"));
+    shop.project
+        .write("migrations/orders/V2__due.sql", "create view due as select i.order_id from billing.invoice_status i");
+    shop.project.write("migrations/billing/V2__reminders.sql", "create view reminders as select * from orders.due");
+    let answer = shop.apply(&["--format", "json"]).exits(0).json();
+    let migrations = answer["services"].as_array().expect("services").iter().map(|s| s["migrations"].clone());
+    let migrations: Vec<_> = migrations.filter(|list| list != &serde_json::json!([])).collect();
+    assert_eq!(migrations.len(), 2, "{answer:#}");
+    assert!(migrations.iter().all(|list| list.as_array().map(Vec::len) == Some(2)), "{answer:#}");
+    shop.converged();
 }
 
 #[tokio::test]
