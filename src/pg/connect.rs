@@ -8,7 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{ConnectOptions, Connection};
 
 use super::error::Error;
-use super::nodelay;
+use super::socket;
 use crate::ident::Ident;
 
 /// How long a connection may take to be made.
@@ -141,7 +141,7 @@ impl Target {
         match tokio::time::timeout(Duration::from_secs(CONNECT_SECONDS), connecting).await {
             Ok(Ok(connection)) => {
                 if self.options.get_socket().is_none() {
-                    nodelay::set(self.port());
+                    socket::set(self.port());
                 }
                 Ok(connection)
             }

@@ -5,5 +5,5 @@ pub mod connect;
 pub mod error;
 pub mod exec;
 pub mod lock;
-mod nodelay;
 pub mod refinery;
+mod socket;
