@@ -8,17 +8,14 @@
 #[expect(dead_code, unused_imports, reason = "tests use more of it")]
 mod support;
 
-#[path = "split/bouncer.rs"]
-mod bouncer;
 #[path = "split/writers.rs"]
 mod writers;
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use bouncer::Bouncer;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use support::Dedicated;
+use support::{Bouncer, Dedicated};
 use writers::{Book, Route, Writers, longest_gap, lost_and_doubled};
 
 const WRITERS: i32 = 4;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::style::{ADDED, CHANGED, FAINT, HEADING, REMOVED, plain};
+use super::style::{ADDED, CHANGED, FAINT, HEADING, REMOVED, bytes, plain};
 use crate::split::status::Status;
 
 /// Writes it for a person.
@@ -17,8 +17,8 @@ fn write_human(out: &mut String, status: &Status) -> std::fmt::Result {
     let (service, phase) = (plain(&status.service), status.phase);
     writeln!(out, "{HEADING}{service}{HEADING:#}: {phase}, writes go to the {}", status.writable)?;
     writeln!(out, "  {FAINT}source {}  target {}{FAINT:#}", plain(&status.source), plain(&status.target))?;
-    if let Some(bytes) = status.lag_bytes {
-        write!(out, "  lag {bytes} bytes")?;
+    if let Some(lag) = status.lag_bytes {
+        write!(out, "  lag {lag} bytes")?;
         if let Some(seconds) = status.lag_seconds {
             write!(out, ", {seconds:.1} s")?;
         }
@@ -26,6 +26,16 @@ fn write_human(out: &mut String, status: &Status) -> std::fmt::Result {
             write!(out, "; the slot holds back {retained} bytes")?;
         }
         writeln!(out)?;
+    }
+    if let (Some(copied), Some(total)) = (status.copied_bytes, status.total_bytes) {
+        writeln!(out, "  copied {} of about {}", bytes(copied), bytes(total))?;
+    }
+    if let Some(rate) = status.bytes_per_second {
+        write!(out, "  {} a second", bytes(rate))?;
+        match status.seconds_to_go {
+            Some(seconds) => writeln!(out, ", about {seconds} s to go")?,
+            None => writeln!(out, ", and it comes no nearer")?,
+        }
     }
     if let Some(cutover) = &status.cutover {
         write!(out, "  writes went to the {}", cutover.to)?;

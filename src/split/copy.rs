@@ -1,6 +1,7 @@
 //! The copy: everything around the schema, then its definitions and rows as the slot's snapshot sees them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::postgres::PgConnection;
 
@@ -25,6 +26,9 @@ use crate::transfer::pg_dump::PgDump;
 use crate::transfer::session;
 use crate::transfer::snapshot::Locks;
 use crate::transfer::surroundings::{self, Surroundings};
+
+/// How often to look at what the slot holds back, in milliseconds.
+const WATCH_MILLIS: u64 = 1000;
 
 /// Names the roles and the extensions that the target does not have yet; nothing of them stays.
 pub(super) async fn missing(
@@ -108,15 +112,54 @@ pub(super) async fn copy(
         analyze: true,
     };
     let step = Step { service: &split.service, step: "copy", total_bytes: 0, listener };
-    clone::clone(&clone, &Arc::clone(&control), &step).await?;
+    let too_much = rows(&clone, &control, &step, split).await?;
     // The snapshot may go: what comes later comes by replication.
     drop(snapshot);
     drop(slot);
+    if let Some(too_much) = too_much {
+        link::drop_slot(&mut ends.source, &name).await?;
+        return Err(too_much);
+    }
     let after = read(&mut ends.source, between, &couplings).await?;
     for script in [&after.grants, &after.sequences, &after.refreshes] {
         run(&mut ends.target, script).await?;
     }
     Ok(session::pin(&mut ends.target).await?)
+}
+
+/// Copies all rows, unless the slot holds back too much of the log meanwhile; gives what is to be said then.
+async fn rows(
+    clone: &CloneOptions<'_>,
+    control: &Arc<Control>,
+    step: &Step<'_>,
+    split: &Split,
+) -> Result<Option<Error>, Error> {
+    let mut watcher = session::open(clone.source, "pgcleave split").await?;
+    let name = split.link(Side::Source);
+    let watching = beyond(&mut watcher, &name, split.max_wal_bytes);
+    let cloning = clone::clone(clone, control, step);
+    tokio::pin!(cloning);
+    tokio::select! {
+        cloned = &mut cloning => {
+            cloned?;
+            Ok(None)
+        }
+        found = watching => {
+            control.fail();
+            let _ = cloning.await;
+            Ok(Some(found?))
+        }
+    }
+}
+
+/// Watches what the slot holds back; ends when that is too much.
+async fn beyond(watcher: &mut PgConnection, name: &Ident, limit: Option<u64>) -> Result<Error, PgError> {
+    loop {
+        tokio::time::sleep(Duration::from_millis(WATCH_MILLIS)).await;
+        if let Some(too_much) = link::lag(watcher, name).await?.beyond(limit) {
+            return Ok(too_much);
+        }
+    }
 }
 
 /// Throws away what a copy has made on either side, but for roles and extensions.

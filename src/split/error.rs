@@ -65,6 +65,17 @@ pub enum Error {
         /// Who or what was in the way.
         why: String,
     },
+    /// A server did not answer in the pause.
+    #[error("a server has not answered within the pause, or the way to it is broken")]
+    Silent,
+    /// The slot held back more of the source's log than it may; it is gone, and the copy with it.
+    #[error("the slot held back {retained} bytes of the source's log, more than --max-wal {limit}, and is dropped")]
+    Log {
+        /// What it held back.
+        retained: u64,
+        /// The limit.
+        limit: u64,
+    },
     /// Replication stands still, or is not there.
     #[error("the {follower} does not follow: {why}")]
     NotFollowing {
@@ -125,6 +136,8 @@ impl Coded for Error {
             Self::Coupled { .. } => "coupled",
             Self::Overtaken(_) => "split-overtaken",
             Self::NotFenced { .. } => "split-not-fenced",
+            Self::Silent => "split-silent",
+            Self::Log { .. } => "split-log",
             Self::NotFollowing { .. } => "split-not-following",
             Self::Slot { .. } => "split-slot",
             Self::DefinitionsChanged { .. } => "split-definitions",
@@ -149,9 +162,13 @@ impl Coded for Error {
             | Self::Overtaken(_)
             | Self::NotFenced { .. }
             | Self::DefinitionsChanged { .. } => Verdict::Refused,
-            Self::NotFollowing { .. } | Self::Slot { .. } | Self::Differs { .. } | Self::Route(_) | Self::Bridge(_) => {
-                Verdict::Failed
-            }
+            Self::Silent
+            | Self::Log { .. }
+            | Self::NotFollowing { .. }
+            | Self::Slot { .. }
+            | Self::Differs { .. }
+            | Self::Route(_)
+            | Self::Bridge(_) => Verdict::Failed,
             Self::Interrupted => Verdict::Interrupted,
         }
     }

@@ -17,6 +17,7 @@ use crate::pg::error::Error as PgError;
 use crate::pg::exec;
 use crate::registry;
 use crate::sql;
+use crate::transfer::coupling::{self, Coupling, CouplingKind};
 use crate::transfer::table;
 
 /// How to finish.
@@ -99,7 +100,7 @@ pub async fn finish(between: &Between, options: &Options<'_>, listener: Listener
     gate::remove(&mut ends.target, &split, &tables).await?;
     put_aside(&mut ends, &split, bridge, copies).await?;
     if copies.is_some() {
-        link::refresh(&mut ends.source, &split.link(Side::Target)).await?;
+        link::refresh(&mut ends.source, &split.link(Side::Target), false).await?;
         return Ok(split);
     }
     if let Some(bridge) = bridge {
@@ -131,6 +132,18 @@ pub async fn drop_kept(between: &Between, name: &Ident, listener: Listener<'_>) 
     let until = OffsetDateTime::parse(&kept.until, &Rfc3339).unwrap_or(OffsetDateTime::now_utc());
     if OffsetDateTime::now_utc() < until {
         return refuse(&split, format!("schema {} is kept until {}", name.as_str(), kept.until));
+    }
+    let leaning: Vec<_> = coupling::find(&mut ends.source, name)
+        .await?
+        .iter()
+        .filter(|coupling| matches!(coupling.kind, CouplingKind::NeededBy | CouplingKind::PartitionElsewhere))
+        .map(Coupling::message)
+        .collect();
+    if !leaning.is_empty() {
+        return refuse(
+            &split,
+            format!("others would lose what leans on schema {}: {}", name.as_str(), leaning.join("; ")),
+        );
     }
     let drop = sql!("drop schema if exists ", name, " cascade");
     exec::batch(&mut ends.source, "drop the old schema", &drop).await?;

@@ -98,21 +98,18 @@ async fn patiently(connection: &mut PgConnection, split: &Split, doing: &str, st
     Err(TransferError::TableLocked { schema: split.schema.as_str().to_owned(), seconds: MAX_SECONDS }.into())
 }
 
-/// Tells whether the triggers of a side are enabled: all, none, or some of them.
-pub(super) async fn closed(connection: &mut PgConnection, split: &Split) -> Result<Option<bool>, PgError> {
-    let (all, none): (bool, bool) = sqlx::query_as(
-        "select coalesce(pg_catalog.bool_and(t.tgenabled <> 'D'), false), coalesce(pg_catalog.bool_and(t.tgenabled = 'D'), true) \
-         from pg_catalog.pg_trigger t where t.tgname = $1",
+/// Tells whether a side is closed: every table of the schema has its trigger, and it is enabled.
+pub(super) async fn closed(connection: &mut PgConnection, split: &Split) -> Result<bool, PgError> {
+    sqlx::query_scalar(
+        "select not exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+         where n.nspname = $1 and c.relkind in ('r', 'p') \
+           and not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+             and d.objid = c.oid and d.deptype = 'e') \
+           and not exists (select from pg_catalog.pg_trigger t where t.tgrelid = c.oid and t.tgname = $2 and t.tgenabled <> 'D'))",
     )
+    .bind(split.schema.as_str())
     .bind(trigger(split).as_str())
     .fetch_one(connection)
     .await
-    .map_err(|e| PgError::new("ask whether the side is closed", &e))?;
-    Ok(if all {
-        Some(true)
-    } else if none {
-        Some(false)
-    } else {
-        None
-    })
+    .map_err(|e| PgError::new("ask whether the side is closed", &e))
 }

@@ -46,10 +46,35 @@ pub(super) async fn set_tables(connection: &mut PgConnection, split: &Split, tab
     exec::batch(connection, "change the publication", &set).await
 }
 
-/// Lets a subscription know that its publication has changed; what is new is taken to be empty.
-pub(super) async fn refresh(connection: &mut PgConnection, name: &Ident) -> Result<(), PgError> {
-    let refresh = sql!("alter subscription ", name, " refresh publication with (copy_data = false)");
+/// Lets a subscription know that its publication has changed; the rows of what is new are copied if that is wanted.
+pub(super) async fn refresh(connection: &mut PgConnection, name: &Ident, copy: bool) -> Result<(), PgError> {
+    let mut refresh = sql!("alter subscription ", name, " refresh publication with (copy_data = ");
+    refresh.push_static(if copy { "true)" } else { "false)" });
     exec::batch(connection, "refresh the subscription", &refresh).await
+}
+
+/// Lets the follower's login read tables for a while, or no longer; by a role of the server's own, so that no access list
+/// changes.
+pub(super) async fn read_all(connection: &mut PgConnection, name: &Ident, may: bool) -> Result<(), PgError> {
+    let change = if may {
+        sql!("grant pg_read_all_data to ", name, "; alter role ", name, " bypassrls")
+    } else {
+        sql!("revoke pg_read_all_data from ", name, "; alter role ", name, " nobypassrls")
+    };
+    exec::batch(connection, "let the follower read new tables", &change).await
+}
+
+/// Tells how many tables of a subscription are still being copied by it.
+pub(super) async fn arriving(connection: &mut PgConnection, name: &Ident) -> Result<i64, PgError> {
+    sqlx::query_scalar(
+        "select pg_catalog.count(*) from pg_catalog.pg_subscription_rel r join pg_catalog.pg_subscription s on s.oid = r.srsubid \
+         join pg_catalog.pg_database d on d.oid = s.subdbid \
+         where s.subname = $1 and d.datname = pg_catalog.current_database() and r.srsubstate <> 'r'",
+    )
+    .bind(name.as_str())
+    .fetch_one(connection)
+    .await
+    .map_err(|e| PgError::new("ask what is still arriving", &e))
 }
 
 fn published(split: &Split, tables: &[Table]) -> Sql {
@@ -162,7 +187,7 @@ pub(super) async fn subscribe(
     let there = subscribed(connection, &name).await?;
     let statement = if there {
         let connect = sql!("alter subscription ", name, " connection ", Literal(&conninfo));
-        sql!(connect, "; alter subscription ", name, " enable")
+        sql!(connect, "; ", enabling(&name))
     } else {
         sql!(
             "create subscription ",
@@ -173,7 +198,7 @@ pub(super) async fn subscribe(
             split.publication(),
             " with (create_slot = false, slot_name = ",
             Literal(name.as_str()),
-            ", copy_data = false, disable_on_error = true)"
+            ", copy_data = false)"
         )
     };
     // A message is one transaction: the settings must hold before the statement comes.
@@ -184,6 +209,16 @@ pub(super) async fn subscribe(
     let made = exec::batch(connection, "make the subscription", &statement).await;
     let _ = sqlx::raw_sql(SPEECH).execute(&mut *connection).await;
     made.map_err(|error| Error::NotFollowing { follower: followed.other().as_str(), why: error.to_string() })
+}
+
+/// Lets a subscription go on that an error or somebody has disabled, and by no error from now on: a server that was
+/// restarted, or a network that broke, is an error too.
+pub(super) async fn enable(connection: &mut PgConnection, name: &Ident) -> Result<(), PgError> {
+    exec::batch(connection, "enable the subscription", &enabling(name)).await
+}
+
+fn enabling(name: &Ident) -> Sql {
+    sql!("alter subscription ", name, " set (disable_on_error = false); alter subscription ", name, " enable")
 }
 
 /// Tells whether the side has the subscription.
@@ -270,6 +305,8 @@ pub(super) struct Lag {
     pub(super) active: bool,
     /// What is still to be confirmed, in bytes.
     pub(super) bytes: i64,
+    /// Where the follower's last confirmation was in the log, in bytes from its beginning.
+    pub(super) confirmed: i64,
     /// What the slot keeps on disk, in bytes.
     pub(super) retained: i64,
     /// How old the last confirmation was by the server's measure, in seconds.
@@ -278,12 +315,21 @@ pub(super) struct Lag {
     pub(super) wal_status: Option<String>,
 }
 
+impl Lag {
+    /// Gives the error that ends a split which holds back more than it may.
+    pub(super) fn beyond(&self, limit: Option<u64>) -> Option<Error> {
+        let retained = u64::try_from(self.retained).unwrap_or(0);
+        limit.filter(|limit| retained > *limit).map(|limit| Error::Log { retained, limit })
+    }
+}
+
 /// Asks the followed side.
 pub(super) async fn lag(connection: &mut PgConnection, slot: &Ident) -> Result<Lag, PgError> {
     let row = sqlx::query(
         "select s.active, s.wal_status, \
            coalesce(pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), s.confirmed_flush_lsn), 0)::pg_catalog.int8 as bytes, \
            coalesce(pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), s.restart_lsn), 0)::pg_catalog.int8 as retained, \
+           coalesce(pg_catalog.pg_wal_lsn_diff(s.confirmed_flush_lsn, '0/0'), 0)::pg_catalog.int8 as confirmed, \
            extract(epoch from r.replay_lag)::pg_catalog.float8 as seconds \
          from pg_catalog.pg_replication_slots s left join pg_catalog.pg_stat_replication r on r.pid = s.active_pid \
          where s.slot_name = $1",
@@ -296,6 +342,7 @@ pub(super) async fn lag(connection: &mut PgConnection, slot: &Ident) -> Result<L
         slot: true,
         active: row.get("active"),
         bytes: row.get("bytes"),
+        confirmed: row.get("confirmed"),
         retained: row.get("retained"),
         seconds: row.get("seconds"),
         wal_status: row.get("wal_status"),
@@ -307,11 +354,11 @@ pub(super) async fn lag(connection: &mut PgConnection, slot: &Ident) -> Result<L
 pub(super) struct Following {
     /// Whether the subscription is there.
     pub(super) there: bool,
-    /// Whether it is enabled: an error disables it.
+    /// Whether it is enabled.
     pub(super) enabled: bool,
     /// Whether its worker runs.
     pub(super) running: bool,
-    /// How many changes could not be applied.
+    /// How often it has stopped at a change that could not be applied, or because the way broke.
     pub(super) errors: i64,
 }
 

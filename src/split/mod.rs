@@ -21,6 +21,7 @@ mod fence;
 pub mod finish;
 mod gate;
 mod link;
+mod pace;
 pub mod pooler;
 mod preflight;
 mod sequence;

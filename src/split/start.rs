@@ -9,7 +9,7 @@ use super::ends::{self, Ends};
 use super::error::Error;
 use super::settle::{self, Settled};
 use super::state::{Phase, Place, Side, Split};
-use super::{Between, copy, fence, gate, link, preflight};
+use super::{Between, check, copy, fence, gate, link, preflight};
 use crate::event::{Event, Listener};
 use crate::interrupt::Interrupt;
 use crate::manifest::service::Project;
@@ -21,6 +21,9 @@ const READY_MILLIS: u64 = 1000;
 
 /// How often progress is told while the target catches up, in milliseconds.
 const TELL_MILLIS: u64 = 1000;
+
+/// How often to look whether the rows of new tables have arrived, in milliseconds.
+const ARRIVAL_MILLIS: u64 = 100;
 
 /// How to start.
 #[derive(Debug, Clone)]
@@ -59,11 +62,15 @@ pub async fn start(
             return Err(Error::WrongPhase { service: split.service, phase: Phase::Aborted.as_str(), why });
         }
         Some(split) if !over(&split) => ends.split(between).await?,
-        _ => begin(&mut ends, between, options).await?,
+        _ => begin(&mut ends, between, project, options).await?,
     };
     if settle::settle(&split) != Settled::Steady {
         let why = "a change of sides was cut off; run the same split cutover or split rollback again".to_owned();
         return Err(Error::WrongPhase { service: split.service, phase: split.phase.as_str(), why });
+    }
+    if options.max_wal_bytes.is_some() && options.max_wal_bytes != split.max_wal_bytes {
+        split.max_wal_bytes = options.max_wal_bytes;
+        ends.write(&mut split).await?;
     }
     loop {
         if options.interrupt.requested() {
@@ -85,15 +92,15 @@ pub async fn start(
             }
             Phase::CatchingUp => {
                 follow(&mut ends, between, &split).await?;
-                catch_up(&mut ends, &split, options, listener).await?;
+                catch_up(&mut ends, &mut split, options, listener).await?;
                 split.phase = Phase::Ready;
                 ends.write(&mut split).await?;
                 return Ok(split);
             }
             Phase::Ready => {
-                refresh(&mut ends, &mut split, listener).await?;
+                refresh(&mut ends, &mut split, options, listener).await?;
                 follow(&mut ends, between, &split).await?;
-                catch_up(&mut ends, &split, options, listener).await?;
+                catch_up(&mut ends, &mut split, options, listener).await?;
                 return Ok(split);
             }
             phase => {
@@ -112,8 +119,19 @@ pub(super) async fn consumed(between: &Between, project: Option<&Project>) -> Re
 }
 
 /// Chooses names and writes them down, once nothing is in the way.
-async fn begin(ends: &mut Ends, between: &Between, options: &Options) -> Result<Split, Error> {
+async fn begin(
+    ends: &mut Ends,
+    between: &Between,
+    project: Option<&Project>,
+    options: &Options,
+) -> Result<Split, Error> {
     let couplings = preflight::look(ends, between).await?;
+    let readiness = check::check(between, project).await?;
+    if !readiness.is_ready() {
+        let told = |item: &check::readiness::Item| format!("{}: {}", item.message, item.fix);
+        let blockers = readiness.blockers.iter().map(told).collect();
+        return Err(Error::Blocked { service: between.service.clone(), blockers });
+    }
     registry::ensure(&mut ends.source).await?;
     registry::ensure(&mut ends.target).await?;
     let (source, target) = (ends::identity(&mut ends.source).await?, ends::identity(&mut ends.target).await?);
@@ -168,8 +186,8 @@ async fn follow(ends: &mut Ends, between: &Between, split: &Split) -> Result<(),
     link::subscribe(&mut ends.target, split, Side::Source, between.seen(Side::Source), &password).await
 }
 
-/// Lets the same DDL on both sides be: publishes what is new, and remembers the definitions as they are now.
-async fn refresh(ends: &mut Ends, split: &mut Split, listener: Listener<'_>) -> Result<(), Error> {
+/// Lets the same DDL on both sides be: publishes what is new, has its rows copied, and remembers the definitions as they are now.
+async fn refresh(ends: &mut Ends, split: &mut Split, options: &Options, listener: Listener<'_>) -> Result<(), Error> {
     let changed = definitions::changed(ends, split).await?;
     if !changed.source && !changed.target {
         return Ok(());
@@ -177,11 +195,21 @@ async fn refresh(ends: &mut Ends, split: &mut Split, listener: Listener<'_>) -> 
     if !changed.source || !changed.target || !changed.differences.is_empty() {
         return changed.refuse(split);
     }
-    let tables = table::read(&mut ends.source, &split.schema).await?;
-    link::set_tables(&mut ends.source, split, &tables).await?;
+    let (link, tables) = (split.link(Side::Source), table::read(&mut ends.source, &split.schema).await?);
     gate::make(&mut ends.target, split, Side::Target, &tables, true).await?;
     gate::make(&mut ends.source, split, Side::Source, &tables, false).await?;
-    link::refresh(&mut ends.target, &split.link(Side::Source)).await?;
+    link::read_all(&mut ends.source, &link, true).await?;
+    link::set_tables(&mut ends.source, split, &tables).await?;
+    link::refresh(&mut ends.target, &link, true).await?;
+    let (started, stops) = (Instant::now(), link::following(&mut ends.target, &link).await?.errors);
+    while link::arriving(&mut ends.target, &link).await? > 0 {
+        if options.interrupt.requested() {
+            return Err(Error::Interrupted);
+        }
+        following(ends, split, started, stops).await?;
+        tokio::time::sleep(Duration::from_millis(ARRIVAL_MILLIS)).await;
+    }
+    link::read_all(&mut ends.source, &link, false).await?;
     definitions::remember(ends, split).await?;
     ends.write(split).await?;
     listener(Event::Note {
@@ -191,9 +219,9 @@ async fn refresh(ends: &mut Ends, split: &mut Split, listener: Listener<'_>) -> 
 }
 
 /// Waits until rows arrive at once.
-async fn catch_up(ends: &mut Ends, split: &Split, options: &Options, listener: Listener<'_>) -> Result<(), Error> {
+async fn catch_up(ends: &mut Ends, split: &mut Split, options: &Options, listener: Listener<'_>) -> Result<(), Error> {
     let link = split.link(Side::Source);
-    let started = Instant::now();
+    let (started, stops) = (Instant::now(), link::following(&mut ends.target, &link).await?.errors);
     let mut first = None;
     loop {
         let n = fence::write(&mut ends.source, &split.id).await?;
@@ -204,7 +232,7 @@ async fn catch_up(ends: &mut Ends, split: &Split, options: &Options, listener: L
         if options.interrupt.requested() {
             return Err(Error::Interrupted);
         }
-        following(ends, split, started).await?;
+        following(ends, split, started, stops).await?;
         let lag = link::lag(&mut ends.source, &link).await?;
         let total = *first.get_or_insert(lag.bytes);
         let done = u64::try_from(total - lag.bytes).unwrap_or(0);
@@ -215,23 +243,30 @@ async fn catch_up(ends: &mut Ends, split: &Split, options: &Options, listener: L
             total_bytes: u64::try_from(total).unwrap_or(0),
             rows: 0,
         });
-        let retained = u64::try_from(lag.retained).unwrap_or(0);
-        if let Some(limit) = split.max_wal_bytes.filter(|limit| retained > *limit) {
-            let why = format!("the slot holds back {retained} bytes of the source's log, more than --max-wal {limit}");
-            return Err(Error::NotFollowing { follower: "target", why });
+        if let Some(too_much) = lag.beyond(split.max_wal_bytes) {
+            // The shared server comes first: the copy begins anew.
+            split.phase = Phase::Copying;
+            ends.write(split).await?;
+            link::unsubscribe(&mut ends.target, &link).await?;
+            link::drop_slot(&mut ends.source, &link).await?;
+            return Err(too_much);
         }
         tokio::time::sleep(Duration::from_millis(TELL_MILLIS)).await;
     }
 }
 
-/// Fails once the subscription has failed.
-async fn following(ends: &mut Ends, split: &Split, started: Instant) -> Result<(), Error> {
+/// Fails once the subscription has failed, or stops again and again.
+async fn following(ends: &mut Ends, split: &Split, started: Instant, stops: i64) -> Result<(), Error> {
     /// How long the subscription's worker may take to come, in seconds.
     const WORKER_SECONDS: u64 = 60;
+    /// How often the subscription may stop meanwhile; the server lets some seconds pass before it goes on.
+    const MAX_STOPS: i64 = 10;
     let seen = link::following(&mut ends.target, &split.link(Side::Source)).await?;
     let not = |why: &str| Err(Error::NotFollowing { follower: "target", why: why.to_owned() });
-    if !seen.enabled {
-        return not("a change could not be applied; the target's server log says which");
+    if !seen.enabled || seen.errors - stops > MAX_STOPS {
+        return not(
+            "a change cannot be applied, or the way breaks again and again; the target's server log says which",
+        );
     }
     if !seen.running && started.elapsed() > Duration::from_secs(WORKER_SECONDS) {
         return not("its worker does not run; the target's server log says why");

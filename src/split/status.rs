@@ -7,8 +7,8 @@ use super::ends::Ends;
 use super::error::Error;
 use super::link::{self, Following, Lag};
 use super::settle::{self, Settled};
-use super::state::{Kept, Phase, Side, Split};
-use super::{definitions, gate};
+use super::state::{Kept, Phase, Side, Split, Step};
+use super::{definitions, gate, pace};
 
 /// What is told of a split.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -33,6 +33,14 @@ pub struct Status {
     pub lag_bytes: Option<i64>,
     /// How old the last change was that was confirmed, in seconds.
     pub lag_seconds: Option<f64>,
+    /// What the copy has written so far, in bytes; only while it copies.
+    pub copied_bytes: Option<u64>,
+    /// About how much there is to copy, in bytes.
+    pub total_bytes: Option<u64>,
+    /// What is copied or replicated in a second, in bytes.
+    pub bytes_per_second: Option<u64>,
+    /// How long the copy, or catching up, still takes at that; nothing where it falls behind.
+    pub seconds_to_go: Option<u64>,
     /// What the slot keeps on the disk of the side that is followed, in bytes.
     pub retained_bytes: Option<i64>,
     /// The limit for that.
@@ -78,7 +86,16 @@ pub async fn status(between: &Between) -> Result<Status, Error> {
         lag = link::lag(ends.side(followed), &split.link(followed)).await?;
         seen = link::following(ends.side(followed.other()), &split.link(followed)).await?;
     }
+    // The slot holds log back from the copy's first moment on.
+    if split.phase == Phase::Copying {
+        lag = link::lag(&mut ends.source, &split.link(Side::Source)).await?;
+    }
     let mut status = told(&split, &lag);
+    if follows || split.phase == Phase::Copying {
+        let pace = pace::read(&mut ends, &split, &lag).await?;
+        (status.copied_bytes, status.total_bytes) = pace.copied.unzip();
+        (status.bytes_per_second, status.seconds_to_go) = (pace.bytes_per_second, pace.seconds_to_go);
+    }
     if follows {
         judge(&mut status, &split, &lag, &seen);
         let changed = definitions::changed(&mut ends, &split).await?;
@@ -87,7 +104,7 @@ pub async fn status(between: &Between) -> Result<Status, Error> {
             status.blockers.push(format!("the schema's definitions have changed since the copy: {list}"));
         }
     }
-    if split.phase == Phase::Ready && gate::closed(&mut ends.target, &split).await? != Some(true) {
+    if split.phase == Phase::Ready && !gate::closed(&mut ends.target, &split).await? {
         status.blockers.push("the target is not closed to writers".to_owned());
     }
     Ok(status)
@@ -111,12 +128,16 @@ fn told(split: &Split, lag: &Lag) -> Status {
         target: split.target.label.clone(),
         lag_bytes: lag.slot.then_some(lag.bytes),
         lag_seconds: lag.seconds,
+        copied_bytes: None,
+        total_bytes: None,
+        bytes_per_second: None,
+        seconds_to_go: None,
         retained_bytes: lag.slot.then_some(lag.retained),
         max_wal_bytes: split.max_wal_bytes,
         wal_status: lag.wal_status.clone(),
         waiting_for: waiting_for(split),
         blockers: Vec::new(),
-        warnings: Vec::new(),
+        warnings: compared(split).into_iter().collect(),
         cutover: split.turn.as_ref().map(|turn| Cutover {
             to: turn.to.as_str(),
             pause_ms: turn.pause_ms,
@@ -125,6 +146,15 @@ fn told(split: &Split, lag: &Lag) -> Status {
         }),
         kept: split.kept.clone(),
     }
+}
+
+/// Warns where nobody knows whether all rows were the same at the last change of sides.
+fn compared(split: &Split) -> Option<String> {
+    let turned = split.turn.as_ref().is_some_and(|turn| turn.step == Step::Turned && turn.equal.is_none());
+    let steady = matches!(split.phase, Phase::Ready | Phase::Reversed);
+    let text = "the rows were not compared at the last change of sides, which was cut off: pgcleave verify compares both \
+        databases when nobody writes";
+    (turned && steady).then(|| text.to_owned())
 }
 
 fn waiting_for(split: &Split) -> Option<String> {
@@ -151,10 +181,11 @@ fn judge(status: &mut Status, split: &Split, lag: &Lag, seen: &Following) {
     if !seen.there {
         status.blockers.push(format!("the {} has no subscription: split start makes it", follower.as_str()));
     } else if !seen.enabled {
-        let log = "its server log says which";
-        status.blockers.push(format!("the {} could not apply a change and stopped: {log}", follower.as_str()));
+        let next = "the next split command lets it go on";
+        status.blockers.push(format!("the {}'s subscription is disabled: {next}", follower.as_str()));
     } else if !seen.running {
-        status.warnings.push(format!("the {}'s worker does not run at the moment", follower.as_str()));
+        let log = format!("it has stopped {} times, and its server log says why", seen.errors);
+        status.warnings.push(format!("the {}'s worker does not run at the moment: {log}", follower.as_str()));
     }
     if lag.wal_status.as_deref() == Some("unreserved") {
         status.warnings.push("the slot is about to lose its log: max_slot_wal_keep_size is reached".to_owned());
@@ -162,8 +193,5 @@ fn judge(status: &mut Status, split: &Split, lag: &Lag, seen: &Following) {
     let retained = u64::try_from(lag.retained).unwrap_or(0);
     if split.max_wal_bytes.is_some_and(|limit| retained > limit) {
         status.warnings.push("the slot holds back more log than --max-wal allows".to_owned());
-    }
-    if split.writable == Side::Target && split.phase == Phase::Reversed && seen.errors > 0 {
-        status.warnings.push(format!("{} changes could not be applied at first", seen.errors));
     }
 }

@@ -109,6 +109,25 @@ impl Form {
     }
 }
 
+/// Reads the names of a schema's tables, in the order of [`read`]; no lock keeps it waiting.
+///
+/// # Errors
+/// The server refused the query.
+pub async fn names(connection: &mut PgConnection, schema: &Ident) -> Result<Vec<Ident>, PgError> {
+    let names: Vec<String> = sqlx::query_scalar(
+        "select c.relname::pg_catalog.text from pg_catalog.pg_class c \
+         where c.relnamespace = (select n.oid from pg_catalog.pg_namespace n where n.nspname = $1) and c.relkind in ('r', 'p') \
+           and not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+             and d.objid = c.oid and d.deptype = 'e') \
+         order by c.relname",
+    )
+    .bind(schema.as_str())
+    .fetch_all(connection)
+    .await
+    .map_err(|e| PgError::new("read the names of the schema's tables", &e))?;
+    Ok(names.iter().map(|name| Ident::from_server(name)).collect())
+}
+
 /// Reads the tables of a schema, by name.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use crate::split::error::Error;
 use crate::split::state::{Side, Split};
 use crate::split::{Between, fence, gate, link, sequence};
 use crate::sql;
-use crate::transfer::table::{self, Table};
+use crate::transfer::table;
 
 /// How often a row must arrive quickly.
 const ROUND_TRIPS: usize = 3;
@@ -26,17 +26,17 @@ const POLL_MILLIS: u64 = 50;
 /// How long a slot may take to be made, in milliseconds.
 const SLOT_MILLIS: i64 = 60_000;
 
-/// Makes the way back ready, sets sequences ahead, and sees that replication is close behind; gives the tables.
+/// Makes the way back ready, sets sequences ahead, and sees that replication is close behind.
 pub(super) async fn prepare(
     ends: &mut Ends,
     between: &Between,
     split: &Split,
     to: Side,
     options: &Options,
-) -> Result<Vec<Table>, Error> {
+) -> Result<(), Error> {
     let from = to.other();
     runs(ends, split, to, options).await?;
-    if gate::closed(ends.side(to), split).await? != Some(true) {
+    if !gate::closed(ends.side(to), split).await? {
         let side = between.target(to).label();
         return Err(Error::Overtaken(format!("{side} is not closed to writers: its triggers are not all enabled")));
     }
@@ -60,14 +60,18 @@ pub(super) async fn prepare(
             return Err(Error::Interrupted);
         }
         if started.elapsed() > Duration::from_secs(CLOSE_SECONDS) {
-            let why = format!("a row takes more than {QUICK_MILLIS} ms to arrive");
+            let stopped = link::following(ends.side(to), &split.link(from)).await?.errors;
+            let why = format!(
+                "a row takes more than {QUICK_MILLIS} ms to arrive; the subscription has stopped {stopped} times, and the server log of the {} says why",
+                to.as_str()
+            );
             return Err(Error::NotFollowing { follower: to.as_str(), why });
         }
         let n = fence::write(ends.side(from), &split.id).await?;
         let arrived = fence::arrival(ends.side(to), &split.id, n, Duration::from_millis(QUICK_MILLIS)).await?;
         quick = if arrived.is_some() { quick + 1 } else { 0 };
     }
-    Ok(tables)
+    Ok(())
 }
 
 /// Waits for the subscription's worker: after an end of its own, the server lets some seconds pass before the next.
@@ -80,7 +84,7 @@ async fn runs(ends: &mut Ends, split: &Split, to: Side, options: &Options) -> Re
             return not("it has no subscription; split start mends it");
         }
         if !seen.enabled {
-            return not("a change could not be applied; its server log says which, and split start goes on");
+            link::enable(ends.side(to), &split.link(to.other())).await?;
         }
         if seen.running {
             return Ok(());

@@ -27,6 +27,7 @@ use crate::event::{Event, Listener};
 use crate::interrupt::Interrupt;
 use crate::transfer::control::Control;
 use crate::transfer::snapshot::Locks;
+use crate::transfer::table;
 use pause::{Attempt, Lines};
 
 /// The first and the longest pause between two tries, in milliseconds.
@@ -34,6 +35,9 @@ const PAUSES_MILLIS: (u64, u64) = (200, 5000);
 
 /// How long tables may stay locked before the comparison, in seconds.
 const LOCK_SECONDS: u64 = 10;
+
+/// How much longer than the longest pause a try may take before the way to a server counts as broken, in milliseconds.
+const SILENCE_MILLIS: u64 = 2000;
 
 /// How to change sides.
 #[derive(Debug, Clone)]
@@ -123,15 +127,11 @@ async fn turned(
     }
     definitions::changed(&mut ends, &split).await?.refuse(&split)?;
     let was = split.phase;
-    let tables = before::prepare(&mut ends, between, &split, to, options).await?;
-    let locks = [
-        Locks::take(between.target(from), &split.schema, LOCK_SECONDS).await?,
-        Locks::take(between.target(to), &split.schema, LOCK_SECONDS).await?,
-    ];
+    before::prepare(&mut ends, between, &split, to, options).await?;
     let mut lines = Lines::open(between, from, options).await?;
-    let done = try_often(&mut ends, &mut lines, between, &mut split, &tables, to, options, listener).await;
-    let frozen = match done {
-        Ok(frozen) => frozen,
+    let done = try_often(&mut ends, &mut lines, between, &mut split, to, options, listener).await;
+    let (frozen, locks) = match done {
+        Ok(done) => done,
         Err(error) => {
             drop((ends, lines));
             return match recover::after_failure(between, was, options, listener).await {
@@ -148,6 +148,11 @@ async fn turned(
     after::turn_round(&mut ends, between, &mut split, to).await?;
     let mut differ = Vec::new();
     if compare {
+        // One that was made in the very moment before the old side was closed is closed to nobody.
+        let known: Vec<_> = locks[0].tables().iter().map(|table| table.name.name.clone()).collect();
+        let now = table::names(ends.side(from), &split.schema).await?;
+        let unknown = now.iter().filter(|name| !known.contains(name));
+        differ = unknown.map(|name| format!("{}.{}", split.schema.as_str(), name.as_str())).collect();
         let [from_locks, to_locks] = locks;
         let [(from_id, from_lsn), (to_id, to_lsn)] = frozen;
         let one = from_locks.adopt(between.target(from), &from_id, &from_lsn).await?;
@@ -157,7 +162,7 @@ async fn turned(
             Frozen { target: between.target(to), snapshot: two },
         ];
         let control = Control::new(Interrupt::default(), None);
-        differ = compare::differing(sides, &split.service, options.jobs, &control, listener).await?;
+        differ.extend(compare::differing(sides, &split.service, options.jobs, &control, listener).await?);
         if let Some(turn) = &mut split.turn {
             turn.equal = Some(differ.is_empty());
         }
@@ -166,34 +171,46 @@ async fn turned(
     Ok((split, differ))
 }
 
+/// What a change of sides was done with: both sides' snapshots at the fence, and the locks under them; the old side's first.
+type Fenced = ([(String, String); 2], [Locks; 2]);
+
 /// Tries until writers could be stopped, with growing pauses, within the bound.
-#[expect(clippy::too_many_arguments, reason = "one place calls it, with what it has at hand")]
 async fn try_often(
     ends: &mut Ends,
     lines: &mut Lines,
     between: &Between,
     split: &mut Split,
-    tables: &[crate::transfer::table::Table],
     to: Side,
     options: &Options,
     listener: Listener<'_>,
-) -> Result<[(String, String); 2], Error> {
+) -> Result<Fenced, Error> {
     let was = split.phase;
     let began = Instant::now();
     let mut rest = PAUSES_MILLIS.0;
     loop {
         way::clear(ends, split, to.other(), began, options, listener).await?;
+        // For this try only: whoever alters a table would wait for them, and all others behind.
+        let locks = [
+            Locks::take(between.target(to.other()), &split.schema, LOCK_SECONDS).await?,
+            Locks::take(between.target(to), &split.schema, LOCK_SECONDS).await?,
+        ];
+        definitions::changed(ends, split).await?.refuse(split)?;
         split.phase = Phase::Fenced;
         split.turn =
             Some(Turn { to, step: Step::Fencing, lsn: None, pause_ms: None, transactions_drained: None, equal: None });
         ends.write(split).await?;
-        let why = match pause::attempt(ends, lines, split, tables, to, options).await? {
+        let trying = pause::attempt(ends, lines, split, locks[0].tables(), to, options);
+        let bound = Duration::from_millis(options.max_pause_millis + SILENCE_MILLIS);
+        // Nothing of it is used again after that: connections of their own settle what was left.
+        let tried = tokio::time::timeout(bound, trying).await.map_err(|_| Error::Silent)?;
+        let why = match tried? {
             Attempt::Opened { frozen, started } => {
                 after::route(between, lines, split, options, started).await?;
-                return Ok(frozen);
+                return Ok((frozen, locks));
             }
             Attempt::Again(why) => why,
         };
+        drop(locks);
         split.phase = was;
         split.turn = None;
         ends.write(split).await?;

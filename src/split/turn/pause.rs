@@ -16,7 +16,7 @@ use crate::split::{Between, compare, fence, gate, sequence};
 use crate::sql;
 use crate::sql::Comma;
 use crate::transfer::session;
-use crate::transfer::table::Table;
+use crate::transfer::table::{self, Table};
 
 /// How long a pooler may take to end its transactions before clients go on, in milliseconds.
 const POOLER_MILLIS: u64 = 250;
@@ -26,6 +26,10 @@ const LOCK_MILLIS: i64 = 250;
 
 /// How soon a lock that waits for autovacuum makes it give way, in milliseconds.
 const GIVE_WAY_MILLIS: i64 = 10;
+
+/// How much longer than the longest pause the fence's session may idle before its server ends it, in milliseconds: what
+/// it has locked must not stay locked when the network falls silent.
+const IDLE_MILLIS: u64 = 1000;
 
 /// The connections that the pause needs besides the two ends, open before it.
 pub(super) struct Lines {
@@ -52,6 +56,9 @@ impl Lines {
         }
         let mut locker = session::open(old, "pgcleave fence").await?;
         ends::durable(&mut locker).await?;
+        let idle = i64::try_from(options.max_pause_millis + IDLE_MILLIS).unwrap_or(i64::from(i32::MAX));
+        let idle = sql!("set idle_in_transaction_session_timeout = ", idle.min(i64::from(i32::MAX)));
+        exec::batch(&mut locker, "bound the fence", &idle).await?;
         Ok(Self {
             locker,
             frozen: [session::open(old, "pgcleave compare").await?, session::open(new, "pgcleave compare").await?],
@@ -77,6 +84,12 @@ impl Lines {
         }
         self.resume().await
     }
+
+    /// Lets go of the new side's tables too.
+    async fn undo_both(&mut self, new: &mut PgConnection) -> Result<(), Error> {
+        exec::batch(new, "let the new side go", &sql!("rollback")).await?;
+        self.undo().await
+    }
 }
 
 /// Stops the writers, sees everything arrive, closes the old side and opens the new one.
@@ -98,12 +111,7 @@ pub(super) async fn attempt(
     }
     if let Err(error) = lock(&mut lines.locker, tables).await {
         lines.undo().await?;
-        if !matches!(error.sqlstate(), Some("55P03" | "57014" | "40P01")) {
-            return Err(error.into());
-        }
-        let holders = way::holders(ends.side(from), &split.schema).await?;
-        let who: Vec<_> = holders.into_iter().map(|holder| holder.who).collect();
-        return Ok(Attempt::Again(format!("the tables were locked by {}", who.join(", "))));
+        return in_the_way(ends, split, from, error).await;
     }
     let arrived = {
         let Ends { source, target } = ends;
@@ -122,27 +130,56 @@ pub(super) async fn attempt(
         lines.undo().await?;
         return Ok(Attempt::Again("what was written last did not arrive in time".to_owned()));
     }
-    let frozen = {
-        let Ends { source, target } = ends;
-        let (old, new) = if from == Side::Source { (source, target) } else { (target, source) };
-        let [one, two] = &mut lines.frozen;
-        let (one, two, ahead, there) = tokio::try_join!(
-            compare::freeze(one),
-            compare::freeze(two),
-            sequence::read(old, &split.schema),
-            sequence::read(new, &split.schema)
-        )?;
-        sequence::set(new, &split.schema, &sequence::behind(&ahead, &there, 0)).await?;
-        [one, two]
-    };
+    // Before the old side is closed for good: once it is, nobody may keep the new one from being opened.
+    if let Err(error) = lock(ends.side(to), tables).await {
+        lines.undo_both(ends.side(to)).await?;
+        return in_the_way(ends, split, to, error).await;
+    }
+    let (frozen, same) = freeze(ends, lines, split, tables, from).await?;
+    if !same {
+        lines.undo_both(ends.side(to)).await?;
+        return Ok(Attempt::Again("a table was made or dropped meanwhile".to_owned()));
+    }
     if options.interrupt.requested() || started.elapsed() > most {
-        lines.undo().await?;
+        lines.undo_both(ends.side(to)).await?;
         let millis = started.elapsed().as_millis();
         return Ok(Attempt::Again(format!("after {millis} ms the pause was too long, or somebody asked to stop")));
     }
     let lsn = frozen[1].1.clone();
     change(ends, lines, split, tables, to, (lsn, drained)).await?;
     Ok(Attempt::Opened { frozen, started })
+}
+
+/// Takes a snapshot of each side at the fence, and sets the new side's sequences level at least; tells besides whether the
+/// old side has no other tables than those that are locked.
+async fn freeze(
+    ends: &mut Ends,
+    lines: &mut Lines,
+    split: &Split,
+    tables: &[Table],
+    from: Side,
+) -> Result<([(String, String); 2], bool), Error> {
+    let Ends { source, target } = ends;
+    let (old, new) = if from == Side::Source { (source, target) } else { (target, source) };
+    let [one, two] = &mut lines.frozen;
+    let read = async {
+        let ahead = sequence::read(&mut *old, &split.schema).await?;
+        Ok((ahead, table::names(old, &split.schema).await?))
+    };
+    let (one, two, (ahead, names), there) =
+        tokio::try_join!(compare::freeze(one), compare::freeze(two), read, sequence::read(&mut *new, &split.schema))?;
+    sequence::set(new, &split.schema, &sequence::behind(&ahead, &there, 0)).await?;
+    Ok(([one, two], names.iter().eq(tables.iter().map(|table| &table.name.name))))
+}
+
+/// Tells who kept the tables of a side from being locked.
+async fn in_the_way(ends: &mut Ends, split: &Split, side: Side, error: PgError) -> Result<Attempt, Error> {
+    if !matches!(error.sqlstate(), Some("55P03" | "57014" | "40P01")) {
+        return Err(error.into());
+    }
+    let holders = way::holders(ends.side(side), &split.schema).await?;
+    let who: Vec<_> = holders.into_iter().map(|holder| holder.who).collect();
+    Ok(Attempt::Again(format!("the {}'s tables were locked by {}", side.as_str(), who.join(", "))))
 }
 
 /// Closes the old side for good, then opens the new one; each with its record, in one transaction.
@@ -165,9 +202,8 @@ async fn change(
     turn.step = Step::Opened;
     (split.phase, split.writable) = (Phase::Switched, to);
     split.revision += 1;
+    // Its tables are locked already.
     let new = ends.side(to);
-    let begin = sql!("begin; set local deadlock_timeout = ", GIVE_WAY_MILLIS);
-    exec::batch(new, "open the new side", &begin).await?;
     ends::put(new, split, to).await?;
     let open = sql!(gate::set(split, tables, false), "commit");
     Ok(exec::batch(new, "open the new side", &open).await?)

@@ -90,7 +90,7 @@ async fn write(writer: i32, route: PathBuf, schema: String, stop: Arc<AtomicBool
             Some(session) => session,
             None => {
                 let url = std::fs::read_to_string(&route).expect("the route is always there");
-                match PgConnection::connect(&url).await {
+                match connect(&url).await {
                     Ok(session) => session,
                     Err(error) => {
                         book.refusals.insert(error.to_string());
@@ -120,6 +120,13 @@ async fn write(writer: i32, route: PathBuf, schema: String, stop: Arc<AtomicBool
         }
     }
     book
+}
+
+/// The tests' servers acknowledge what a crash would lose, unless they are asked not to.
+async fn connect(url: &str) -> Result<PgConnection, sqlx::Error> {
+    let mut session = PgConnection::connect(url).await?;
+    sqlx::raw_sql("set synchronous_commit = on").execute(&mut session).await?;
+    Ok(session)
 }
 
 /// Says whether it was the commit that failed.

@@ -8,7 +8,7 @@ use super::books::Writers;
 use crate::support::{Proxy, answer};
 
 /// Lets pgcleave reach the source through a relay that counts.
-async fn through(service: &mut Move) -> (Proxy, String) {
+pub(super) async fn through(service: &mut Move) -> (Proxy, String) {
     let plain = service.source.clone();
     let (_, place) = plain.rsplit_once('@').expect("a login");
     let (host, rest) = place.split_once(':').expect("a port");
@@ -19,7 +19,7 @@ async fn through(service: &mut Move) -> (Proxy, String) {
 }
 
 /// Runs a command and kills it once it has turned to the source so many times; false if it had ended by then.
-async fn killed_after(service: &Move, proxy: &Proxy, turns: u64, arguments: &[&str]) -> bool {
+pub(super) async fn killed_after(service: &Move, proxy: &Proxy, turns: u64, arguments: &[&str]) -> bool {
     let until = proxy.round_trips() + turns;
     let mut child = service.start(arguments);
     loop {

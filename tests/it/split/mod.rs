@@ -1,9 +1,16 @@
 //! The live move of a service, on two real servers, with writers that keep their own books.
 
 mod books;
+mod change;
+mod crash;
+mod end;
 mod kill;
+mod kinds;
+mod log;
+mod pooler;
 mod refusal;
 mod way;
+mod wire;
 
 use std::process::{Child, Command, Stdio};
 
@@ -30,6 +37,8 @@ struct Move {
     target: String,
     source_from_target: String,
     target_from_source: String,
+    /// Where clients find the source and the target, if that is another way than ours.
+    for_clients: Option<[String; 2]>,
     folder: tempfile::TempDir,
     /// Where the servers' pg_dump is, if this machine has none that is new enough.
     programs: Option<std::path::PathBuf>,
@@ -54,6 +63,7 @@ impl Move {
             target: target.url(&own),
             source_from_target: source.url_from_servers(&shared).await,
             target_from_source: target.url_from_servers(&own).await,
+            for_clients: None,
             folder: tempfile::tempdir().expect("a folder"),
             programs: pg_dump_folder(source.major().max(target.major())).await,
             name,
@@ -103,10 +113,11 @@ impl Move {
         command.env("DATABASE_URL", &self.source).env("TARGET_DATABASE_URL", &self.target);
         command.env("PGCLEAVE_SOURCE_FROM_TARGET", &self.source_from_target);
         command.env("PGCLEAVE_TARGET_FROM_SOURCE", &self.target_from_source);
-        command.env("URL_OF_source", &self.source).env("URL_OF_target", &self.target);
+        let [source, target] = self.for_clients.as_ref().map_or([&self.source, &self.target], |[one, two]| [one, two]);
+        command.env("URL_OF_source", source).env("URL_OF_target", target);
         command.envs(self.programs.iter().map(|folder| ("PGCLEAVE_PG_BIN", folder)));
         command.args(["split", arguments[0], &self.name]).args(&arguments[1..]);
-        if matches!(arguments[0], "cutover" | "rollback") {
+        if matches!(arguments[0], "cutover" | "rollback") && !arguments.contains(&"--on-cutover") {
             // Renamed into place, so that no client reads half of it.
             let publish = "printenv URL_OF_$PGCLEAVE_SIDE | tr -d '\\n' > route.new && mv route.new route";
             command.args(["--on-cutover", publish]);
@@ -124,6 +135,42 @@ impl Move {
     fn start(&self, arguments: &[&str]) -> Child {
         let mut command = self.command(arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts")
+    }
+
+    /// Runs a command again and again until it has done its work: a server or the way to it is away meanwhile.
+    async fn persist(&self, arguments: &[&str]) {
+        let mut last = self.run(arguments).await;
+        for _ in 0..60 {
+            if last.code == 0 {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            last = self.run(arguments).await;
+        }
+        panic!("{arguments:?}: {last:?}");
+    }
+
+    /// Waits until a side's record says a phase, and tells whether it did before the command had ended.
+    async fn reaches(&self, side: &str, phase: &str, running: &mut Child) -> bool {
+        let mut connection = PgConnection::connect(side).await.expect("the superuser can connect");
+        let query = format!(
+            "select coalesce((select record->>'phase' from pgcleave.split where service = '{}'), '')",
+            self.name
+        );
+        let there = "select to_regclass('pgcleave.split') is not null";
+        loop {
+            let made: bool = sqlx::query_scalar(there).fetch_one(&mut connection).await.expect("a query");
+            if made {
+                let now: Vec<sqlx::postgres::PgRow> =
+                    sqlx::raw_sql(AssertSqlSafe(query.as_str())).fetch_all(&mut connection).await.expect("a query");
+                if now.iter().any(|row| sqlx::Row::get::<&str, _>(row, 0) == phase) {
+                    return true;
+                }
+            }
+            if running.try_wait().expect("it can be asked").is_some() {
+                return false;
+            }
+        }
     }
 
     async fn phase(&self) -> String {

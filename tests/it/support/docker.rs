@@ -40,6 +40,14 @@ impl Running {
         networks.into_values().filter_map(|network| network.ip_address).find(|address| !address.is_empty())
     }
 
+    /// Gives the address by which containers reach this machine.
+    pub(super) async fn gateway(&self) -> Option<String> {
+        let client = docker_client_instance().await.ok()?;
+        let seen = client.inspect_container(self.container.id(), None).await.ok()?;
+        let networks = seen.network_settings?.networks?;
+        networks.into_values().filter_map(|network| network.gateway).find(|address| !address.is_empty())
+    }
+
     pub(super) async fn log(&self) -> String {
         // PostgreSQL logs to stderr, the images' entry points to stdout.
         let log = self.container.stderr_to_vec().await.expect("the container's log can be read");

@@ -5,6 +5,7 @@
 //! `PGCLEAVE_TEST_SERVER=<major>|oldest|newest` says which major; `PGCLEAVE_TEST_REQUIRE_DOCKER=1` leaves only containers.
 //! What is started here goes away with the test process, even when that is killed.
 
+mod bouncer;
 mod database;
 mod docker;
 mod local;
@@ -15,6 +16,7 @@ mod reaper;
 mod server;
 mod storage;
 
+pub(crate) use bouncer::Bouncer;
 pub(crate) use database::TestDb;
 pub(crate) use programs::pg_dump_folder;
 pub(crate) use project::{Answer, Project, answer};

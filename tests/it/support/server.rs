@@ -263,6 +263,36 @@ impl Dedicated {
         }
     }
 
+    /// Gives the address by which the server reaches this machine.
+    pub(crate) async fn host_from_servers(&self) -> String {
+        let gateway = match &self.0.log {
+            Log::Container(container) => container.gateway().await,
+            Log::File(_) | Log::Lent => None,
+        };
+        gateway.unwrap_or_else(|| "127.0.0.1".to_owned())
+    }
+
+    /// Kills one of the server's own processes without a word: it ends all others, and recovers from its log.
+    pub(crate) async fn crash(&self) {
+        let url = self.url("postgres");
+        let pid = "select pid::text from pg_stat_activity where backend_type = 'checkpointer'";
+        let now = || async {
+            let mut connection = PgConnection::connect(&url).await.ok()?;
+            sqlx::query_scalar::<_, String>(pid).fetch_optional(&mut connection).await.ok()?
+        };
+        let before = now().await.expect("it runs");
+        let mut connection = PgConnection::connect(&url).await.expect("the superuser can connect");
+        let kill = format!("copy ({pid}) to program 'read pid; kill -9 $pid'");
+        let _ = sqlx::raw_sql(sqlx::AssertSqlSafe(kill)).execute(&mut connection).await;
+        for _ in 0..START_SECONDS * 20 {
+            if now().await.is_some_and(|pid| pid != before) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the server has not come back");
+    }
+
     /// Gives what the server has logged so far; for a server that lives as long as the tests.
     pub(crate) async fn log(&'static self) -> String {
         log_of(&self.0).await

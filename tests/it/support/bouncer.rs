@@ -1,4 +1,4 @@
-//! A PgBouncer of the bench's own.
+//! A PgBouncer in front of a database.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sqlx::{Connection as _, PgConnection};
 
+/// It serves the database as `bench`; it ends with the value.
 pub(crate) struct Bouncer {
     child: Child,
     pub(crate) ini: PathBuf,
