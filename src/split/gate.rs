@@ -98,6 +98,15 @@ async fn patiently(connection: &mut PgConnection, split: &Split, doing: &str, st
     Err(TransferError::TableLocked { schema: split.schema.as_str().to_owned(), seconds: MAX_SECONDS }.into())
 }
 
+/// Tells whether a side is open: none of the triggers is enabled.
+pub(super) async fn open(connection: &mut PgConnection, split: &Split) -> Result<bool, PgError> {
+    sqlx::query_scalar("select not exists (select from pg_catalog.pg_trigger where tgname = $1 and tgenabled <> 'D')")
+        .bind(trigger(split).as_str())
+        .fetch_one(connection)
+        .await
+        .map_err(|e| PgError::new("ask whether the side is open", &e))
+}
+
 /// Tells whether a side is closed: every table of the schema has its trigger, and it is enabled.
 pub(super) async fn closed(connection: &mut PgConnection, split: &Split) -> Result<bool, PgError> {
     sqlx::query_scalar(

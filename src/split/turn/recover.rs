@@ -128,7 +128,7 @@ async fn open_again(old: &mut PgConnection, split: &Split, from: Side, tables: &
     // An ended process may just be closing the side: its record is locked until that is decided.
     ends::put(old, split, from).await?;
     let mut open = sql!("commit");
-    if gate::closed(old, split).await? != Some(false) {
+    if !gate::open(old, split).await? {
         open = sql!(gate::set(split, tables, false), open);
     }
     Ok(exec::batch(old, "open the old side again", &open).await?)
