@@ -33,6 +33,7 @@ exposes:
 const ORDERS_V1: &str = "
 create type status as enum ('new', 'paid');
 create domain cents as bigint check (value >= 0);
+create type span as range (subtype = date);
 create table orders (id bigint generated always as identity primary key, state status not null default 'new', total cents);
 create table lines (id serial primary key, order_id bigint references orders);
 create view open_orders as select id from orders where state = 'new';

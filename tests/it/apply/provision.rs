@@ -118,6 +118,18 @@ async fn a_reader_runs_reading_functions_only_and_nobody_else_runs_any() {
 }
 
 #[tokio::test]
+async fn a_range_types_own_functions_are_nobodys_business() {
+    let mut shop = Shop::new().await;
+    let url = shop.db.owning_admin().await;
+    shop.project.connect_as(url);
+    shop.apply(&[]).exits(0);
+    shop.converged();
+    let audit = shop.project.run(&["audit"]);
+    assert!(audit.code == 0 || audit.code == 4, "{}", audit.stderr);
+    assert!(!audit.stdout.contains("orders.span"), "{}", audit.stdout);
+}
+
+#[tokio::test]
 async fn later_objects_get_their_grants_from_default_privileges() {
     let shop = Shop::applied().await;
     shop.sql(

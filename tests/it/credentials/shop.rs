@@ -132,7 +132,7 @@ impl Shop {
         self.run_as(
             "billing",
             "migrator",
-            "create type billing.status as enum ('open', 'paid');
+            "create type billing.status as enum ('open', 'paid'); create type billing.span as range (subtype = date);
              create domain billing.money_amount as numeric check (value >= 0);
              create table billing.invoice (
                id uuid primary key, order_id uuid not null, number serial, amount billing.money_amount,

@@ -1,4 +1,4 @@
--- row types and arrays only where something was granted on them or depends on them
+-- row types, arrays and multiranges only where something was granted on them or depends on them
 select
   t.oid::int8 as oid,
   t.typnamespace::int8 as schema,
@@ -15,11 +15,17 @@ left join pg_catalog.pg_class c on c.oid = t.typrelid
 where n.nspname !~ '^pg_'
   and n.nspname <> 'information_schema'
   and (
-    (e.oid is null and coalesce(c.relkind = 'c', true))
+    (e.oid is null and t.typtype <> 'm' and coalesce(c.relkind = 'c', true))
     or t.typacl is not null
     or exists (
       select from pg_catalog.pg_depend d
       where d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass and d.refobjid = t.oid and d.deptype = 'n'
+        -- but for the constructors that come with a range type
+        and not exists (
+          select from pg_catalog.pg_depend i
+          where i.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.classid = i.classid and i.objid = d.objid
+            and i.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass and i.deptype = 'i'
+        )
     )
   )
 order by t.oid

@@ -70,7 +70,9 @@ with
     ) as plain
     where not exists (
       select from pg_catalog.pg_depend d
-      where d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.objid = p.oid and d.deptype = 'e'
+      where d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.objid = p.oid
+        -- a range type's constructors are everybody's, and hold nothing
+        and (d.deptype = 'e' or d.deptype = 'i' and d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass)
     )
   ),
   types as (
