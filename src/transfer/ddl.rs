@@ -27,22 +27,41 @@ pub fn cleaned(dump: &str, schema: &Ident) -> String {
     let end = last.and_then(|last| body.rfind(&last)).unwrap_or(body.len());
     let create = format!("\nCREATE SCHEMA {};\n", schema.quoted());
     let body = body[..end].replacen(&create, &create.replace("SCHEMA ", "SCHEMA IF NOT EXISTS "), 1);
-    body.lines().filter_map(unmarked).for_each(|line| text.extend([line.as_ref(), "\n"]));
+    text += &without_marks(&body);
     text.truncate(text.trim_end().len());
     text.push('\n');
     text
 }
 
-/// Takes a server's own mark from a column's options; nothing if no other option is left.
-fn unmarked(line: &str) -> Option<Cow<'_, str>> {
-    let options = || {
-        let options = line.strip_prefix("ALTER TABLE ONLY \"")?.strip_suffix(");")?.rsplit_once(" SET (")?.1;
-        options.contains("pg_attver=").then_some(options)
-    };
-    let Some(options) = options() else { return Some(Cow::Borrowed(line)) };
-    let others: Vec<_> = options.split(',').map(str::trim).filter(|o| !o.starts_with("pg_attver=")).collect();
-    let head = line.strip_suffix(");").and_then(|line| line.strip_suffix(options)).unwrap_or(line);
-    (!others.is_empty()).then(|| Cow::Owned(format!("{head}{});", others.join(", "))))
+/// Takes a server's own marks from the statements that would set them; names may hold line feeds.
+fn without_marks(body: &str) -> Cow<'_, str> {
+    if !body.contains(MARK) {
+        return Cow::Borrowed(body);
+    }
+    let (mut text, mut done) = (String::new(), 0);
+    for statement in statement::split(body) {
+        let Some(kept) = unmarked(statement) else { continue };
+        let at = statement.as_ptr().addr() - body.as_ptr().addr();
+        text += &body[done..at];
+        text += &kept;
+        done = at + statement.len();
+        if kept.is_empty() {
+            done += body[done..].bytes().take_while(|b| matches!(b, b';' | b'\n')).count();
+        }
+    }
+    Cow::Owned(text + &body[done..])
+}
+
+/// A server's own mark among a column's options.
+const MARK: &str = "pg_attver=";
+
+/// Gives a column's options without the server's own mark, empty if no other is left; nothing for other statements.
+fn unmarked(statement: &str) -> Option<String> {
+    let inner = statement.strip_prefix("ALTER TABLE ONLY \"")?.strip_suffix(')')?;
+    let (head, options) = inner.rsplit_once(" SET (").filter(|(_, options)| options.contains(MARK))?;
+    let others: Vec<_> = options.split(',').map(str::trim).filter(|o| !o.starts_with(MARK)).collect();
+    let kept = format!("ALTER TABLE ONLY \"{head} SET ({})", others.join(", "));
+    Some(if others.is_empty() { String::new() } else { kept })
 }
 
 /// The definitions of a schema, as pg_dump wrote them and [`cleaned`] left them.
@@ -129,7 +148,7 @@ impl PostData {
                 Some(Read::Foreign { table, constraint, references }) => {
                     // Partitioned tables know no NOT VALID, or leave it on their partitions' keys.
                     let both = tables.contains(&table) && references.is_some_and(|other| tables.contains(&other));
-                    let plain = both && !text.ends_with(" NOT VALID");
+                    let plain = both && !text.ends_with(" NOT VALID") && !text.ends_with(" NOT ENFORCED");
                     let (name, constraint) = (table.sql(), constraint.quoted());
                     let validate =
                         plain.then(|| format!("ALTER TABLE {} VALIDATE CONSTRAINT {constraint}", name.as_str()));
@@ -179,15 +198,46 @@ fn read(text: &str) -> Option<Read<'_>> {
     }
     for word in ["PRIMARY KEY", "UNIQUE"] {
         let Some(columns) = rest.strip_prefix(word).map(str::trim_start) else { continue };
-        let simple = columns.starts_with("(\"") && columns.find(')').is_some_and(|i| i + 1 == columns.len());
+        let simple = is_list_of_names(columns);
         return Some(if simple { Read::Unique { table, constraint, word, columns } } else { Read::Index(table) });
     }
     rest.starts_with("EXCLUDE ").then_some(Read::Index(table))
 }
 
+/// Tells whether a text is nothing but names in parentheses: no `WITHOUT OVERLAPS`, no `INCLUDE`, no `DEFERRABLE`.
+fn is_list_of_names(text: &str) -> bool {
+    let Some(mut rest) = text.strip_prefix('(') else { return false };
+    while let Some((_, after)) = statement::name(rest) {
+        if after == ")" {
+            return true;
+        }
+        rest = after.strip_prefix(", ").unwrap_or_default();
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_plain_keys_are_built_as_indexes_first() {
+        for plain in [r#"("a")"#, r#"("a", "b) ""c")"#] {
+            assert!(is_list_of_names(plain), "{plain}");
+        }
+        for other in [r#"("a", "b" WITHOUT OVERLAPS)"#, r#"("a") INCLUDE ("b")"#, r#"("a") DEFERRABLE"#, "", "()"] {
+            assert!(!is_list_of_names(other), "{other}");
+        }
+        let dump = |end| {
+            format!(
+                "ALTER TABLE ONLY \"s\".\"a\"\n ADD CONSTRAINT \"f\" FOREIGN KEY (\"b\") REFERENCES \"s\".\"b\"(\"id\"){end};"
+            )
+        };
+        for (end, validated) in [("", true), (" NOT VALID", false), (" DEFERRABLE NOT ENFORCED", false)] {
+            let key = PostData::sort(&dump(end), &tables(&["a", "b"])).foreign_keys.remove(0);
+            assert_eq!(key.validate.is_some(), validated, "{key:?}");
+        }
+    }
 
     fn tables(names: &[&str]) -> BTreeSet<TableName> {
         let ident = |text| Ident::new(text).expect("a name");
@@ -228,12 +278,14 @@ mod tests {
 
     #[test]
     fn a_server_s_own_mark_is_no_option_of_a_column() {
-        let line = |options: &str| format!(r#"ALTER TABLE ONLY "s"."t" ALTER COLUMN "a" SET ({options});"#);
-        assert_eq!(unmarked(&line("pg_attver=22161408")), None);
-        let marked = line("n_distinct=-0.5, pg_attver=7, n_distinct_inherited=2");
-        assert_eq!(unmarked(&marked).as_deref(), Some(line("n_distinct=-0.5, n_distinct_inherited=2").as_str()));
-        let other = line("n_distinct=7");
-        assert_eq!(unmarked(&other).as_deref(), Some(other.as_str()));
+        let line = |options: &str| format!("ALTER TABLE ONLY \"s\".\"t\" ALTER COLUMN \"a\nb\" SET ({options});\n\n");
+        let dump = |options: &str| format!("{}-- next\n", line(options));
+        assert_eq!(without_marks(&dump("pg_attver=22161408")), "-- next\n");
+        let marked = dump("n_distinct=-0.5, pg_attver=7, n_distinct_inherited=2");
+        assert_eq!(without_marks(&marked), dump("n_distinct=-0.5, n_distinct_inherited=2"));
+        for other in [dump("n_distinct=7"), "select ' SET (pg_attver=7)';\n".to_owned()] {
+            assert_eq!(without_marks(&other), other);
+        }
     }
 
     #[test]
