@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
+use super::sequences;
 use crate::ident::Ident;
 use crate::pg::error::Error as PgError;
 
@@ -18,7 +19,7 @@ pub type Facts = BTreeMap<String, String>;
 pub async fn read(connection: &mut PgConnection, schema: &Ident) -> Result<Facts, PgError> {
     let rows = sqlx::query(include_str!("sql/facts.sql"))
         .bind(schema.as_str())
-        .fetch_all(connection)
+        .fetch_all(&mut *connection)
         .await
         .map_err(|e| PgError::new("read the schema's definitions", &e))?;
     let mut facts = Facts::new();
@@ -27,5 +28,6 @@ pub async fn read(connection: &mut PgConnection, schema: &Ident) -> Result<Facts
         let fact = row.get::<Option<&str>, _>("fact").unwrap_or_default();
         facts.entry(key).and_modify(|known| *known = format!("{known}\n{fact}")).or_insert_with(|| fact.to_owned());
     }
+    facts.extend(sequences::positions(connection, schema).await?.facts);
     Ok(facts)
 }

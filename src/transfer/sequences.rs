@@ -43,7 +43,7 @@ pub(super) async fn positions(connection: &mut PgConnection, schema: &Ident) -> 
             let out = &mut positions.sql;
             out.push(&sql!("select pg_catalog.setval(", Literal(full.as_str()), "::pg_catalog.regclass, ", last));
             out.push_static(if called { ", true);\n" } else { ", false);\n" });
-            let fact = if called { last.to_string() } else { "unused".to_owned() };
+            let fact = if called { last.to_string() } else { format!("{last}, not used yet") };
             positions.facts.insert(format!("position {}", name.as_str()), fact);
         }
     }

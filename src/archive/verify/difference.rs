@@ -1,5 +1,6 @@
 //! The second look, at tables that differ: which chunks, and which rows of them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
@@ -17,10 +18,12 @@ const CHUNK_ROWS: u64 = 4096;
 const MAX_CHUNKS: u64 = 1 << 16;
 /// How many differing chunks are looked into.
 const MAX_LOOKED_INTO: usize = 4;
-/// The most rows that are kept of a side.
-const MAX_ROWS: usize = 200_000;
+/// The most rows that are kept of a side; more, where the first differing chunk has more.
+const MAX_ROWS: u64 = 32_768;
 /// How much of a key is shown, in characters.
 const KEY_CHARS: usize = 200;
+/// How much of a key is kept, in bytes: a little more than is shown, in any script.
+const KEY_BYTES: usize = KEY_CHARS * 4;
 
 /// A row that is not the same on both sides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -63,14 +66,14 @@ pub(super) async fn find(
     let b = chunks(second, pair, of, control).await?;
     let differing: Vec<usize> = (0..of).filter(|i| a[*i] != b[*i]).collect();
     let chunks = Chunks { differ: differing.len(), of };
-    let wanted: BTreeSet<usize> = differing.into_iter().take(MAX_LOOKED_INTO).collect();
+    let wanted = wanted(&differing, &a, &b);
     if wanted.is_empty() {
         return Ok(Found { chunks, rows: Vec::new() });
     }
     let a = keys(first, pair, of, &wanted, control).await?;
     let b = keys(second, pair, of, &wanted, control).await?;
     let mut rows = Vec::new();
-    let all: BTreeSet<&Vec<u8>> = a.keys().chain(b.keys()).collect();
+    let all: BTreeSet<&Key> = a.keys().chain(b.keys()).collect();
     for key in all {
         let what = match (a.get(key), b.get(key)) {
             (Some(a), Some(b)) if a == b => continue,
@@ -78,7 +81,7 @@ pub(super) async fn find(
             (None, _) => What::MissingInFirst,
             (_, None) => What::MissingInSecond,
         };
-        rows.push(Difference { key: shown(pair, key), what });
+        rows.push(Difference { key: shown(pair, &key.start), what });
         if rows.len() == options.rows {
             break;
         }
@@ -86,9 +89,29 @@ pub(super) async fn find(
     Ok(Found { chunks, rows })
 }
 
+/// Takes the first differing chunks, as many as hold a bounded number of rows, but at least one.
+fn wanted(differing: &[usize], a: &[RowSum], b: &[RowSum]) -> BTreeSet<usize> {
+    let (mut wanted, mut rows) = (BTreeSet::new(), 0);
+    for chunk in differing.iter().take(MAX_LOOKED_INTO) {
+        rows += a[*chunk].rows.max(b[*chunk].rows);
+        if rows > MAX_ROWS && !wanted.is_empty() {
+            break;
+        }
+        wanted.insert(*chunk);
+    }
+    wanted
+}
+
+/// A key as it is kept: two that begin alike are told apart by their hashes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    start: Vec<u8>,
+    hash: u64,
+}
+
 async fn chunks(side: &Side, pair: &Pair, of: usize, control: &Control) -> Result<Vec<RowSum>, Error> {
     let mut sums = vec![RowSum::default(); of];
-    side.lines(pair, control, |line| sums[chunk(&key(pair, line), of)].add(line)).await?;
+    side.lines(pair, control, |line| sums[chunk(xxh3_64(&key(pair, line)), of)].add(line)).await?;
     Ok(sums)
 }
 
@@ -98,31 +121,33 @@ async fn keys(
     of: usize,
     wanted: &BTreeSet<usize>,
     control: &Control,
-) -> Result<BTreeMap<Vec<u8>, RowSum>, Error> {
-    let mut rows = BTreeMap::<Vec<u8>, RowSum>::new();
+) -> Result<BTreeMap<Key, RowSum>, Error> {
+    let mut rows = BTreeMap::<Key, RowSum>::new();
     side.lines(pair, control, |line| {
         let key = key(pair, line);
-        if wanted.contains(&chunk(&key, of)) && rows.len() < MAX_ROWS {
-            rows.entry(key).or_default().add(line);
+        let hash = xxh3_64(&key);
+        if wanted.contains(&chunk(hash, of)) {
+            let start = key[..key.len().min(KEY_BYTES)].to_vec();
+            rows.entry(Key { start, hash }).or_default().add(line);
         }
     })
     .await?;
     Ok(rows)
 }
 
-fn chunk(key: &[u8], of: usize) -> usize {
+fn chunk(hash: u64, of: usize) -> usize {
     let of = u64::try_from(of).expect("a small number");
-    usize::try_from(xxh3_64(key) % of).expect("less than a small number")
+    usize::try_from(hash % of).expect("less than a small number")
 }
 
 /// Gives the key's columns of a COPY line with tabs between them; the line itself if there is no key.
-fn key(pair: &Pair, line: &[u8]) -> Vec<u8> {
+fn key<'l>(pair: &Pair, line: &'l [u8]) -> Cow<'l, [u8]> {
     if pair.key.is_empty() {
-        return line.to_vec();
+        return line.into();
     }
     let values: Vec<&[u8]> = line.split(|b| *b == b'\t').collect();
     let parts: Vec<&[u8]> = pair.key.iter().map(|i| values.get(*i).copied().unwrap_or_default()).collect();
-    parts.join(&b'\t')
+    parts.join(&b'\t').into()
 }
 
 fn shown(pair: &Pair, key: &[u8]) -> String {
@@ -133,6 +158,7 @@ fn shown(pair: &Pair, key: &[u8]) -> String {
         let names = pair.key.iter().map(|i| pair.columns[*i].name.as_str());
         names.zip(text.split('\t')).map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ")
     };
-    let short: String = text.chars().take(KEY_CHARS).collect();
+    // What was cut in the middle of a letter is not shown.
+    let short: String = text.trim_end_matches('\u{fffd}').chars().take(KEY_CHARS).collect();
     if short.len() < text.len() { short + "…" } else { short }
 }

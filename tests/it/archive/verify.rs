@@ -82,3 +82,55 @@ async fn definitions_positions_and_grants_are_compared_too() {
     assert_eq!(objects, ["grant relation t", "index extra", "position s", "table more"]);
     assert_eq!(verified.tables.iter().map(|t| t.equal).collect::<Vec<_>>(), [false, true]);
 }
+
+#[tokio::test]
+async fn what_is_easily_overlooked_is_a_difference() {
+    let (a, b) = (TestDb::new().await, TestDb::new().await);
+    let owner = format!("{}owner", a.prefix());
+    a.run(&format!("create role {owner}")).await;
+    for db in [&a, &b] {
+        db.run(&format!(
+            "create schema shop authorization {owner}; set role {owner}; create table shop.t (id int primary key); create sequence shop.s;
+             create function shop.f(int) returns int language sql as 'select $1'; create domain shop.d as int; create table shop.log (id int)"
+        ))
+        .await;
+    }
+    b.run(&format!(
+        "select setval('shop.s', 50, false); comment on domain shop.d is 'x'; comment on constraint t_pkey on shop.t is 'x';
+         revoke delete on shop.log from {owner}; revoke all on function shop.f from {owner};
+         alter default privileges for role {owner} in schema shop grant select on tables to public"
+    ))
+    .await;
+    let verified = compare(database(&a), database(&b), "shop").await;
+    let objects: Vec<_> = verified.definitions.iter().map(|d| d.object.replace(&owner, "owner")).collect();
+    let expected = [
+        "comment constraint t_pkey on table shop.t",
+        "comment type shop.d",
+        "grant default r of owner",
+        "grant relation log",
+        "grant routine f(integer)",
+        "position s",
+    ];
+    assert_eq!(objects, expected);
+}
+
+#[tokio::test]
+async fn rows_without_a_key_are_named_by_their_beginnings() {
+    let (a, b) = (TestDb::new().await, TestDb::new().await);
+    for (db, end) in [(&a, "x"), (&b, "y")] {
+        db.run(&format!(
+            "create schema shop; create table shop.t (t text); insert into shop.t values (repeat('ä', 5000) || '{end}');
+             insert into shop.t select repeat('ä', 5000) || g from generate_series(1, 9) g"
+        ))
+        .await;
+    }
+    let verified = compare(database(&a), database(&b), "shop").await;
+    let found = &verified.tables[0].first_differences;
+    let shown = "ä".repeat(200) + "…";
+    assert!(found.iter().all(|d| d.key == shown), "{found:?}");
+    let whats: Vec<_> = found.iter().map(|d| d.what).collect();
+    assert!(
+        whats.len() == 2 && whats.contains(&What::MissingInFirst) && whats.contains(&What::MissingInSecond),
+        "{whats:?}"
+    );
+}
