@@ -212,6 +212,29 @@ impl Bench {
         };
         let found = figures.line("import, against pg_restore -j2 of its gzip archive", 0.95, ours, theirs);
         figures.peak("import", &found);
+        self.binary(figures);
+    }
+
+    /// What pieces in binary would give to an import: the largest table's rows out of a file, into the bare table.
+    fn binary(&self, figures: &mut Figures) {
+        self.empty("copy");
+        self.psql("copy", &self.definitions());
+        for form in ["text", "binary"] {
+            let file = self.at(form);
+            self.psql("source", &format!("\\copy {SCHEMA}.orders to '{}' with (format {form})\n", file.display()));
+        }
+        let load = |form: &str| {
+            self.psql("copy", &format!("truncate {SCHEMA}.orders;\n"));
+            let copy = format!("\\copy {SCHEMA}.orders from '{}' with (format {form})", self.at(form).display());
+            run(Command::new("psql").args(["-Xqc", &copy]).arg(self.url("copy")))
+        };
+        figures.line("(binary pieces would load so, against text)", 1.0, || load("binary"), || load("text"));
+    }
+
+    fn definitions(&self) -> String {
+        let mut command = Command::new("pg_dump");
+        let dump = command.args(["--section=pre-data", "-n", SCHEMA]).arg(self.url("source")).output().unwrap();
+        String::from_utf8(dump.stdout).unwrap()
     }
 
     fn clones(&self, figures: &mut Figures) {
@@ -257,13 +280,7 @@ impl Bench {
             self.empty("copy");
             run(&mut clone::command("rows", &self.url("source"), &self.url("copy")))
         };
-        let definitions = Command::new("pg_dump")
-            .args(["--section=pre-data", "-n", SCHEMA])
-            .arg(self.url("source"))
-            .output()
-            .unwrap()
-            .stdout;
-        let definitions = String::from_utf8(definitions).unwrap();
+        let definitions = self.definitions();
         let theirs = || {
             self.empty("copy");
             self.psql("copy", &definitions);
