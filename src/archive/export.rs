@@ -11,7 +11,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio::task::JoinHandle;
 
 use super::error::Error;
-use super::file::{self, Written};
+use super::file::{self, Batches, Written};
 use super::folder::Partial;
 use super::layout::{self, Archive, FileEntry, Source, TableEntry};
 use super::location::Location;
@@ -24,7 +24,7 @@ use crate::pg::error::Error as PgError;
 use crate::sql::Sql;
 use crate::transfer::chunk::{self, Chunk};
 use crate::transfer::control::{Control, Step};
-use crate::transfer::copy::{BATCH_BYTES, CopyOut, RowSum};
+use crate::transfer::copy::{CopyOut, RowSum};
 use crate::transfer::coupling::{self, Coupling, CouplingKind};
 use crate::transfer::error::Error as TransferError;
 use crate::transfer::facts::Facts;
@@ -36,6 +36,9 @@ use crate::transfer::{ddl, facts, session, surroundings};
 
 /// How many files of a worker may be on their way to the disk while it copies the next one.
 const MAX_ENDING: usize = 2;
+
+/// A piece of which little is in memory while it ends, in bytes on disk.
+const SMALL_BYTES: u64 = 1 << 20;
 
 /// What to export, and how.
 #[derive(Debug, Clone)]
@@ -73,14 +76,19 @@ pub struct Exported {
     pub bytes: u64,
 }
 
-/// Looks for what ties the schema to its database; refuses what was not allowed.
+/// Looks for what ties the schema to its database; refuses what blocks and was not allowed.
 ///
 /// # Errors
 /// Something blocks, or the server could not be asked.
-pub async fn couplings(target: &Target, options: &Options, listener: Listener<'_>) -> Result<Vec<Coupling>, Error> {
+pub(super) async fn couplings(
+    target: &Target,
+    options: &Options,
+    blocks: fn(CouplingKind) -> bool,
+    listener: Listener<'_>,
+) -> Result<Vec<Coupling>, Error> {
     let mut connection = session::open(target, "pgcleave export").await?;
     let found = coupling::find(&mut connection, &options.schema).await?;
-    let allowed = |c: &Coupling| !c.kind.blocks() || options.allow.contains(&c.kind) && !c.kind.hides_rows();
+    let allowed = |c: &Coupling| !blocks(c.kind) || options.allow.contains(&c.kind) && !c.kind.hides_rows();
     let (allowed, blocking): (Vec<_>, Vec<_>) = found.iter().cloned().partition(allowed);
     for coupling in &allowed {
         let message = format!("{} ({})", coupling.message(), coupling.fix());
@@ -108,7 +116,7 @@ pub async fn export(
     listener: Listener<'_>,
 ) -> Result<Exported, Error> {
     to.is_free()?;
-    let couplings = couplings(target, options, listener).await?;
+    let couplings = couplings(target, options, CouplingKind::blocks, listener).await?;
     let control = Control::new(options.interrupt.clone(), options.max_bytes_per_second);
     let mut snapshot = Snapshot::take(target, &options.schema, options.lock_seconds).await?;
     let taken_at = OffsetDateTime::now_utc().format(&Rfc3339).expect("the present can be written");
@@ -214,14 +222,15 @@ async fn around(
     couplings: &[Coupling],
     options: &Options,
 ) -> Result<(Vec<Text>, Facts), Error> {
-    let Surroundings { roles, extensions, sequences, grants, refreshes, positions } =
+    let Surroundings { roles, extensions, sequences, grants, refreshes, act, leave, positions } =
         surroundings::read(connection, &options.schema, &options.service, couplings, options.verifiers).await?;
     let texts = vec![
-        (layout::ROLES, roles),
+        (layout::ROLES, roles + &act),
         (layout::EXTENSIONS, extensions),
         (layout::SEQUENCES, sequences),
         (layout::GRANTS, grants),
         (layout::REFRESH, refreshes),
+        (layout::LEAVE, leave),
     ];
     Ok((texts, positions))
 }
@@ -278,7 +287,7 @@ async fn work(
         let Some((number, chunk)) = next else { break };
         let table = &tables[chunk.table];
         let path = layout::data_file(number, table.name.name.as_str(), chunk.number);
-        let (send, writing) = file::writer(place.clone(), path.clone(), true);
+        let (send, writing) = file::writer(place.clone(), path.clone(), chunk.bytes, true);
         let statement = chunk.copy_out(&tables, Form::Text);
         let doing = format!("copy {}", table.name.label());
         let sent = match control.check() {
@@ -287,9 +296,11 @@ async fn work(
         };
         drop(send);
         let stopped = sent.is_err();
+        let small = chunk.bytes < SMALL_BYTES;
         ending.push_back(Ending { chunk, path, sent, writing });
         // The disk may take its time with a file while the next one's rows come.
-        while result.is_ok() && (stopped || ending.len() > MAX_ENDING) {
+        let most = if place.keeps_at_once() || small { MAX_ENDING } else { 0 };
+        while result.is_ok() && (stopped || ending.len() > most) {
             let Some(first) = ending.pop_front() else { break };
             result = first.end().await.map(|piece| done.push(piece));
         }
@@ -324,20 +335,19 @@ pub(super) async fn pump(
     connection: &mut PgConnection,
     doing: &str,
     statement: &Sql,
-    to: &tokio::sync::mpsc::Sender<Vec<u8>>,
+    to: &Batches,
     control: &Control,
 ) -> Result<(u64, RowSum), TransferError> {
     let mut rows = CopyOut::start(connection, doing, statement).await?;
     let (mut raw_bytes, mut before) = (0, 0);
     loop {
-        let mut batch = Vec::with_capacity(BATCH_BYTES + BATCH_BYTES / 4);
-        rows.next(&mut batch).await?;
+        let batch = rows.next().await?;
         if batch.is_empty() {
             return Ok((raw_bytes, rows.sum));
         }
         let length = batch.len();
         raw_bytes += u64::try_from(length).expect("a length fits");
-        to.send(batch).await.map_err(|_| TransferError::Stopped)?;
+        to.send(batch).await?;
         control.passed(length, rows.sum.rows - before).await?;
         before = rows.sum.rows;
     }

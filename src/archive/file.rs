@@ -1,9 +1,11 @@
 //! One compressed file of rows, written and read in bounded memory on a thread of its own.
 
 use std::io::{self, BufReader, Read, Write};
+use std::sync::Arc;
 
+use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 use super::location::Location;
@@ -13,7 +15,7 @@ use crate::transfer::error::Error;
 /// How hard zstd tries: about as small as gzip's default, at a tenth of its time. Level 2 takes longer for nothing.
 pub const ZSTD_LEVEL: i32 = 1;
 
-/// How many batches may wait between the connection and the file.
+/// How many batches of the usual size may wait between the connection and the file.
 const QUEUED_BATCHES: usize = 8;
 
 /// A file's length and hash.
@@ -55,26 +57,58 @@ impl<W> Hashing<W> {
     }
 }
 
-/// A writer's two ends: where batches go in, and what it says at the end.
-pub type Writer = (mpsc::Sender<Vec<u8>>, JoinHandle<Result<Written, Error>>);
+/// Where batches go on their way to a file: as many as fit into a bounded room.
+#[derive(Debug)]
+pub struct Batches {
+    send: mpsc::UnboundedSender<Batch>,
+    room: Arc<Semaphore>,
+}
 
-/// Starts a thread that writes batches to a new file, compressed if asked; the file is kept when it ends.
+/// A batch and the room that it takes.
+type Batch = (Bytes, OwnedSemaphorePermit);
+
+impl Batches {
+    /// Waits for room and hands a batch over. After one that takes all the room it waits until that is written, so that
+    /// of very wide rows there is one at a time.
+    ///
+    /// # Errors
+    /// The writer has ended; it tells why.
+    pub async fn send(&self, batch: Bytes) -> Result<(), Error> {
+        let takes = batch.len().div_ceil(BATCH_BYTES).clamp(1, QUEUED_BATCHES);
+        let takes = u32::try_from(takes).expect("a small number");
+        let room = || Arc::clone(&self.room).acquire_many_owned(takes);
+        let taken = room().await.expect("the room is never closed");
+        self.send.send((batch, taken)).map_err(|_| Error::Stopped)?;
+        if usize::try_from(takes) == Ok(QUEUED_BATCHES) {
+            drop(room().await);
+        }
+        Ok(())
+    }
+}
+
+/// A writer's two ends: where batches go in, and what it says at the end.
+pub type Writer = (Batches, JoinHandle<Result<Written, Error>>);
+
+/// Starts a thread that writes batches to a new file of about so many bytes, compressed if asked; the file is kept when
+/// it ends.
 #[must_use]
-pub fn writer(location: Location, file: String, compressed: bool) -> Writer {
-    let (send, mut batches) = mpsc::channel::<Vec<u8>>(QUEUED_BATCHES);
+pub fn writer(location: Location, file: String, bytes: u64, compressed: bool) -> Writer {
+    let (send, mut batches) = mpsc::unbounded_channel::<Batch>();
     let mut write = move |location: &Location, file: &str| -> io::Result<Written> {
-        let hashing = Hashing::new(location.create(file)?);
+        let hashing = Hashing::new(location.create(file, bytes)?);
         let hashing = if compressed {
             let mut encoder = zstd::Encoder::new(hashing, ZSTD_LEVEL)?;
             encoder.include_checksum(true)?;
-            while let Some(batch) = batches.blocking_recv() {
+            while let Some((batch, _room)) = batches.blocking_recv() {
                 encoder.write_all(&batch)?;
+                drop(batch);
             }
             encoder.finish()?
         } else {
             let mut hashing = hashing;
-            while let Some(batch) = batches.blocking_recv() {
+            while let Some((batch, _room)) = batches.blocking_recv() {
                 hashing.write_all(&batch)?;
+                drop(batch);
             }
             hashing
         };
@@ -84,7 +118,7 @@ pub fn writer(location: Location, file: String, compressed: bool) -> Writer {
     };
     let task =
         tokio::task::spawn_blocking(move || write(&location, &file).map_err(|e| location.failed("write", &file, e)));
-    (send, task)
+    (Batches { send, room: Arc::new(Semaphore::new(QUEUED_BATCHES)) }, task)
 }
 
 /// Gives a small file's length and hash.

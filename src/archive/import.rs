@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
 use super::error::Error;
@@ -15,7 +16,8 @@ use crate::ident::Ident;
 use crate::interrupt::Interrupt;
 use crate::pg::connect::Target;
 use crate::pg::error::Error as PgError;
-use crate::pg::lock;
+use crate::pg::{exec, lock};
+use crate::sql;
 use crate::transfer::control::{Control, Step};
 use crate::transfer::copy::CopyIn;
 use crate::transfer::ddl::PostData;
@@ -71,19 +73,30 @@ pub async fn import(
     let schema = opened.archive.schema.clone();
 
     let mut connection = session::open(target, "pgcleave import").await?;
-    fits(&mut connection, &opened).await?;
+    fits(&mut connection, &opened, listener).await?;
     let lock = format!("import of schema {}", schema.as_str());
     if !lock::try_take(&mut connection, &lock).await? {
         return Err(Error::ImportRunning { schema: schema.as_str().to_owned() });
     }
-    let resumed = Journal::begun(&mut connection, &opened.archive.id).await?;
-    if resumed {
-        let message = format!("going on with the import of schema {}", schema.as_str());
-        listener(Event::Note { message });
-    } else if let Some(found) = first_object(&mut connection, &schema).await? {
+    let found = first_object(&mut connection, &schema).await?;
+    let mut resumed = Journal::begun(&mut connection, &opened.archive.id).await?;
+    if !resumed && let Some(found) = found {
         return Err(Error::NotEmpty { schema: schema.as_str().to_owned(), found });
     }
-    let journal = Journal::open(&mut connection, &opened.archive.id).await?;
+    let mut journal = Journal::open(&mut connection, &opened.archive.id).await?;
+    if resumed {
+        let done = journal.done(&mut connection).await?;
+        if found.is_none() && !opened.archive.tables.is_empty() && done.contains(layout::PRE_DATA) {
+            // Somebody has dropped what was loaded, to begin anew.
+            journal.close(&mut connection).await?;
+            journal = Journal::open(&mut connection, &opened.archive.id).await?;
+            resumed = false;
+        } else {
+            let message = format!("going on with the import of schema {}", schema.as_str());
+            listener(Event::Note { message });
+            forget_emptied(&mut connection, &journal, &opened).await?;
+        }
+    }
     steps(&mut connection, &journal, &opened, &[layout::ROLES, layout::EXTENSIONS, layout::PRE_DATA]).await?;
     let load = Arc::new(plan(&opened).await?);
     let total_bytes = load.pieces.iter().map(|p| p.bytes).sum();
@@ -93,20 +106,60 @@ pub async fn import(
     load::load(target, &load, feeds, &journal, &control, &step).await?;
     steps(&mut connection, &journal, &opened, &[layout::SEQUENCES, layout::GRANTS]).await?;
     refresh(&mut connection, &journal, &opened, &control).await?;
+    if opened.archive.files.iter().any(|f| f.path == layout::LEAVE) {
+        steps(&mut connection, &journal, &opened, &[layout::LEAVE]).await?;
+    }
     journal.close(&mut connection).await?;
     let rows = opened.archive.tables.iter().map(|t| t.rows).sum();
     Ok(Imported { schema, tables: opened.archive.tables.len(), rows, resumed })
 }
 
-/// Definitions of a newer server are not understood by an older one.
-async fn fits(connection: &mut PgConnection, opened: &Opened) -> Result<(), Error> {
-    let number: i32 = sqlx::query_scalar("select pg_catalog.current_setting('server_version_num')::pg_catalog.int4")
-        .fetch_one(connection)
+/// Definitions of a newer server are not understood by an older one; other differences are told.
+async fn fits(connection: &mut PgConnection, opened: &Opened, listener: Listener<'_>) -> Result<(), Error> {
+    let query = "select pg_catalog.current_setting('server_version_num')::pg_catalog.int4 as number, \
+          pg_catalog.pg_encoding_to_char(d.encoding)::pg_catalog.text as encoding, d.datcollate::pg_catalog.text as collate \
+        from pg_catalog.pg_database d where d.datname = pg_catalog.current_database()";
+    let row = sqlx::query(query).fetch_one(connection).await.map_err(|e| PgError::new("ask what the target is", &e))?;
+    let source = &opened.archive.source;
+    let target = u32::try_from(row.get::<i32, _>("number")).unwrap_or(0) / 10_000;
+    let source_major = source.server_version_num / 10_000;
+    if target < source_major {
+        return Err(Error::OlderTarget { target, source_major });
+    }
+    let (encoding, collate): (&str, &str) = (row.get("encoding"), row.get("collate"));
+    if encoding != source.encoding && encoding != "UTF8" {
+        let message = format!("the target holds text in {encoding}, the archive is from {}", source.encoding);
+        listener(Event::Warning { message });
+    }
+    if collate != source.collate {
+        let message = format!("the target sorts text by {collate}, the source by {}", source.collate);
+        listener(Event::Note { message });
+    }
+    Ok(())
+}
+
+/// Forgets that rows were loaded into tables that a crash of the server has emptied since: unlogged ones.
+async fn forget_emptied(connection: &mut PgConnection, journal: &Journal, opened: &Opened) -> Result<(), Error> {
+    let unlogged = "select c.relname::pg_catalog.text from pg_catalog.pg_class c \
+        join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+        where n.nspname = $1 and c.relkind = 'r' and c.relpersistence = 'u' order by 1";
+    let names: Vec<String> = sqlx::query_scalar(unlogged)
+        .bind(opened.archive.schema.as_str())
+        .fetch_all(&mut *connection)
         .await
-        .map_err(|e| PgError::new("ask for the server's version", &e))?;
-    let target = u32::try_from(number).unwrap_or(0) / 10_000;
-    let source_major = opened.archive.source.server_version_num / 10_000;
-    if target < source_major { Err(Error::OlderTarget { target, source_major }) } else { Ok(()) }
+        .map_err(|e| PgError::new("look for unlogged tables", &e))?;
+    for name in names {
+        let place = opened.archive.tables.iter().position(|t| t.name.name.as_str() == name);
+        let Some(table) = place.map(|i| &opened.archive.tables[i]) else { continue };
+        let any = sql!("select from only ", table.name.sql(), " limit 1");
+        if exec::rows(connection, "look into an unlogged table", any.as_str()).await?.is_empty() {
+            for file in opened.archive.files.iter().filter(|f| f.table == place) {
+                journal.forget(connection, &file.path).await?;
+            }
+            journal.forget(connection, &load::analyze_name(&table.name)).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn first_object(connection: &mut PgConnection, schema: &Ident) -> Result<Option<String>, Error> {

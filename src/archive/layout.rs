@@ -31,6 +31,8 @@ pub const SEQUENCES: &str = "40_sequences.sql";
 pub const GRANTS: &str = "50_grants.sql";
 /// Materialized views in the order in which they can be refreshed.
 pub const REFRESH: &str = "60_refresh.sql";
+/// Takes back what let an administrator who is no superuser act as the owners.
+pub const LEAVE: &str = "70_leave.sql";
 /// Restores with psql and zstd alone.
 pub const RESTORE: &str = "restore.sh";
 

@@ -19,8 +19,10 @@ use url::Url;
 use super::error::Error;
 use crate::transfer::error::Error as TransferError;
 
-/// How many bytes travel as one part of an upload; storage takes at most 10,000 parts an object.
-const PART_BYTES: usize = 8 << 20;
+/// How many bytes travel as one part of an upload, at least.
+const PART_BYTES: u64 = 8 << 20;
+/// How many parts an object may have; storage takes 10,000, and what is told of its length is a guess.
+const PARTS: u64 = 2_500;
 /// How many parts of one object travel at once.
 const PARTS_AT_ONCE: usize = 1;
 
@@ -122,12 +124,18 @@ impl Location {
         }
     }
 
-    /// Begins a file that is not there. Called where a thread may wait.
-    pub(super) fn create(&self, file: &str) -> io::Result<Sink> {
+    /// Tells whether many files may be on their way to be kept at once: each has a part of itself in memory.
+    pub(super) fn keeps_at_once(&self) -> bool {
+        matches!(self, Self::Folder(_))
+    }
+
+    /// Begins a file that is not there, of about so many bytes. Called where a thread may wait.
+    pub(super) fn create(&self, file: &str, bytes: u64) -> io::Result<Sink> {
         match self {
             Self::Folder(path) => Ok(Sink::File(File::create_new(path.join(file))?)),
             Self::Bucket(bucket) => {
-                let writer = BufWriter::with_capacity(Arc::clone(&bucket.store), bucket.key(file), PART_BYTES);
+                let part = usize::try_from((bytes / PARTS).max(PART_BYTES)).unwrap_or(usize::MAX);
+                let writer = BufWriter::with_capacity(Arc::clone(&bucket.store), bucket.key(file), part);
                 let writer = Box::new(writer.with_max_concurrency(PARTS_AT_ONCE));
                 Ok(Sink::Object(Upload { writer: Some(writer), runtime: Handle::current() }))
             }

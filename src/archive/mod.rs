@@ -5,7 +5,7 @@
 //! SHA256SUMS          the same hashes, for sha256sum -c; covers archive.json too
 //! 00_roles.sql  05_extensions.sql  10_pre-data.sql
 //! data/0001_orders_1.copy.zst …
-//! 30_post-data.sql  40_sequences.sql  50_grants.sql  60_refresh.sql
+//! 30_post-data.sql  40_sequences.sql  50_grants.sql  60_refresh.sql  70_leave.sql
 //! restore.sh          psql and zstd are enough
 //! ```
 

@@ -16,6 +16,7 @@ use crate::event::Listener;
 use crate::pg::connect::Target;
 use crate::transfer::chunk::{self, Chunk};
 use crate::transfer::control::{Control, Step};
+use crate::transfer::coupling::CouplingKind;
 use crate::transfer::error::Error as TransferError;
 use crate::transfer::snapshot::Snapshot;
 use crate::transfer::table::{Form, Table};
@@ -81,7 +82,7 @@ pub async fn export(
     listener: Listener<'_>,
 ) -> Result<Plain, Error> {
     to.is_free()?;
-    couplings(target, options, listener).await?;
+    couplings(target, options, CouplingKind::leaves_rows_out, listener).await?;
     let control = Control::new(options.interrupt.clone(), options.max_bytes_per_second);
     let mut snapshot = Snapshot::take(target, &options.schema, options.lock_seconds).await?;
     let tables = Arc::new(std::mem::take(&mut snapshot.tables));
@@ -125,7 +126,7 @@ async fn work(
         control.check()?;
         let table = &tables[chunk.table];
         let name = file_name(table.name.name.as_str(), kind);
-        let (send, writing) = file::writer(place.clone(), name.clone(), false);
+        let (send, writing) = file::writer(place.clone(), name.clone(), chunk.bytes, false);
         let doing = format!("copy {}", table.name.label());
         let statement = chunk.copy_out(&tables, kind.form());
         let sent = pump(&mut connection, &doing, &statement, &send, &control).await;

@@ -1,6 +1,7 @@
 //! restore.sh: an archive back into a database with psql and zstd alone.
 
-use super::layout::{Archive, EXTENSIONS, GRANTS, POST_DATA, PRE_DATA, REFRESH, ROLES, SEQUENCES, SUMS};
+use super::layout::{Archive, EXTENSIONS, GRANTS, LEAVE, POST_DATA, PRE_DATA, REFRESH, ROLES, SEQUENCES, SUMS};
+use crate::sql;
 use crate::transfer::session::PGOPTIONS;
 use crate::transfer::table::{Form, copy_in};
 
@@ -14,12 +15,14 @@ pub(super) fn script(archive: &Archive) -> String {
         let statement = copy_in(&table.name, &table.columns, Form::Text);
         loads += &format!("load {} {}\n", file.path, quoted(statement.as_str()));
     }
+    let tables = archive.tables.iter().map(|t| sql!("analyze ", t.name.sql(), ";\n"));
+    let analyze: String = tables.map(|statement| statement.as_str().to_owned()).collect();
     format!(
         r#"#!/bin/sh
 # Restores an archive of one schema with psql and zstd alone:
 #   ./restore.sh postgresql://admin@host/database
 # Without an argument, psql's own variables (PGHOST, PGDATABASE, PGPASSFILE, ...) say where to. Run it as a superuser or
-# as a role that may create the roles and extensions below. The target must not hold the schema yet.
+# as a role that may create the roles, the schema and the extensions below. The target must not hold the schema yet.
 set -eu
 cd "$(dirname "$0")"
 target=${{1:-}}
@@ -37,6 +40,9 @@ load() {{
     {{ zstd -dcq -- "$1" || printf '\\377\\n'; }} | run -c "$2"
 }}
 
+for program in psql zstd; do
+    command -v "$program" > /dev/null || {{ echo "$program is needed and was not found" >&2; exit 1; }}
+done
 echo 'checking the files'
 if command -v sha256sum > /dev/null; then sha256sum --quiet --strict -c {SUMS}; else shasum -a 256 -s -c {SUMS}; fi
 schema={schema}
@@ -44,7 +50,7 @@ if [ "$(run -At -v schema="$schema" -f - <<'SQL'
 select count(*) from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname = :'schema';
 SQL
 )" != 0 ]; then
-    echo "the target's schema $schema is not empty" >&2
+    echo "the target's schema $schema is not empty; what a broken restore has left must be dropped first" >&2
     exit 1
 fi
 
@@ -55,10 +61,12 @@ echo 'indexes and constraints'
 run -1 -f {POST_DATA} > /dev/null
 run -1 -f {SEQUENCES} -f {GRANTS} > /dev/null
 run -f {REFRESH}
-run -c 'analyze'
+printf '%s' {analyze} | run
+run -1 -f {LEAVE}
 echo 'done'
 "#,
         schema = quoted(schema),
+        analyze = quoted(&analyze),
     )
 }
 

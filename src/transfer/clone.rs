@@ -120,9 +120,9 @@ impl Feed for Rows {
     async fn feed(&mut self, piece: usize, into: &mut CopyIn<'_>, control: &Control) -> Result<u64, Error> {
         let Read { doing, statement, form } = &self.reads[piece];
         let mut rows = CopyOut::start(&mut self.connection, doing, statement).await?.of(*form);
-        let (mut batch, mut before) = (Vec::new(), 0);
+        let mut before = 0;
         loop {
-            rows.next(&mut batch).await?;
+            let batch = rows.next().await?;
             if batch.is_empty() {
                 return Ok(rows.sum.rows);
             }

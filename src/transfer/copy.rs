@@ -1,5 +1,6 @@
 //! COPY on the wire, in batches of bounded size. A connection whose copy failed is out of step: it is thrown away.
 
+use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use futures_util::stream::BoxStream;
 use sqlx::postgres::{PgConnection, PgCopyIn};
@@ -10,8 +11,11 @@ use super::table::Form;
 use crate::pg::error::Error as PgError;
 use crate::sql::Sql;
 
-/// How many bytes a batch holds at least, but for the last; one row more than this at most.
+/// How many bytes a batch holds, if a row does not hold more.
 pub const BATCH_BYTES: usize = 64 << 10;
+
+/// The most bytes that one message to the server holds.
+const PIECE_BYTES: usize = 1 << 20;
 
 /// Counts rows and sums their hashes, in whatever order they come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,7 +48,9 @@ impl RowSum {
 
 /// Rows on their way out of a database.
 pub struct CopyOut<'c> {
-    rows: BoxStream<'c, sqlx::Result<bytes::Bytes>>,
+    rows: BoxStream<'c, sqlx::Result<Bytes>>,
+    /// A row that did not fit into the batch before it.
+    held: Option<Bytes>,
     doing: String,
     binary: bool,
     messages: u64,
@@ -59,7 +65,7 @@ impl<'c> CopyOut<'c> {
     /// The server refused it.
     pub async fn start(connection: &'c mut PgConnection, doing: &str, statement: &Sql) -> Result<Self, Error> {
         let rows = connection.copy_out_raw(statement.as_str()).await.map_err(|e| PgError::new(doing, &e))?;
-        Ok(Self { rows, doing: doing.to_owned(), binary: false, messages: 0, sum: RowSum::default() })
+        Ok(Self { rows, held: None, doing: doing.to_owned(), binary: false, messages: 0, sum: RowSum::default() })
     }
 
     /// Says that the rows come in this form. Those in binary are counted, not hashed.
@@ -69,24 +75,37 @@ impl<'c> CopyOut<'c> {
         self
     }
 
-    /// Fills an emptied batch with whole rows; leaves it empty at the end.
+    /// Gives the next whole rows; nothing at the end. A row as wide as a batch comes alone, and is not copied.
     ///
     /// # Errors
     /// The server broke off, or the connection did.
-    pub async fn next(&mut self, batch: &mut Vec<u8>) -> Result<(), Error> {
-        batch.clear();
-        while batch.len() < BATCH_BYTES {
-            match self.rows.try_next().await {
-                // The server sends each row in a message of its own.
-                Ok(Some(row)) => {
-                    self.count(&row);
-                    batch.extend_from_slice(&row);
-                }
-                Ok(None) => break,
-                Err(error) => return Err(PgError::new(self.doing.as_str(), &error).into()),
+    pub async fn next(&mut self) -> Result<Bytes, Error> {
+        let mut batch = Vec::new();
+        loop {
+            // The server sends each row in a message of its own.
+            let row = match self.held.take() {
+                Some(row) => row,
+                None => match self.rows.try_next().await {
+                    Ok(Some(row)) => {
+                        self.count(&row);
+                        row
+                    }
+                    Ok(None) => return Ok(batch.into()),
+                    Err(error) => return Err(PgError::new(self.doing.as_str(), &error).into()),
+                },
+            };
+            if batch.is_empty() && row.len() >= BATCH_BYTES {
+                return Ok(row);
             }
+            if !batch.is_empty() && batch.len() + row.len() > BATCH_BYTES {
+                self.held = Some(row);
+                return Ok(batch.into());
+            }
+            if batch.is_empty() {
+                batch.reserve_exact(BATCH_BYTES);
+            }
+            batch.extend_from_slice(&row);
         }
-        Ok(())
     }
 }
 
@@ -123,7 +142,10 @@ impl<'c> CopyIn<'c> {
     /// # Errors
     /// The connection broke. What the server refuses is seen at the end.
     pub async fn send(&mut self, batch: &[u8]) -> Result<(), Error> {
-        self.copy.send(batch).await.map_err(|e| PgError::new(self.doing.as_str(), &e))?;
+        // In pieces, since the driver copies what it sends: where a message ends means nothing to the server.
+        for piece in batch.chunks(PIECE_BYTES) {
+            self.copy.send(piece).await.map_err(|e| PgError::new(self.doing.as_str(), &e))?;
+        }
         Ok(())
     }
 

@@ -44,10 +44,16 @@ pub enum CouplingKind {
     PartitionElsewhere,
     /// A publication of the schema's tables.
     Publication,
+    /// A role of the service has an attribute that reaches over the whole server.
+    RoleAttribute,
     /// Row-level security keeps rows from this login.
     RowLevelSecurity,
     /// A function that an index, constraint or materialized view calls depends on the caller's search path.
     SearchPath,
+    /// A label of a security provider, which the server must have loaded.
+    SecurityLabel,
+    /// A setting of the whole database.
+    Setting,
     /// A relation is in a tablespace of its own.
     Tablespace,
     /// A table that is empty after a crash and cannot be replicated.
@@ -71,6 +77,13 @@ impl CouplingKind {
         matches!(self, Self::Inaccessible | Self::RowLevelSecurity)
     }
 
+    /// Tells whether rows would lack in files that hold rows and nothing else.
+    #[must_use]
+    pub fn leaves_rows_out(self) -> bool {
+        use CouplingKind::*;
+        self.hides_rows() || matches!(self, ForeignTable | LargeObjects | PartitionElsewhere)
+    }
+
     /// Gives its name in JSON and on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -87,8 +100,11 @@ impl CouplingKind {
             Needs => "needs",
             PartitionElsewhere => "partition-elsewhere",
             Publication => "publication",
+            RoleAttribute => "role-attribute",
             RowLevelSecurity => "row-level-security",
             SearchPath => "search-path",
+            SecurityLabel => "security-label",
+            Setting => "setting",
             Tablespace => "tablespace",
             Unlogged => "unlogged",
         }
@@ -108,8 +124,11 @@ impl CouplingKind {
             Needs,
             PartitionElsewhere,
             Publication,
+            RoleAttribute,
             RowLevelSecurity,
             SearchPath,
+            SecurityLabel,
+            Setting,
             Tablespace,
             Unlogged,
         ];
@@ -135,10 +154,13 @@ impl Coupling {
             Needs => format!("{object} needs {other}, which is left out"),
             PartitionElsewhere => format!("{other} holds rows of {object} and is left out"),
             Publication => format!("publication {object} of {other} is left out"),
+            RoleAttribute => format!("{other} of role {object} is left out"),
             RowLevelSecurity => format!("row-level security hides rows of {object} from {other}"),
             SearchPath => format!(
                 "function {object} is called by an index, constraint or materialized view and has no search_path of its own"
             ),
+            SecurityLabel => format!("{object} has a security label of {other}, which goes along"),
+            Setting => format!("the database's setting {object} is left out"),
             Tablespace => format!("{object} is in tablespace {other}; it is restored into the default one"),
             Unlogged => format!("table {object} is unlogged: its rows are copied as they are now"),
         }
@@ -160,8 +182,11 @@ impl Coupling {
             Needs => "move or copy what it needs into the schema, or create it on the target first",
             PartitionElsewhere => "alter table … set schema, so that all partitions are in one schema",
             Publication => "create a publication on the target if it is wanted there",
+            RoleAttribute => "alter role … on the target, if it is wanted there",
             RowLevelSecurity => "export as the table's owner (without FORCE) or as a role with BYPASSRLS",
             SearchPath => "alter function … set search_path, or qualify the names in its body",
+            SecurityLabel => "load the provider on the target's server before the restore",
+            Setting => "alter database … set it on the target, if the service leans on it",
             Tablespace => "move it on the target if need be",
             Unlogged => "alter table … set logged, if its rows matter",
         }

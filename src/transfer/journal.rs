@@ -67,6 +67,16 @@ impl Journal {
         Ok(exec::batch(connection, "mark a step", &self.insert(step)).await?)
     }
 
+    /// Takes a mark back; a step that has none stays as it is.
+    ///
+    /// # Errors
+    /// The server refused it.
+    pub async fn forget(&self, connection: &mut PgConnection, step: &str) -> Result<(), Error> {
+        let (load, step) = (Literal(&self.id), Literal(step));
+        let delete = sql!("delete from pgcleave_import.step where load = ", load, " and step = ", step);
+        Ok(exec::batch(connection, "take a mark back", &delete).await?)
+    }
+
     /// Runs a script that another program wrote for us, and marks it, in one transaction.
     ///
     /// # Errors

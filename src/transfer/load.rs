@@ -72,16 +72,19 @@ struct Board {
     /// Per table: how many pieces, then how many indexes are still to do.
     pieces: HashMap<TableName, usize>,
     indexes: HashMap<TableName, usize>,
+    /// What an earlier load has done.
+    done: HashSet<String>,
     load: Arc<Load>,
 }
 
 impl Board {
-    fn new(load: &Arc<Load>, done: &HashSet<String>) -> Self {
+    fn new(load: &Arc<Load>, done: HashSet<String>) -> Self {
         let mut board = Self {
             ready: Vec::new(),
             running: 0,
             pieces: HashMap::new(),
             indexes: HashMap::new(),
+            done: HashSet::new(),
             load: Arc::clone(load),
         };
         let tables: BTreeSet<&TableName> = load.pieces.iter().map(|p| &p.table).collect();
@@ -93,29 +96,30 @@ impl Board {
         }
         let waiting = |(_, piece): &(usize, &Piece)| !done.contains(&piece.name);
         board.ready = load.pieces.iter().enumerate().filter(waiting).map(|(i, _)| Task::Piece(i)).rev().collect();
+        board.done = done;
         for table in tables {
             if board.pieces.get(table) == Some(&0) {
-                board.filled(table, done);
+                board.filled(table);
             }
         }
         board
     }
 
     /// A table's rows are all there.
-    fn filled(&mut self, table: &TableName, done: &HashSet<String>) {
+    fn filled(&mut self, table: &TableName) {
         let indexes = self.load.post.indexes.iter().enumerate();
-        let todo = indexes.filter(|(i, index)| index.table == *table && !done.contains(&index_name(*i)));
+        let todo = indexes.filter(|(i, index)| index.table == *table && !self.done.contains(&index_name(*i)));
         let todo: Vec<_> = todo.map(|(i, _)| Task::Index(i)).rev().collect();
         if todo.is_empty() {
-            self.indexed(table, done);
+            self.indexed(table);
         }
         // The end of the list is done first: indexes of what is full go before more rows.
         self.ready.extend(todo);
     }
 
     /// A table's indexes are all there.
-    fn indexed(&mut self, table: &TableName, done: &HashSet<String>) {
-        if self.load.analyze && !done.contains(&analyze_name(table)) {
+    fn indexed(&mut self, table: &TableName) {
+        if self.load.analyze && !self.done.contains(&analyze_name(table)) {
             self.ready.push(Task::Analyze(table.clone()));
         }
     }
@@ -137,8 +141,8 @@ impl Board {
         *left -= 1;
         if *left == 0 {
             match task {
-                Task::Piece(_) => self.filled(&table, &HashSet::new()),
-                _ => self.indexed(&table, &HashSet::new()),
+                Task::Piece(_) => self.filled(&table),
+                _ => self.indexed(&table),
             }
         }
     }
@@ -148,7 +152,9 @@ fn index_name(index: usize) -> String {
     format!("index {index}")
 }
 
-fn analyze_name(table: &TableName) -> String {
+/// Gives the name of the step that analyzes a table.
+#[must_use]
+pub fn analyze_name(table: &TableName) -> String {
     format!("analyze {}", table.label())
 }
 
@@ -171,7 +177,7 @@ pub async fn load<F: Feed>(
     let done = journal.done(&mut connection).await?;
     // Whoever closes the journal commits for good, and all that was committed before with it.
     session::run(&mut connection, "prepare the load", "set synchronous_commit = off").await?;
-    let board = Board::new(load, &done);
+    let board = Board::new(load, done.clone());
     run(target, board, feeds, journal, control, step).await?;
 
     for (i, statement) in load.post.middle.iter().enumerate() {
@@ -189,7 +195,7 @@ pub async fn load<F: Feed>(
         }
     }
     // Validating what is valid already does nothing, so that these need no marks.
-    let mut board = Board::new(&Arc::default(), &done);
+    let mut board = Board::new(&Arc::default(), HashSet::new());
     board.ready = load.post.foreign_keys.iter().filter_map(|k| k.validate.clone()).map(Task::Statement).rev().collect();
     run(target, board, vec![Nothing; jobs], journal, control, step).await
 }

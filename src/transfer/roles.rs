@@ -16,6 +16,10 @@ pub(super) struct Roles {
     pub(super) create: Sql,
     /// Gives memberships, settings and default privileges.
     pub(super) grant: Sql,
+    /// Lets whoever restores, if that is no superuser, act as the owners.
+    pub(super) act: Sql,
+    /// Takes that back.
+    pub(super) leave: Sql,
 }
 
 struct Role {
@@ -28,6 +32,7 @@ struct Role {
     own: bool,
     predefined: bool,
     superuser: bool,
+    owns: bool,
 }
 
 /// Reads them. With `verifiers` the logins of the service keep their SCRAM verifiers, which only a superuser can read.
@@ -47,6 +52,10 @@ pub(super) async fn read(
     for role in roles.iter().filter(|r| !r.predefined) {
         let secret = secrets.iter().find(|(oid, _)| *oid == role.oid).map(|(_, secret)| secret.as_str());
         out.create.push(&create(role, secret));
+        if role.owns {
+            out.act.push(&act(&role.name));
+            out.leave.push(&leave(&role.name));
+        }
     }
     out.grant.push(&memberships(connection, &all, &own).await?);
     out.grant.push(&settings(connection, &own).await?);
@@ -71,6 +80,7 @@ fn role(row: &PgRow) -> Role {
         own: row.get("own"),
         predefined: row.get("predefined"),
         superuser: row.get("superuser"),
+        owns: row.get("owns"),
     }
 }
 
@@ -105,6 +115,34 @@ fn create(role: &Role, secret: Option<&str>) -> Sql {
     }
     let name = Literal(role.name.as_str());
     block(&sql!("if not exists (select from pg_catalog.pg_roles where rolname = ", name, ") then ", body, "; end if;"))
+}
+
+/// Making a role does not let an administrator act as it: before 16 not at all, from 16 on by ADMIN alone.
+fn act(role: &Ident) -> Sql {
+    let grant = sql!("grant ", role, " to ");
+    block(&sql!(
+        "if not (select rolsuper from pg_catalog.pg_roles where rolname = current_user) \
+         and not pg_catalog.pg_has_role(",
+        Literal(role.as_str()),
+        ", 'usage') then execute ",
+        Literal(grant.as_str()),
+        " || pg_catalog.quote_ident(current_user) || case when pg_catalog.current_setting('server_version_num')::pg_catalog.int4 < 160000 \
+         then '' else ' with inherit true, set true' end; end if;"
+    ))
+}
+
+/// Takes back what [`act`] has granted, and no other membership.
+fn leave(role: &Ident) -> Sql {
+    let revoke = sql!("revoke ", role, " from ");
+    block(&sql!(
+        "if exists (select from pg_catalog.pg_auth_members m join pg_catalog.pg_roles r on r.oid = m.roleid and r.rolname = ",
+        Literal(role.as_str()),
+        " join pg_catalog.pg_roles u on u.oid = m.member and u.oid = m.grantor and u.rolname = current_user \
+         where not m.admin_option) then execute ",
+        Literal(revoke.as_str()),
+        " || pg_catalog.quote_ident(current_user) || case when pg_catalog.current_setting('server_version_num')::pg_catalog.int4 < 160000 \
+         then '' else ' granted by ' || pg_catalog.quote_ident(current_user) end; end if;"
+    ))
 }
 
 /// Makes an anonymous block, quoted as a literal, so that no name can end it.

@@ -14,7 +14,7 @@ use crate::pg::error::Error as PgError;
 const SETTINGS: &str = "\
     set client_encoding = 'UTF8'; set extra_float_digits = 3; set datestyle = 'ISO, YMD'; \
     set intervalstyle = postgres; set bytea_output = hex; set timezone = 'UTC'; set lc_monetary = 'C'; \
-    set xmloption = content; set standard_conforming_strings = on; set row_security = off; set search_path = ''; \
+    set xmloption = content; set default_transaction_read_only = off; set standard_conforming_strings = on; set row_security = off; set search_path = ''; \
     set statement_timeout = 0; set idle_in_transaction_session_timeout = 0; set max_parallel_workers_per_gather = 0; \
     set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3; set tcp_user_timeout = 25000; \
     select pg_catalog.set_config(name, '0', false) from pg_catalog.pg_settings where name = 'transaction_timeout'; \
@@ -22,7 +22,8 @@ const SETTINGS: &str = "\
 
 /// The same for psql, through `PGOPTIONS`: what restore.sh needs to read every value back.
 pub const PGOPTIONS: &str = "-c datestyle=ISO,YMD -c intervalstyle=postgres -c timezone=UTC -c lc_monetary=C \
-    -c row_security=off -c statement_timeout=0 -c synchronous_commit=off";
+    -c xmloption=content -c search_path= -c row_security=off -c default_transaction_read_only=off \
+    -c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 -c synchronous_commit=off";
 
 /// Connects with pinned settings.
 ///

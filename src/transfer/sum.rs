@@ -72,9 +72,9 @@ pub async fn outside(
     control: &Control,
 ) -> Result<RowSum, Error> {
     let mut rows = CopyOut::start(connection, doing, statement).await?;
-    let (mut batch, mut before) = (Vec::new(), 0);
+    let mut before = 0;
     loop {
-        rows.next(&mut batch).await?;
+        let batch = rows.next().await?;
         if batch.is_empty() {
             return Ok(rows.sum);
         }

@@ -21,6 +21,10 @@ pub struct Surroundings {
     pub grants: String,
     /// Refreshes the materialized views that are filled, in an order that works.
     pub refreshes: String,
+    /// Lets whoever runs the scripts, if that is no superuser, act as the owners; after `roles`.
+    pub act: String,
+    /// Takes that back, after all else.
+    pub leave: String,
     /// Where the sequences stand, as facts.
     pub positions: Facts,
 }
@@ -49,6 +53,8 @@ pub async fn read(
         sequences: positions.sql.as_str().to_owned(),
         grants: roles.grant.as_str().to_owned(),
         refreshes: refreshes.as_str().to_owned(),
+        act: roles.act.as_str().to_owned(),
+        leave: roles.leave.as_str().to_owned(),
         positions: positions.facts,
     })
 }

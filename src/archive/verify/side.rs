@@ -107,9 +107,8 @@ impl Side {
                 let doing = format!("read {}", pair.name.label());
                 let statement = chunk.copy_out(tables, Form::Text);
                 let mut rows = CopyOut::start(&mut connection, &doing, &statement).await?;
-                let mut batch = Vec::new();
                 loop {
-                    rows.next(&mut batch).await?;
+                    let batch = rows.next().await?;
                     let Some(whole) = batch.strip_suffix(b"\n") else { return Ok(()) };
                     whole.split(|b| *b == b'\n').for_each(&mut line);
                     control.passed(batch.len(), 0).await?;

@@ -1,5 +1,5 @@
 -- What ties a schema to the rest of its database, as far as the catalog knows.
-with
+with recursive
   target as (select n.oid from pg_catalog.pg_namespace n where n.nspname = $1),
   direct as (
     select 'pg_catalog.pg_class'::pg_catalog.regclass as classid, c.oid as objid from pg_catalog.pg_class c, target t where c.relnamespace = t.oid
@@ -24,6 +24,13 @@ with
     union select 'pg_catalog.pg_rewrite'::pg_catalog.regclass::pg_catalog.oid, r.oid from pg_catalog.pg_rewrite r join pg_catalog.pg_class c on c.oid = r.ev_class join target t on c.relnamespace = t.oid
     union select 'pg_catalog.pg_trigger'::pg_catalog.regclass::pg_catalog.oid, r.oid from pg_catalog.pg_trigger r join pg_catalog.pg_class c on c.oid = r.tgrelid join target t on c.relnamespace = t.oid
     union select 'pg_catalog.pg_policy'::pg_catalog.regclass::pg_catalog.oid, r.oid from pg_catalog.pg_policy r join pg_catalog.pg_class c on c.oid = r.polrelid join target t on c.relnamespace = t.oid
+    union select 'pg_catalog.pg_amop'::pg_catalog.regclass::pg_catalog.oid, a.oid from pg_catalog.pg_amop a join pg_catalog.pg_opfamily f on f.oid = a.amopfamily join target t on f.opfnamespace = t.oid
+    union select 'pg_catalog.pg_amproc'::pg_catalog.regclass::pg_catalog.oid, a.oid from pg_catalog.pg_amproc a join pg_catalog.pg_opfamily f on f.oid = a.amprocfamily join target t on f.opfnamespace = t.oid
+  ),
+  staff as (
+    select n.nspowner as role from pg_catalog.pg_namespace n join target t on t.oid = n.oid
+    union
+    select m.member from staff s join pg_catalog.pg_auth_members m on m.roleid = s.role
   ),
   members as (
     select d.classid, d.objid, e.extname, e.oid as extension from pg_catalog.pg_depend d
@@ -115,6 +122,17 @@ select distinct kind, object, refers_to from (
   select 'inaccessible', c.relname::pg_catalog.text, current_user::pg_catalog.text
   from pg_catalog.pg_class c join target t on c.relnamespace = t.oid
   where c.relkind in ('r', 'p', 'S') and not pg_catalog.has_table_privilege(c.oid, 'select')
+  union all
+  select 'security-label', pg_catalog.pg_describe_object(l.classoid, l.objoid, l.objsubid), l.provider
+  from pg_catalog.pg_seclabel l join ours o on o.classid = l.classoid and o.objid = l.objoid
+  union all
+  select 'setting', c, '' from pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) c
+  where s.setrole = 0 and s.setdatabase in (0, (select b.oid from pg_catalog.pg_database b where b.datname = pg_catalog.current_database()))
+  union all
+  select 'role-attribute', r.rolname::pg_catalog.text, pg_catalog.concat_ws(' and ', case when r.rolcreaterole then 'CREATEROLE' end,
+    case when r.rolcreatedb then 'CREATEDB' end, case when r.rolbypassrls then 'BYPASSRLS' end, case when r.rolreplication then 'REPLICATION' end)
+  from pg_catalog.pg_roles r join staff s on s.role = r.oid
+  where not r.rolsuper and (r.rolcreaterole or r.rolcreatedb or r.rolbypassrls or r.rolreplication)
   union all
   select 'search-path', pg_catalog.format('%s(%s)', p.proname, pg_catalog.oidvectortypes(p.proargtypes)), ''
   from pg_catalog.pg_proc p join target t on p.pronamespace = t.oid join pg_catalog.pg_language l on l.oid = p.prolang

@@ -39,6 +39,6 @@ with recursive
 select r.oid::pg_catalog.int8 as oid, r.rolname::pg_catalog.text as name, r.rolcanlogin as login, r.rolinherit as inherit,
   r.rolconnlimit as connection_limit, r.rolvaliduntil::pg_catalog.text as valid_until,
   exists (select from own o where o.role = r.oid) as own, r.rolname like 'pg\_%' as predefined,
-  r.rolsuper as superuser
+  r.rolsuper as superuser, exists (select from ours o where o.owner = r.oid) as owns
 from pg_catalog.pg_roles r join carried c on c.role = r.oid
 order by r.rolname collate "C"

@@ -1,6 +1,6 @@
 //! What is refused, and what is said of it.
 
-use pgcleave::archive::Error;
+use pgcleave::archive::{Error, plain};
 use pgcleave::error::Coded as _;
 use pgcleave::pg::connect::Target;
 use pgcleave::transfer::coupling::CouplingKind;
@@ -69,7 +69,16 @@ async fn what_reaches_over_the_edge_is_named_before_anything_is_written() {
          create table shop.blob (content oid); select lo_create(0);
          create extension file_fdw; create server files foreign data wrapper file_fdw;
          create foreign table shop.far (line text) server files options (filename '/dev/null');
-         create view other.theirs as select * from shop.blob; create publication pub for table shop.blob",
+         create view other.theirs as select * from shop.blob; create publication pub for table shop.blob;
+         do $$ begin execute format('alter database %I set search_path = shop, other', current_database()); end $$",
+    )
+    .await;
+    let role = format!("{}maker", db.prefix());
+    db.run(&format!("create role {role} createdb bypassrls; alter schema shop owner to {role}")).await;
+    // No server at hand has a provider loaded.
+    db.run(
+        "set allow_system_table_mods = on;
+         insert into pg_catalog.pg_seclabel values ('shop.blob'::regclass, 'pg_class'::regclass, 0, 'guard', 'secret')",
     )
     .await;
     let room = Room::new();
@@ -94,7 +103,15 @@ async fn what_reaches_over_the_edge_is_named_before_anything_is_written() {
     let exported =
         export::export(&target(&db), &room.at("a").into(), &accepting, &|_| {}).await.expect("all is allowed");
     let listed: Vec<_> = exported.archive.couplings.iter().map(|c| c.kind).collect();
-    assert!(listed.contains(&Publication) && listed.contains(&NeededBy), "{listed:?}");
+    for kind in [Publication, NeededBy, Setting, SecurityLabel, RoleAttribute] {
+        assert!(listed.contains(&kind), "{kind:?} is not in {listed:?}");
+    }
+    // Rows alone lack nothing for a foreign key, only what is elsewhere.
+    let (from, to) = (target(&db), room.at("csv").into());
+    let plain = plain::export(&from, &to, plain::Kind::Csv, &options(&db, "shop").await, &|_| {}).await;
+    let error = plain.expect_err("rows are elsewhere");
+    let found: Vec<_> = kinds(&error).into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(found, [ForeignTable, LargeObjects, PartitionElsewhere]);
 }
 
 #[tokio::test]

@@ -1,11 +1,14 @@
 //! A server that ends all sessions, a table that somebody alters, a login that may do little.
 
+use std::process::Command;
+
+use pgcleave::archive::verify::Place;
 use pgcleave::interrupt::Interrupt;
 use pgcleave::pg::connect::Target;
 use pgcleave::transfer::pg_dump::PgDump;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use super::{Room, assert_equal, can_export, export, import, options, shop, target};
+use super::{Room, assert_equal, can_export, compare, export, import, options, shop, target};
 use crate::support::{Dedicated, TestDb, pg_dump_folder};
 
 async fn run(url: &str, sql: &str) {
@@ -125,4 +128,81 @@ async fn an_administrator_that_is_no_superuser_can_import() {
     let importing = import::Options { jobs: 2, max_bytes_per_second: None, interrupt: Interrupt::default() };
     import::import(&room.at("a").into(), &to, &importing, &|_| {}).await.expect("an import");
     assert_equal(&room.at("a"), &source, &copy, "shop").await;
+}
+
+#[tokio::test]
+async fn an_administrator_that_is_no_superuser_brings_the_roles_along() {
+    let source = TestDb::new().await;
+    if !can_export(&source).await {
+        return;
+    }
+    shop(&source).await;
+    let (p, room) = (source.prefix(), Room::new());
+    source.run(&format!("create role {p}shop_app login; grant {p}shop_owner to {p}shop_app")).await;
+    export(&source, "shop", &room.at("a")).await.expect("an export");
+    // A server that knows none of the roles.
+    let server = Dedicated::start().await;
+    run(&server.url("postgres"), "create role admin login createrole password 'x'").await;
+    for database in ["imported", "restored"] {
+        run(&server.url("postgres"), &format!("create database {database} owner admin")).await;
+        let mut url = url::Url::parse(&server.url(database)).expect("a connection string");
+        url.set_username("admin").expect("it has a host");
+        url.set_password(Some("x")).expect("it has a host");
+        if database == "imported" {
+            let to = Target::parse(&url.to_string().into()).expect("a connection string");
+            let importing = import::Options { jobs: 2, max_bytes_per_second: None, interrupt: Interrupt::default() };
+            import::import(&room.at("a").into(), &to, &importing, &|_| {}).await.expect("an import");
+        } else {
+            let script = room.at("a").join("restore.sh");
+            let restore = Command::new("sh").arg(script).arg(url.as_str()).output().expect("sh starts");
+            assert!(restore.status.success(), "{}", String::from_utf8_lossy(&restore.stderr));
+        }
+        let copy = Target::parse(&server.url(database).into()).expect("a connection string");
+        let verified = compare(Place::Archive(room.at("a").into()), Place::Database(copy), "shop").await;
+        assert!(verified.equal, "{}", pgcleave::report::verify::human(&verified));
+        let acts =
+            "select count(*) from pg_catalog.pg_auth_members where member = 'admin'::regrole and grantor = member";
+        let mut looking = PgConnection::connect(&server.url(database)).await.expect("the server is there");
+        let left: i64 = sqlx::query_scalar(acts).fetch_one(&mut looking).await.expect("a count");
+        assert_eq!(left, 0, "the administrator may still act as the owner");
+        // The roles of the first are there when the second comes; it goes without them, too.
+        let gone = format!(
+            "drop schema shop cascade; drop owned by {p}shop_owner, {p}shop_app; drop role {p}shop_owner, {p}shop_app"
+        );
+        run(&server.url(database), &gone).await;
+    }
+}
+
+#[tokio::test]
+async fn an_import_loads_again_what_has_gone_meanwhile() {
+    let (source, copy) = (TestDb::new().await, TestDb::new().await);
+    if !can_export(&source).await {
+        return;
+    }
+    shop(&source).await;
+    // The largest, so that it comes first.
+    source
+        .run("create unlogged table shop.scratch (t text); insert into shop.scratch select repeat(md5(g::text), 9) from generate_series(1, 40000) g")
+        .await;
+    let room = Room::new();
+    export(&source, "shop", &room.at("a")).await.expect("an export");
+    for (gone, resumed) in [("truncate shop.scratch", true), ("drop schema shop cascade", false)] {
+        let interrupt = Interrupt::default();
+        let slow = import::Options { jobs: 1, max_bytes_per_second: Some(8_000_000), interrupt: interrupt.clone() };
+        let (to, from) = (target(&copy), room.at("a"));
+        let first = tokio::spawn(async move { import::import(&from.into(), &to, &slow, &|_| {}).await });
+        let begun = "select (pg_catalog.to_regclass('pgcleave_import.step') is not null)::text";
+        let loaded = "select count(*)::text from pgcleave_import.step where step like 'data/%scratch%'";
+        while copy.texts(begun).await != ["true"] || copy.texts(loaded).await != ["1"] {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        interrupt.request();
+        first.await.expect("no panic").expect_err("it was stopped");
+        // A crash of the server empties unlogged tables; a person may have dropped all of it.
+        copy.run(gone).await;
+        let again = import(&room.at("a"), &copy).await.expect("it goes on, or begins anew");
+        assert_eq!(again.resumed, resumed);
+        assert_equal(&room.at("a"), &source, &copy, "shop").await;
+        copy.run("drop schema shop cascade").await;
+    }
 }

@@ -1,0 +1,24 @@
+-- What only PostgreSQL 18 and later know.
+create extension if not exists btree_gist with schema public;
+set role {p}museum_owner;
+set search_path = museum;
+create table virtual_ (a int, b int generated always as (a * 2) virtual, c int generated always as (a * 3) stored, constraint named_nn not null a);
+insert into virtual_ values (1), (2);
+create table not_enforced (id int primary key, p int constraint ne references parent not enforced, q int constraint qc check (q > 0) not enforced);
+insert into not_enforced values (1, 99, -1);
+create table nn_invalid (a int);
+insert into nn_invalid values (null);
+alter table nn_invalid add constraint later not null a not valid;
+create table part_ident (id int generated always as identity, at int) partition by list (at);
+create table part_ident_1 partition of part_ident for values in (1);
+insert into part_ident (at) values (1), (1);
+create table inf_iv (i interval);
+insert into inf_iv values ('infinity'), ('-infinity');
+create table temporal (id int4range, during daterange, constraint temporal_pk primary key (id, during without overlaps));
+insert into temporal values ('[1,2)', '[2020-01-01,2021-01-01)');
+create table temporal_fk (id int4range, during daterange, pid int4range, constraint tfk foreign key (pid, period during) references temporal (id, period during));
+insert into temporal_fk values ('[1,2)', '[2020-02-01,2020-03-01)', '[1,2)');
+create table part_fk (id int, pid int, foreign key (pid) references parent not valid) partition by list (id);
+create table uuid7 (u uuid default uuidv7());
+reset role;
+reset search_path;
