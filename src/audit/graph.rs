@@ -163,6 +163,21 @@ impl Graph {
     }
 }
 
+impl Graph {
+    /// Gives all roles that one of these leads to over edges of any kind, these included.
+    #[must_use]
+    pub fn led_to(&self, roles: impl IntoIterator<Item = RoleId>) -> RoleSet {
+        let mut set = RoleSet::new(self.roles);
+        let mut queue: Vec<RoleId> = roles.into_iter().filter(|r| set.insert(*r)).collect();
+        while let Some(role) = queue.pop() {
+            for edge in [Edge::Inherit, Edge::Set, Edge::Admin] {
+                queue.extend(self.next(role, edge).iter().copied().filter(|r| set.insert(*r)));
+            }
+        }
+        set
+    }
+}
+
 /// Everything that one role leads to over edges of one kind, in the order of the distance.
 #[derive(Debug, Clone)]
 pub struct Reach {

@@ -1,13 +1,13 @@
 //! What all rules share: the facts, the closure, who belongs where, and the few questions every rule asks.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use super::facts::Facts;
 use super::facts::acl::AclId;
 use super::facts::object::{Object, SchemaId, Securable};
-use super::facts::role::{Role, RoleId};
+use super::facts::role::{Membership, Role, RoleId};
 use super::graph::{Edge, Graph, Reach, RoleSet};
 use super::name::shown;
 use super::path::Path;
@@ -23,6 +23,27 @@ const MOST_PUBLIC_PAIRS: usize = 20_000;
 /// For each role the services whose objects it owns or was granted something on.
 type Holders = HashMap<RoleId, BTreeSet<Option<ServiceId>>>;
 
+/// Memberships by what was granted to whom.
+#[derive(Debug, Default)]
+struct Memberships<'a> {
+    of: HashMap<(RoleId, RoleId), Vec<&'a Membership>>,
+    /// Each role with everyone who has granted it to somebody else.
+    granted: HashSet<(RoleId, RoleId)>,
+}
+
+impl<'a> Memberships<'a> {
+    fn new(facts: &'a Facts) -> Self {
+        let mut memberships = Self::default();
+        for membership in &facts.memberships {
+            memberships.of.entry((membership.role, membership.member)).or_default().push(membership);
+            if membership.grantor != membership.member {
+                memberships.granted.insert((membership.role, membership.grantor));
+            }
+        }
+        memberships
+    }
+}
+
 /// The facts with everything that is derived from them once.
 #[derive(Debug)]
 pub struct Scene<'a> {
@@ -34,6 +55,9 @@ pub struct Scene<'a> {
     pub map: Map,
     /// The login roles that are no superusers and not the server's own.
     pub logins: Vec<RoleId>,
+    memberships: Memberships<'a>,
+    /// The roles that some login is, inherits, can become or can grant itself.
+    acted_as: RoleSet,
     /// Whether PUBLIC is told login by login.
     expand_public: bool,
     usable: RefCell<HashMap<SchemaId, Rc<RoleSet>>>,
@@ -51,11 +75,18 @@ impl<'a> Scene<'a> {
         let logins: Vec<_> = facts.roles.iter().filter(|(_, r)| judged(r)).map(|(id, _)| id).collect();
         let public = facts.securables().filter(|s| !facts.acls[s.acl].public().is_empty()).count();
         let expand_public = public.saturating_mul(logins.len()) <= MOST_PUBLIC_PAIRS;
+        let grants_itself_all = |r: &RoleId| facts.session.major < 16 && facts.roles[*r].create_role;
+        let acted_as = match logins.iter().any(grants_itself_all) {
+            true => graph.led_to(facts.roles.iter().map(|(id, _)| id)),
+            false => graph.led_to(logins.iter().copied()),
+        };
         Self {
             facts,
             graph,
             map,
             logins,
+            memberships: Memberships::new(facts),
+            acted_as,
             expand_public,
             usable: RefCell::default(),
             inherited: RefCell::default(),
@@ -124,6 +155,24 @@ impl<'a> Scene<'a> {
         self.map.of_role(role).map_or(Privileges::NONE, |service| self.map.declared(service, object))
     }
 
+    /// Gives the memberships of one role in another, one by each grantor.
+    #[must_use]
+    pub fn memberships(&self, role: RoleId, member: RoleId) -> &[&'a Membership] {
+        self.memberships.of.get(&(role, member)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Tells whether a role was granted to others by one of its members.
+    #[must_use]
+    pub fn has_granted(&self, role: RoleId, grantor: RoleId) -> bool {
+        self.memberships.granted.contains(&(role, grantor))
+    }
+
+    /// Tells whether some login is a role, inherits it, can become it, or can grant it to itself.
+    #[must_use]
+    pub fn is_acted_as(&self, role: RoleId) -> bool {
+        self.acted_as.contains(role) || self.role(role).superuser
+    }
+
     /// Tells whether a role may be told of as a principal at all.
     #[must_use]
     pub fn is_judged(&self, role: RoleId) -> bool {
@@ -183,6 +232,10 @@ impl<'a> Scene<'a> {
     /// superusers and the server's own roles are not told.
     #[must_use]
     pub fn reachers(&self, holder: RoleId, schema: Option<SchemaId>) -> Vec<Reacher> {
+        if self.role(holder).superuser {
+            // whoever comes to be one is told of as such (ATT01)
+            return Vec::new();
+        }
         let usable = schema.filter(|s| !self.usage_is_public(*s)).map(|s| self.users_of(s));
         let own = self.map.of_role(holder);
         let usable = |identity| usable.as_ref().is_none_or(|set| set.contains(identity));
@@ -232,7 +285,7 @@ impl<'a> Scene<'a> {
             self.extend(&mut ways, at, Edge::Set);
             at += 1;
         }
-        let mut told = std::collections::HashSet::new();
+        let mut told = HashSet::new();
         let mut found = Vec::new();
         for at in inherited..ways.nodes.len() {
             let node = ways.nodes[at];
@@ -305,7 +358,7 @@ impl<'a> Scene<'a> {
     #[must_use]
     pub fn leads_anywhere(&self, role: RoleId, service: Option<ServiceId>) -> bool {
         let holders = self.holders();
-        let mut seen = std::collections::HashSet::from([role]);
+        let mut seen = HashSet::from([role]);
         let mut queue = vec![role];
         while let Some(role) = queue.pop() {
             let row = self.role(role);
@@ -313,11 +366,28 @@ impl<'a> Scene<'a> {
             if attributes || row.is_system() || holders.get(&role).is_some_and(|of| of.iter().any(|s| *s != service)) {
                 return true;
             }
-            for edge in [Edge::Inherit, Edge::Set] {
+            for edge in [Edge::Inherit, Edge::Set, Edge::Admin] {
                 queue.extend(self.graph.next(role, edge).iter().copied().filter(|r| seen.insert(*r)));
             }
         }
         false
+    }
+
+    /// Gives the services that a role in none leads to: what it, and the roles that it leads to, belong to or hold.
+    #[must_use]
+    pub fn leads_to(&self, role: RoleId) -> BTreeSet<ServiceId> {
+        let holders = self.holders();
+        let mut found = BTreeSet::new();
+        let mut seen = HashSet::from([role]);
+        let mut queue = vec![role];
+        while let Some(role) = queue.pop() {
+            found.extend(self.map.of_role(role));
+            found.extend(holders.get(&role).into_iter().flatten().flatten());
+            for edge in [Edge::Inherit, Edge::Set, Edge::Admin] {
+                queue.extend(self.graph.next(role, edge).iter().copied().filter(|r| seen.insert(*r)));
+            }
+        }
+        found
     }
 
     /// Gives for each role the services whose objects it owns or was granted something on.
@@ -326,7 +396,7 @@ impl<'a> Scene<'a> {
             return Rc::clone(holders);
         }
         let mut holders = Holders::new();
-        let mut known = std::collections::HashSet::new();
+        let mut known = HashSet::new();
         for securable in self.facts.securables() {
             if matches!(securable.object, Object::Database(_)) {
                 continue;

@@ -104,6 +104,13 @@ impl Services {
                 }));
             }
         }
+        // a login that stood here before the manifests did; a name that fits two services is the one's that has it already
+        for (name, service) in &project.services {
+            let logins = service.credentials.keys().map(|c| project.naming.single_login(name.as_str(), c));
+            for login in logins.flatten() {
+                services.roles.entry(login).or_insert_with(|| name.clone());
+            }
+        }
         services
     }
 }

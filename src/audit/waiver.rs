@@ -1,11 +1,9 @@
 //! Findings that are accepted for a while.
 
-use super::finding::{Finding, Report, Severity};
+use super::finding::{Finding, Report};
 use super::path::Path;
+use super::rules::proof::WVR01;
 use crate::manifest::service::Waiver;
-
-/// The rule under which a waiver that covers nothing, or has expired, is told.
-pub const STALE_WAIVER: &str = "WVR01";
 
 /// Marks the findings that a waiver covers; a waiver that has expired or covers nothing becomes a finding itself.
 pub fn apply(report: &mut Report, waivers: &[Waiver], today: time::Date) {
@@ -34,8 +32,8 @@ fn stale(waiver: &Waiver, expired: bool) -> Finding {
     let why = if expired { format!("expired on {}", waiver.expires) } else { "covers nothing any more".to_owned() };
     let place = format!("{}:{}", waiver.at.file.display(), waiver.at.line);
     Finding {
-        rule: STALE_WAIVER,
-        severity: Severity::Warning,
+        rule: WVR01.id,
+        severity: WVR01.severity,
         service: None,
         principal: waiver.principal.clone().unwrap_or_else(|| "*".to_owned()),
         principal_service: None,
@@ -47,5 +45,45 @@ fn stale(waiver: &Waiver, expired: bool) -> Finding {
         waived: None,
         known: false,
         database: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::world::{ident, shop};
+    use super::super::{Options, run, services::Services};
+    use super::*;
+    use crate::manifest::service::Position;
+
+    fn waiver(rule: &str, object: &str, expires: time::Date) -> Waiver {
+        Waiver {
+            rule: rule.to_owned(),
+            object: object.to_owned(),
+            principal: None,
+            reason: "agreed".to_owned(),
+            expires,
+            at: Position { file: "pgcleave.yaml".into(), line: 7, column: 3 },
+        }
+    }
+
+    fn judged(waivers: &[Waiver]) -> Report {
+        let facts = shop(18).member("orders_app", "billing_ro", "is").facts();
+        let mut report = run(&facts, &Services::inferred(), &Options::default());
+        apply(&mut report, waivers, time::macros::date!(2026 - 06 - 01));
+        report
+    }
+
+    #[test]
+    fn a_waiver_covers_until_its_day_is_over_and_is_told_when_it_covers_nothing() {
+        let last = time::macros::date!(2026 - 06 - 01);
+        let role = format!("role {}", ident("billing_ro").as_str());
+        let waived = |report: &Report| report.findings.iter().filter(|f| f.waived.is_some()).count();
+        let stale = |report: &Report| report.findings.iter().filter(|f| f.rule == "WVR01").count();
+        let covered = judged(&[waiver("mem01", &role, last)]);
+        assert_eq!((waived(&covered), stale(&covered)), (1, 0));
+        let expired = judged(&[waiver("MEM01", &role, last.previous_day().expect("a day before"))]);
+        assert_eq!((waived(&expired), stale(&expired)), (0, 1));
+        let idle = judged(&[waiver("MEM01", "role nobody", last)]);
+        assert_eq!((waived(&idle), stale(&idle)), (0, 1));
     }
 }

@@ -112,12 +112,13 @@ impl World {
             acl,
             security_invoker: false,
             security_barrier: false,
-            check_option: false,
+            check_option: None,
             updatable: 0,
             row_security: false,
             force_row_security: false,
             populated: true,
             partition: false,
+            of_column: false,
             tablespace: 0,
         });
         self

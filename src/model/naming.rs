@@ -93,6 +93,14 @@ impl Naming {
         self.name(&[service, "_", credential, "_", slot.letter()])
     }
 
+    /// Names the one login that a credential may have where it was not made by this tool: `<service>_<credential>`.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn single_login(&self, service: &str, credential: &str) -> Result<Ident, IdentError> {
+        self.name(&[service, "_", credential])
+    }
+
     /// Names the group through which all services' roles get CONNECT.
     pub fn connect_group(&self) -> Result<Ident, IdentError> {
         self.name(&["pgcleave_connect"])

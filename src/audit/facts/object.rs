@@ -29,6 +29,8 @@ pub struct StandaloneObject {
     pub owner: RoleId,
     /// For a statistics object, the table's OID; else 0.
     pub relation: u32,
+    /// What follows the name in ALTER: an operator's types, the access method of an operator class or family.
+    pub signature: Box<str>,
 }
 
 impl StandaloneObject {
@@ -164,7 +166,12 @@ impl Facts {
                 rows(&self.parameters)
                     .map(move |(at, p)| plain(Object::Parameter(at), AclKind::Parameter, p.acl, p.owner)),
             )
-            .chain(rows(&self.system_grants).map(move |(at, g)| plain(Object::SystemGrant(at), g.kind, g.acl, g.owner)))
+            .chain(rows(&self.system_grants).map(move |(at, g)| Securable {
+                // an extension's object may be in a schema that not everybody may use
+                schema:
+                    self.schemas.iter().zip(0..).find(|(s, _)| s.name.as_str() == g.schema).map(|(_, s)| SchemaId(s)),
+                ..plain(Object::SystemGrant(at), g.kind, g.acl, g.owner)
+            }))
     }
 
     /// Gives an object's owner, where it has one.
@@ -226,7 +233,11 @@ impl Facts {
             Object::Type(at) => in_schema(self.types[at as usize].schema, &self.types[at as usize].name),
             Object::Standalone(at) => {
                 let o = &self.standalone[at as usize];
-                let name = in_schema(o.schema, &o.name);
+                let name = match o.class {
+                    // an operator's name is never quoted
+                    Class::Operator => format!("{}.{}", shown(&self.schema_row(o.schema).name), o.name.as_str()),
+                    _ => in_schema(o.schema, &o.name),
+                };
                 if o.class == Class::Statistics { name } else { format!("{} {name}", o.words()) }
             }
             Object::Schema(id) => format!("schema {}", shown(&self.schema_row(id).name)),
@@ -263,6 +274,7 @@ impl Facts {
             Object::Standalone(at) if self.standalone[at as usize].class == Class::Statistics => {
                 format!("statistics {label}")
             }
+            Object::Standalone(at) => format!("{label}{}", self.standalone[at as usize].signature),
             Object::Wrapper(_) | Object::Server(_) => label.replacen("foreign-data wrapper", "foreign data wrapper", 1),
             Object::SystemGrant(at) => match self.system_grants[at as usize].kind {
                 AclKind::Routine => format!("routine {label}"),

@@ -4,6 +4,7 @@ use super::acl::AclId;
 use super::object::SchemaId;
 use super::role::RoleId;
 use crate::ident::Ident;
+use crate::model::privilege::Privileges;
 
 /// The kinds of relation (`pg_class.relkind`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,6 +47,15 @@ impl RelationKind {
     }
 }
 
+/// How a view checks what is written through it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckOption {
+    /// Against its own condition only: what the views below it hide may be written.
+    Local,
+    /// Against the conditions of the views below it too.
+    Cascaded,
+}
+
 /// One relation.
 #[derive(Debug, Clone)]
 pub struct Relation {
@@ -66,7 +76,7 @@ pub struct Relation {
     /// Whether a view keeps functions of its user away from rows that it hides.
     pub security_barrier: bool,
     /// Whether a view refuses rows that it would not show.
-    pub check_option: bool,
+    pub check_option: Option<CheckOption>,
     /// Whether a view passes UPDATE (2), INSERT (3) and DELETE (4) on to its base table by itself, as bits.
     pub updatable: u8,
     /// Whether row security is on.
@@ -77,6 +87,8 @@ pub struct Relation {
     pub populated: bool,
     /// Whether it is a partition.
     pub partition: bool,
+    /// Whether a sequence belongs to a column, whose table's owner then owns it as well.
+    pub of_column: bool,
     /// Its tablespace; 0 is the database's.
     pub tablespace: u32,
 }
@@ -132,6 +144,8 @@ pub struct Trigger {
     pub relation: u32,
     /// The function's OID.
     pub function: u32,
+    /// The writes that fire it.
+    pub events: Privileges,
     /// Whether it fires.
     pub enabled: bool,
 }

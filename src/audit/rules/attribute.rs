@@ -12,7 +12,8 @@ pub(super) static ATT01: Rule = Rule {
     title: "superuser",
     severity: Severity::Error,
     explanation: "A superuser passes every check of every service, and reads and writes the server's files. The role \
-                  that initdb made is not told of; every other one is, and everyone who can become one.",
+                  that initdb made is not told of; every other one is, and everyone who can become one, or inherits \
+                  one: inherited, it gives all that belongs to it, the catalogs of passwords among that.",
     fix: "Take SUPERUSER away; administrators who provision services need CREATEROLE and CREATE on the database only.",
     check: |scene, out| attribute(scene, out, "SUPERUSER", Severity::Error, |r| r.superuser),
 };
@@ -65,6 +66,12 @@ pub(super) static ATT05: Rule = Rule {
 fn attribute(scene: &Scene<'_>, out: &mut Sink<'_>, word: &str, severity: Severity, has: impl Fn(&Role) -> bool) {
     for (role, row) in scene.facts.roles.iter().filter(|(_, r)| has(r) && !r.is_system()) {
         let mut reachers = scene.setters(role);
+        if row.superuser {
+            // whoever inherits a superuser is none, but owns all that it owns, the catalogs of passwords among it
+            let mut heirs = scene.enterers(role);
+            heirs.retain(|heir| !reachers.iter().any(|r| r.principal == heir.principal));
+            reachers.extend(heirs);
+        }
         if !row.is_bootstrap() {
             reachers.push(Reacher::itself(role));
         }
@@ -77,8 +84,9 @@ fn attribute(scene: &Scene<'_>, out: &mut Sink<'_>, word: &str, severity: Severi
                 draft.message = format!("{who} is {word}");
                 draft.fix = format!("alter role {who} no{};", word.to_ascii_lowercase());
             } else {
-                draft.message = format!("{who} can become {name}, which is {word}");
-                draft.fix = format!("revoke {name} from {};", scene.name(reacher.last_member()));
+                let verb = if reacher.inherits { "has all that belongs to" } else { "can become" };
+                draft.message = format!("{who} {verb} {name}, which is {word}");
+                draft.fix = super::membership::revoke(scene, role, reacher.last_member());
             }
             if is_own_session(scene, &reacher) {
                 draft.severity = Some(Severity::Info);

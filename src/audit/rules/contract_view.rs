@@ -3,9 +3,10 @@
 use super::view::{readers, securable};
 use super::{Draft, Rule, Sink};
 use crate::audit::facts::object::Object;
-use crate::audit::facts::relation::RelationKind;
+use crate::audit::facts::relation::{CheckOption, Relation, RelationKind};
 use crate::audit::finding::Severity;
 use crate::audit::scene::Scene;
+use crate::audit::through::named_by;
 use crate::model::privilege::{Privilege, Privileges};
 
 /// A view open to a foreign role has no check option, or no security barrier.
@@ -14,7 +15,7 @@ pub(super) static VIW04: Rule = Rule {
     title: "leaky contract view",
     severity: Severity::Warning,
     explanation: "A view that another service uses is a border. Without a check option, a writer puts in or changes \
-                  rows that the view does not show; without security_barrier, a cheap function in a reader's query sees \
+                  rows that the view does not show (a local one leaves out the views below it); without security_barrier, a cheap function in a reader's query sees \
                   hidden rows before the view's own condition is applied.",
     fix: "Set security_barrier, and check_option where it can be written through; or grant SELECT only.",
     check,
@@ -37,8 +38,11 @@ fn check(scene: &Scene<'_>, out: &mut Sink<'_>) {
             let who = scene.name(reacher.principal);
             let written = held.intersection(WRITES);
             let label = draft.object.clone();
-            if !written.is_empty() && view.updatable != 0 && !view.check_option {
-                draft.path = draft.path.using(written, &label).then("auto-updatable view", "its base table");
+            if !written.is_empty() && view.updatable != 0 && !is_checked(scene, view) {
+                let base = named_by(scene, view).into_keys().next();
+                let base =
+                    base.map_or_else(|| "its base table".to_owned(), |at| crate::audit::through::label(scene, at));
+                draft.path = draft.path.using(written, &label).then("auto-updatable view", base);
                 draft.message = format!(
                     "{who} has {written} on {label}, which has no check option: it writes rows that the view hides"
                 );
@@ -52,5 +56,15 @@ fn check(scene: &Scene<'_>, out: &mut Sink<'_>) {
             }
             out.add(draft);
         }
+    }
+}
+
+/// Tells whether a view refuses all rows that it would not show.
+fn is_checked(scene: &Scene<'_>, view: &Relation) -> bool {
+    let is_view = |at: &u32| scene.facts.relations[*at as usize].kind == RelationKind::View;
+    match view.check_option {
+        Some(CheckOption::Cascaded) => true,
+        Some(CheckOption::Local) => !named_by(scene, view).keys().any(is_view),
+        None => false,
     }
 }

@@ -135,6 +135,9 @@ fn schema_public(scene: &Scene<'_>, out: &mut Sink<'_>) {
             for reacher in openings(scene, &securable, entry) {
                 let mut draft = Draft::new(scene, reacher.as_ref(), securable.object);
                 let who = reacher.as_ref().map_or_else(|| "everybody".to_owned(), |r| scene.name(r.principal));
+                if entry.grantee.is_none() && reacher.is_some() {
+                    draft.path = draft.path.then("public", "PUBLIC");
+                }
                 draft.path = draft.path.using(Privilege::Create, &draft.object);
                 draft.message = format!("{who} may create in schema public");
                 draft.fix = revoke(scene, &securable, entry, Privilege::Create.into());

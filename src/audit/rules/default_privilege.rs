@@ -102,7 +102,11 @@ fn foreign(scene: &Scene<'_>, out: &mut Sink<'_>) {
             for (reacher, usable) in told {
                 let mut draft = Draft::new(scene, None, Object::Role(row.creator));
                 draft.principal = reacher.as_ref().map(|r| r.principal);
-                draft.path = reacher.as_ref().map_or_else(|| Path::from("PUBLIC"), |r| scene.path(r));
+                draft.path = match &reacher {
+                    Some(reacher) if entry.grantee.is_none() => scene.path(reacher).then("public", "PUBLIC"),
+                    Some(reacher) => scene.path(reacher),
+                    None => Path::from("PUBLIC"),
+                };
                 draft.object = object(scene, row);
                 draft.service = service;
                 draft.declared = false;
@@ -134,7 +138,11 @@ fn beneficiaries(
     let schemas = schemas_of(scene, row);
     let outside = matches!(row.kind, DefaultKind::Schemas | DefaultKind::LargeObjects);
     let Some(grantee) = grantee else {
-        let told = everybody(scene, schemas.into_iter(), service);
+        let told = match outside {
+            // no schema's USAGE stands before these
+            true => scene.public_reachers(Object::Role(row.creator), None),
+            false => everybody(scene, schemas.into_iter(), service),
+        };
         if told.is_empty() {
             return vec![(None, outside)];
         }
@@ -224,8 +232,8 @@ fn unhardened(scene: &Scene<'_>, out: &mut Sink<'_>) {
                 draft.object = format!("future {} of {}", kind.label(), scene.name(creator));
                 draft.service = service;
                 draft.declared = false;
-                let path = reacher.as_ref().map_or_else(|| Path::from("PUBLIC"), |r| scene.path(r));
-                draft.path = path.then("public", "PUBLIC").using(privilege, &draft.object);
+                let path = reacher.as_ref().map(|r| scene.path(r).then("public", "PUBLIC"));
+                draft.path = path.unwrap_or_else(|| Path::from("PUBLIC")).using(privilege, &draft.object);
                 let name = scene.name(creator);
                 draft.message = format!(
                     "new {} of {name} will be PUBLIC's: no global default takes {privilege} away",

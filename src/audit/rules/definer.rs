@@ -1,14 +1,21 @@
 //! DEF: routines that run with their owner's rights.
 
+use std::collections::BTreeSet;
+
 use super::acl::revoke;
+use super::body::{Bodies, Used};
+use super::view::{readers, securable};
 use super::{Draft, Rule, Sink};
-use crate::audit::facts::dependency::Class;
-use crate::audit::facts::object::{Object, Securable};
+use crate::audit::facts::acl::Entry;
+use crate::audit::facts::object::{Object, SchemaId, Securable};
+use crate::audit::facts::relation::Trigger;
+use crate::audit::facts::role::RoleId;
 use crate::audit::facts::routine::Routine;
 use crate::audit::finding::Severity;
 use crate::audit::path::Path;
 use crate::audit::scene::{Reacher, Scene};
 use crate::audit::services::ServiceId;
+use crate::audit::through::held;
 use crate::model::acl::AclKind;
 use crate::model::privilege::Privilege;
 
@@ -18,7 +25,8 @@ pub(super) static DEF01: Rule = Rule {
     title: "foreign definer routine",
     severity: Severity::Error,
     explanation: "A SECURITY DEFINER routine runs with its owner's rights: whoever may call it, or fires a trigger that \
-                  calls it, does with that service's data what its body does.",
+                  calls it, does with that service's data what its body does. A service's own routine passes on to its \
+                  callers what only its owner holds over the line.",
     fix: "Revoke EXECUTE, or declare the function in `exposes`.",
     check: foreign,
 };
@@ -66,20 +74,29 @@ fn definers<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = (Securable, &'a Ro
 
 /// Gives everyone who may execute a routine and is in another service than `own`, with the way to the holder.
 fn callers(scene: &Scene<'_>, securable: &Securable, own: Option<ServiceId>) -> Vec<(Option<Reacher>, Draft)> {
+    let mut all = executors(scene, securable);
+    all.retain(|(reacher, _)| reacher.as_ref().is_none_or(|r| scene.map.of_role(r.principal) != own));
+    all
+}
+
+/// Gives everyone of the service itself who may execute a routine.
+fn callers_of(scene: &Scene<'_>, securable: &Securable, own: Option<ServiceId>) -> Vec<(Option<Reacher>, Draft)> {
+    let mut all = executors(scene, securable);
+    all.retain(|(reacher, _)| reacher.as_ref().is_some_and(|r| scene.map.of_role(r.principal) == own));
+    all
+}
+
+/// Gives everyone who may execute a routine; nothing stands for all.
+fn executors(scene: &Scene<'_>, securable: &Securable) -> Vec<(Option<Reacher>, Draft)> {
     let mut found = Vec::new();
-    for entry in &scene.facts.acls[securable.acl].entries {
-        if !entry.privileges.contains(Privilege::Execute) {
-            continue;
-        }
-        let reachers = match entry.grantee {
-            None => scene.public_reachers(securable.object, securable.schema),
+    let execute = |e: &&Entry| e.privileges.contains(Privilege::Execute);
+    for entry in scene.facts.acls[securable.acl].entries.iter().filter(execute) {
+        let reachers: Vec<_> = match entry.grantee {
+            None => everybody(scene, securable),
             Some(grantee) if scene.role(grantee).superuser || scene.role(grantee).dangling => continue,
             Some(grantee) => scene.reachers(grantee, securable.schema).into_iter().map(Some).collect(),
         };
         for reacher in reachers {
-            if reacher.as_ref().is_some_and(|r| scene.map.of_role(r.principal) == own) {
-                continue;
-            }
             let mut draft = Draft::new(scene, reacher.as_ref(), securable.object);
             if entry.grantee.is_none() && reacher.is_some() {
                 draft.path = draft.path.then("public", "PUBLIC");
@@ -92,15 +109,25 @@ fn callers(scene: &Scene<'_>, securable: &Securable, own: Option<ServiceId>) -> 
     found
 }
 
+/// Gives everyone whom PUBLIC's EXECUTE is open to, those of the schema's own service too; nothing stands for all.
+fn everybody(scene: &Scene<'_>, securable: &Securable) -> Vec<Option<Reacher>> {
+    let mut foreign = scene.public_reachers(securable.object, securable.schema);
+    if !foreign.iter().any(Option::is_none) {
+        let told: BTreeSet<RoleId> = foreign.iter().flatten().map(|r| r.principal).collect();
+        let all = super::view::everyone(scene, securable).into_iter();
+        foreign.extend(all.filter(|r| !told.contains(&r.principal)).map(Some));
+    }
+    foreign
+}
+
 fn who(scene: &Scene<'_>, reacher: Option<&Reacher>) -> String {
     reacher.map_or_else(|| "everybody".to_owned(), |r| scene.name(r.principal))
 }
 
 fn foreign(scene: &Scene<'_>, out: &mut Sink<'_>) {
-    for (securable, routine) in definers(scene) {
-        if scene.role(routine.owner).superuser {
-            continue;
-        }
+    let bodies = Bodies::new(scene);
+    for (securable, routine) in definers(scene).filter(|(_, r)| !scene.role(r.owner).superuser) {
+        let Object::Routine(at) = securable.object else { continue };
         let own = scene.map.of_role(routine.owner);
         let owner = scene.name(routine.owner);
         for (reacher, mut draft) in callers(scene, &securable, own) {
@@ -109,43 +136,103 @@ fn foreign(scene: &Scene<'_>, out: &mut Sink<'_>) {
             }
             draft.message =
                 format!("{} can run {} with the rights of {owner}", who(scene, reacher.as_ref()), draft.object);
-            draft.path = reaches(scene, draft.path.then("definer", &owner), routine, own);
+            draft.path = reaches(scene, &bodies, draft.path.then("definer", &owner), at, own);
             out.add(draft);
         }
+        lent(scene, &bodies, out, &securable, at);
     }
-    for trigger in scene.facts.triggers.iter().filter(|t| t.enabled) {
-        let (Some(table), Some(function)) =
-            (scene.facts.relation(trigger.relation), scene.facts.routine(trigger.function))
-        else {
-            continue;
-        };
-        let (table, routine) = (Object::Relation(table as u32), &scene.facts.routines[function]);
-        let (fired_by, own) = (scene.service_of(table), scene.map.of_role(routine.owner));
-        let extension = scene.facts.is_extension_member(Object::Routine(function as u32));
-        if !routine.security_definer || own == fired_by || scene.role(routine.owner).superuser || extension {
+    for (firer, mut draft, routine) in firers(scene).filter(|(_, _, r)| !scene.role(r.owner).superuser) {
+        let (own, at) = (scene.map.of_role(routine.owner), scene.facts.routine(routine.oid));
+        if own == scene.map.of_role(firer) {
             continue;
         }
-        let mut draft = Draft::new(scene, None, Object::Routine(function as u32));
-        let owner = scene.facts.owner_of(table).expect("a relation has an owner");
-        let label = scene.facts.label(table);
-        draft.principal = Some(owner);
-        draft.path = Path::from(scene.name(owner)).using("write", &label).then("trigger", &draft.object);
-        draft.path = draft.path.then("definer", scene.name(routine.owner));
-        draft.message =
-            format!("a write to {label} fires {} with the rights of {}", draft.object, scene.name(routine.owner));
-        draft.fix = format!("drop trigger {} on {label};", crate::audit::name::shown(&trigger.name));
+        draft.path = reaches(scene, &bodies, draft.path, at.unwrap_or_default() as u32, own);
         out.add(draft);
     }
 }
 
-/// Appends what the routine's body is known to use of its owner's service.
-fn reaches(scene: &Scene<'_>, path: Path, routine: &Routine, own: Option<ServiceId>) -> Path {
-    let parsed = scene.facts.dependencies.of(Class::Routine, routine.oid);
-    let mut used = parsed.filter(|d| d.ref_class == Class::Relation).filter_map(|d| scene.facts.relation(d.ref_oid));
-    match (used.next(), own) {
-        (Some(relation), _) => path.then("uses", scene.facts.label(Object::Relation(relation as u32))),
-        (None, Some(service)) => path.using("all that it holds", format!("{}.*", scene.map.name(service).as_str())),
-        (None, None) => path,
+/// Tells what a service's own definer routine passes on to its callers: what only its owner holds over the line.
+fn lent(scene: &Scene<'_>, bodies: &Bodies<'_>, out: &mut Sink<'_>, securable: &Securable, at: u32) {
+    let routine = &scene.facts.routines[at as usize];
+    let (own, owner) = (scene.map.of_role(routine.owner), scene.name(routine.owner));
+    let used: Vec<Used> = bodies.used(at).into_iter().filter(|used| crosses(scene, own, used)).collect();
+    if own.is_none() || used.is_empty() {
+        return;
+    }
+    for (reacher, way) in callers_of(scene, securable, own) {
+        let Some(reacher) = reacher.filter(|r| !scene.inherited(r.principal).contains(routine.owner)) else { continue };
+        for used in &used {
+            let object = Object::Relation(used.relation);
+            let privileges = used.privileges.without(scene.declared(reacher.principal, object));
+            if privileges.is_empty() {
+                continue;
+            }
+            let mut draft = Draft::new(scene, Some(&reacher), object);
+            draft.path = way.path.clone().then("definer", &owner).using(privileges, &draft.object);
+            draft.message = format!(
+                "{} reaches {} by {}, which runs with the rights of {owner}",
+                scene.name(reacher.principal),
+                draft.object,
+                scene.facts.label(securable.object)
+            );
+            draft.fix.clone_from(&way.fix);
+            out.add(draft);
+        }
+    }
+}
+
+/// Tells whether a use is of another service's relation, and allowed to whom it is made as.
+fn crosses(scene: &Scene<'_>, own: Option<ServiceId>, used: &Used) -> bool {
+    let service = scene.service_of(Object::Relation(used.relation));
+    let held = held(scene, used.by, used.relation, &[]);
+    service.is_some()
+        && service != own
+        && scene.map.of_role(used.by) == own
+        && !held.intersection(used.privileges).is_empty()
+}
+
+/// Who fires a trigger, by which way, and the function that then runs.
+type Fired<'s> = (RoleId, Draft, &'s Routine);
+
+/// Gives everyone who fires a definer trigger function of another owner by a write, with the way.
+fn firers<'s>(scene: &'s Scene<'_>) -> impl Iterator<Item = Fired<'s>> + 's {
+    scene.facts.triggers.iter().filter(|t| t.enabled).flat_map(move |trigger| {
+        let found = scene.facts.relation(trigger.relation).zip(scene.facts.routine(trigger.function));
+        found.map(|(table, function)| fired(scene, trigger, table as u32, function as u32)).unwrap_or_default()
+    })
+}
+
+fn fired<'s>(scene: &'s Scene<'_>, trigger: &Trigger, table: u32, function: u32) -> Vec<Fired<'s>> {
+    let routine = &scene.facts.routines[function as usize];
+    let (object, function) = (Object::Relation(table), Object::Routine(function));
+    let fired_by = scene.service_of(object);
+    let stranger = scene.role(routine.owner).superuser || scene.map.of_role(routine.owner) != fired_by;
+    let Some(securable) = securable(scene, table) else { return Vec::new() };
+    if !routine.security_definer || !stranger || scene.facts.is_extension_member(function) {
+        return Vec::new();
+    }
+    let (label, owner) = (scene.facts.label(object), scene.name(routine.owner));
+    let writers = readers(scene, &securable).into_iter();
+    let writers = writers.filter(|(_, held)| !held.intersection(trigger.events).is_empty());
+    let told = writers.map(|(reacher, held)| {
+        let mut draft = Draft::new(scene, Some(&reacher), function);
+        let event = held.intersection(trigger.events);
+        draft.path = draft.path.using(event, &label).then("trigger", &draft.object).then("definer", &owner);
+        let who = scene.name(reacher.principal);
+        draft.message = format!("a write of {who} to {label} fires {} with the rights of {owner}", draft.object);
+        draft.fix = format!("drop trigger {} on {label};", crate::audit::name::shown(&trigger.name));
+        (reacher.principal, draft, routine)
+    });
+    told.collect()
+}
+
+/// Appends what the routine's body is known to use of others than its callers.
+fn reaches(scene: &Scene<'_>, bodies: &Bodies<'_>, path: Path, routine: u32, own: Option<ServiceId>) -> Path {
+    let used = bodies.used(routine);
+    match own {
+        _ if !used.is_empty() => path.using(Bodies::privileges(&used), bodies.names(&used)),
+        Some(service) => path.using("all that it holds", format!("{}.*", scene.map.name(service).as_str())),
+        None => path,
     }
 }
 
@@ -154,32 +241,22 @@ fn superuser(scene: &Scene<'_>, out: &mut Sink<'_>) {
         let owner = scene.name(routine.owner);
         let to = scene.map.of_schema(routine.schema).map(|_| scene.name(scene.facts.schema_row(routine.schema).owner));
         // nobody is of the same service as a superuser: every caller is told
-        for (reacher, mut draft) in callers_of_any_service(scene, &securable) {
+        for (reacher, mut draft) in executors(scene, &securable) {
             let who = who(scene, reacher.as_ref());
             draft.message = format!("{who} can run {} as superuser {owner}", draft.object);
             draft.path = draft.path.then("definer", format!("{owner} (superuser)")).using("superuser", "everything");
-            let to = to.clone().unwrap_or_else(|| "…".to_owned());
-            draft.fix = format!("alter {} owner to {to};", scene.facts.sql_name(securable.object));
+            if let Some(to) = &to {
+                draft.fix = format!("alter {} owner to {to};", scene.facts.sql_name(securable.object));
+            }
             draft.declared = false;
             out.add(draft);
         }
     }
-}
-
-fn callers_of_any_service(scene: &Scene<'_>, securable: &Securable) -> Vec<(Option<Reacher>, Draft)> {
-    let mut all = callers(scene, securable, None);
-    // `callers` leaves out one service; with none, the principals of no service are missing
-    for entry in scene.facts.acls[securable.acl].entries.iter().filter(|e| e.privileges.contains(Privilege::Execute)) {
-        let Some(grantee) = entry.grantee.filter(|g| !scene.role(*g).superuser) else { continue };
-        for reacher in scene.reachers(grantee, securable.schema) {
-            if scene.map.of_role(reacher.principal).is_none() {
-                let mut draft = Draft::new(scene, Some(&reacher), securable.object);
-                draft.path = draft.path.using(Privilege::Execute, &draft.object);
-                all.push((Some(reacher), draft));
-            }
-        }
+    for (_, mut draft, _) in firers(scene).filter(|(_, _, r)| scene.role(r.owner).superuser) {
+        draft.path = draft.path.using("superuser", "everything");
+        draft.declared = false;
+        out.add(draft);
     }
-    all
 }
 
 fn search_path(scene: &Scene<'_>, out: &mut Sink<'_>) {
@@ -193,14 +270,25 @@ fn search_path(scene: &Scene<'_>, out: &mut Sink<'_>) {
         );
         let owner = scene.name(routine.owner);
         let mut foreign = callers(scene, &securable, scene.map.of_role(routine.owner));
-        if !flaw.open {
-            foreign.clear();
-        }
+        foreign.retain(|(reacher, _)| match flaw.opens {
+            Opens::All => true,
+            Opens::Temporary => reacher.as_ref().is_none_or(|r| makes_temporary(scene, r.principal)),
+            Opens::Nobody => false,
+        });
         for (reacher, mut draft) in foreign {
             draft.message =
                 format!("{} can make {label} run its own code as {owner}: {}", who(scene, reacher.as_ref()), flaw.text);
             draft.path = draft.path.then("caller's search_path", &owner);
             draft.fix = fix.clone();
+            draft.severity = Some(Severity::Error);
+            out.add(draft);
+        }
+        for (planter, path) in &flaw.planters {
+            let mut draft = Draft::new(scene, Some(planter), securable.object);
+            let who = scene.name(planter.principal);
+            draft.path = path.clone().then("search_path", &label).then("definer", &owner);
+            draft.message = format!("{who} can plant code that {label} runs as {owner}: {}", flaw.text);
+            draft.fix.clone_from(&fix);
             draft.severity = Some(Severity::Error);
             out.add(draft);
         }
@@ -216,9 +304,31 @@ fn search_path(scene: &Scene<'_>, out: &mut Sink<'_>) {
 
 struct Flaw {
     text: String,
-    /// Whether whoever calls it can bring code of their own.
-    open: bool,
+    /// Which callers can bring code of their own.
+    opens: Opens,
+    /// Who plants code where names are looked up, whoever calls.
+    planters: Vec<(Reacher, Path)>,
     severity: Option<Severity>,
+}
+
+/// Whom a flaw is open to.
+#[derive(Clone, Copy)]
+enum Opens {
+    /// Whoever calls the routine.
+    All,
+    /// Callers that may create temporary objects.
+    Temporary,
+    /// Others than its callers, or nobody.
+    Nobody,
+}
+
+/// Tells whether a role may create temporary objects here, by itself or by what it inherits or can become.
+fn makes_temporary(scene: &Scene<'_>, role: RoleId) -> bool {
+    let database = scene.facts.current_database();
+    let held = |identity| {
+        database.is_some_and(|d| scene.held(identity, d.acl, AclKind::Database).contains(Privilege::Temporary))
+    };
+    scene.graph.identities(role).roles().any(held)
 }
 
 fn flaw(scene: &Scene<'_>, routine: &Routine) -> Option<Flaw> {
@@ -226,13 +336,19 @@ fn flaw(scene: &Scene<'_>, routine: &Routine) -> Option<Flaw> {
         return None;
     }
     let Some(path) = routine.setting("search_path") else {
-        return Some(Flaw { text: "its search_path is the caller's".to_owned(), open: true, severity: None });
+        return Some(Flaw {
+            text: "its search_path is the caller's".to_owned(),
+            opens: Opens::All,
+            planters: Vec::new(),
+            severity: None,
+        });
     };
     let names: Vec<String> = path.split(',').map(|n| n.trim().trim_matches('"').replace("\"\"", "\"")).collect();
     for name in names.iter().filter(|n| n.as_str() != "pg_catalog" && n.as_str() != "pg_temp") {
-        if let Some(stranger) = creator_in(scene, name, routine) {
-            let text = format!("its search_path names {name}, where {stranger} may create");
-            return Some(Flaw { text, open: false, severity: Some(Severity::Error) });
+        let planters = planters(scene, routine, name);
+        if let Some((stranger, _)) = planters.first() {
+            let text = format!("its search_path names {name}, where {} may create", scene.name(stranger.principal));
+            return Some(Flaw { text, opens: Opens::Nobody, planters, severity: Some(Severity::Error) });
         }
     }
     let harmless = names.iter().all(|n| n == "pg_catalog" || n.is_empty());
@@ -240,22 +356,30 @@ fn flaw(scene: &Scene<'_>, routine: &Routine) -> Option<Flaw> {
         return None;
     }
     let severity = harmless.then_some(Severity::Info);
-    Some(Flaw { text: "pg_temp, not named last, is searched first".to_owned(), open: false, severity })
+    let opens = if harmless { Opens::Nobody } else { Opens::Temporary };
+    Some(Flaw { text: "pg_temp, not named last, is searched first".to_owned(), opens, planters: Vec::new(), severity })
 }
 
-/// Finds a stranger to the routine's owner who may create in a schema.
-fn creator_in(scene: &Scene<'_>, schema: &str, routine: &Routine) -> Option<String> {
-    let row = scene.facts.schemas.iter().find(|s| s.name.as_str() == schema)?;
+/// Finds everyone foreign to the routine's owner who may create in a schema that its search_path names.
+fn planters(scene: &Scene<'_>, routine: &Routine, name: &str) -> Vec<(Reacher, Path)> {
+    let named = (0..).map(SchemaId).zip(&scene.facts.schemas).find(|(_, s)| s.name.as_str() == name);
+    let Some((id, row)) = named else { return Vec::new() };
     let own = scene.map.of_role(routine.owner);
-    let entries = scene.facts.acls[row.acl].entries.iter().filter(|e| e.privileges.contains(Privilege::Create));
-    for entry in entries {
-        match entry.grantee {
-            None => return Some("everybody".to_owned()),
-            Some(role) if scene.is_judged(role) && scene.map.of_role(role) != own => return Some(scene.name(role)),
-            Some(_) => {}
+    let label = scene.facts.label(Object::Schema(id));
+    let mut found = Vec::new();
+    for entry in scene.facts.acls[row.acl].entries.iter().filter(|e| e.privileges.contains(Privilege::Create)) {
+        let reachers: Vec<Reacher> = match entry.grantee {
+            None => scene.logins.iter().map(|login| Reacher::itself(*login)).collect(),
+            Some(role) if scene.map.of_role(role) == own => continue,
+            Some(role) => scene.reachers(role, None),
+        };
+        for reacher in reachers.into_iter().filter(|r| scene.map.of_role(r.principal) != own) {
+            let path = scene.path(&reacher);
+            let path = if entry.grantee.is_none() { path.then("public", "PUBLIC") } else { path };
+            found.push((reacher, path.using(Privilege::Create, &label)));
         }
     }
-    None
+    found
 }
 
 fn untrusted(scene: &Scene<'_>, out: &mut Sink<'_>) {
@@ -263,10 +387,11 @@ fn untrusted(scene: &Scene<'_>, out: &mut Sink<'_>) {
     for securable in scene.securables().filter(|s| s.kind == AclKind::Routine) {
         let Object::Routine(at) = securable.object else { continue };
         let language = scene.facts.routines[at as usize].language.as_str();
-        if trusted(language) || language == "sql" {
+        // what an aggregate is made of has access lists of its own
+        if trusted(language) || language == "sql" || scene.facts.routines[at as usize].kind == 'a' {
             continue;
         }
-        for (reacher, mut draft) in callers_of_any_service(scene, &securable) {
+        for (reacher, mut draft) in executors(scene, &securable) {
             draft.message =
                 format!("{} can run {}, which is code in {language}", who(scene, reacher.as_ref()), draft.object);
             draft.declared = false;

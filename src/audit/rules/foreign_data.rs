@@ -62,11 +62,15 @@ pub(super) static FDW04: Rule = Rule {
     explanation: "dblink_connect_u connects as any role that the server's own host is trusted to be, without a password.",
     fix: "Revoke EXECUTE on dblink_connect_u.",
     check: |scene, out| {
-        let named = |at: u32| scene.facts.system_grants[at as usize].label.contains("dblink_connect_u(");
-        let want = |o: Object| matches!(o, Object::SystemGrant(at) if named(at));
-        sweep(scene, |s| want(s.object), |hit| out.add(hit.draft(scene, hit.privileges)));
+        sweep(scene, |s| is_dblink_connect_u(scene, s.object), |hit| out.add(hit.draft(scene, hit.privileges)));
     },
 };
+
+/// Tells whether an object is the function by which dblink connects without a password.
+pub(super) fn is_dblink_connect_u(scene: &Scene<'_>, object: Object) -> bool {
+    let named = |at: u32| scene.facts.system_grants[at as usize].label.contains("dblink_connect_u(");
+    matches!(object, Object::SystemGrant(at) if named(at))
+}
 
 /// Tells whether a server's options lead to the database that is being read.
 fn is_loop(scene: &Scene<'_>, server: &Server) -> bool {

@@ -136,7 +136,9 @@ fn schema(scene: &Scene<'_>, out: &mut Sink<'_>) {
         |hit| {
             let create = hit.privileges.contains(Privilege::Create);
             let unmanaged = scene.service_of(hit.securable.object).is_none();
-            if hit.is_public() || (unmanaged && !create) {
+            // CREATE in `public` is DB05
+            let public = matches!(hit.securable.object, Object::Schema(at) if scene.facts.schema_row(at).name.as_str() == "public");
+            if hit.is_public() || (unmanaged && (!create || public)) {
                 return;
             }
             let mut draft = hit.draft(scene, hit.privileges);
@@ -187,7 +189,12 @@ fn policy(scene: &Scene<'_>, out: &mut Sink<'_>) {
             draft.principal = Some(*role);
             draft.path = Path::from(&name).then("policy", format!("{shown} on {table}"));
             draft.message = format!("policy {shown} on {table} is for {name}; no contract declares it");
-            draft.fix = format!("alter policy {shown} on {table} to …; -- without {name}");
+            let others = policy.roles.iter().filter(|other| *other != role && !scene.role(**other).dangling);
+            let others: Vec<_> = others.map(|other| scene.name(*other)).collect();
+            draft.fix = match others.is_empty() {
+                true => format!("drop policy {shown} on {table};"),
+                false => format!("alter policy {shown} on {table} to {};", others.join(", ")),
+            };
             let row = &scene.facts.relations[relation];
             if scene.held(*role, row.acl, AclKind::Relation).is_empty() {
                 draft.severity = Some(Severity::Info);

@@ -1,22 +1,26 @@
 //! INB: foreign code that runs as a service.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::{Draft, Rule, Sink};
 use crate::audit::facts::dependency::Class;
 use crate::audit::facts::object::Object;
+use crate::audit::facts::relation::{RelationKind, RuleEvent};
 use crate::audit::facts::role::RoleId;
 use crate::audit::finding::Severity;
+use crate::audit::name::{qualified, shown};
 use crate::audit::path::Path;
 use crate::audit::scene::Scene;
+use crate::model::privilege::Privilege;
 
 /// A table's trigger, default, policy, check or index calls a function that another service owns.
 pub(super) static INB01: Rule = Rule {
     id: "INB01",
     title: "foreign code runs in a service",
     severity: Severity::Error,
-    explanation: "A function that a trigger, default, policy, check or index calls runs with the rights of whoever \
-                  writes the table. Its owner, in another service, replaces the body whenever it likes.",
+    explanation: "A function that a trigger, default, policy, check, index, rule or operator calls runs with the rights \
+                  of whoever writes the table, and one in a view with those of whoever reads it. Its owner, in another \
+                  service, replaces the body whenever it likes.",
     fix: "Use a function of the service's own.",
     check: functions,
 };
@@ -32,70 +36,120 @@ pub(super) static INB02: Rule = Rule {
     check: event_triggers,
 };
 
-/// Finds, for everything that calls functions, the object that it hangs on and the word for it.
-fn callers(scene: &Scene<'_>) -> Vec<(u32, Object, &'static str)> {
+/// Something of a service that calls functions.
+struct Caller {
+    /// The catalog that it is in, and its OID there.
+    class: Class,
+    oid: u32,
+    /// What it hangs on.
+    object: Object,
+    /// The word for it.
+    word: &'static str,
+    /// What ends it.
+    fix: String,
+}
+
+/// Finds everything that calls functions, triggers' own functions left out.
+fn callers(scene: &Scene<'_>) -> Vec<Caller> {
     let facts = scene.facts;
     let relation = |oid: u32| facts.relation(oid).map(|at| Object::Relation(at as u32));
     let mut calls = Vec::new();
-    let mut from = |class: Class, oid: u32, object: Option<Object>, word: &'static str| {
-        let Some(object) = object else { return };
-        let called = facts.dependencies.of(class, oid).filter(|d| d.ref_class == Class::Routine);
-        calls.extend(called.map(|d| (d.ref_oid, object, word)));
+    let mut add = |class, oid, object: Option<Object>, word, fix: &dyn Fn(&str) -> String| {
+        calls.extend(object.map(|object| Caller { class, oid, object, word, fix: fix(&facts.label(object)) }));
     };
     for d in &facts.defaults {
-        from(Class::Default, d.oid, relation(d.relation), if d.generated { "generated column" } else { "default" });
+        let (word, what) = if d.generated { ("generated column", "expression") } else { ("default", "default") };
+        let fix = |table: &str| format!("alter table {table} alter column {} drop {what};", shown(&d.column));
+        add(Class::Default, d.oid, relation(d.relation), word, &fix);
     }
     for p in &facts.policies {
-        from(Class::Policy, p.oid, relation(p.relation), "policy");
+        let fix = |table: &str| format!("drop policy {} on {table};", shown(&p.name));
+        add(Class::Policy, p.oid, relation(p.relation), "policy", &fix);
     }
     for i in &facts.indexes {
-        from(Class::Relation, i.oid, relation(i.relation), "index");
+        let schema = facts.relation(i.relation).map(|at| &facts.schema_row(facts.relations[at].schema).name);
+        let name = schema.map(|schema| qualified(schema, &i.name)).unwrap_or_default();
+        add(Class::Relation, i.oid, relation(i.relation), "index", &|_| format!("drop index {name};"));
     }
     for c in &facts.constraints {
         let domain = facts.type_(c.domain).map(|at| Object::Type(at as u32));
-        from(Class::Constraint, c.oid, relation(c.relation).or(domain), "check");
+        let kind = if c.relation == 0 { "domain" } else { "table" };
+        let fix = |on: &str| format!("alter {kind} {on} drop constraint {};", shown(&c.name));
+        add(Class::Constraint, c.oid, relation(c.relation).or(domain), "check", &fix);
     }
-    for r in facts.rules.iter().filter(|r| r.event != crate::audit::facts::relation::RuleEvent::Select) {
-        from(Class::Rule, r.oid, relation(r.relation), "rule");
+    for (at, t) in (0..).zip(&facts.types).filter(|(_, t)| t.kind == 'd') {
+        let fix = |domain: &str| format!("alter domain {domain} drop default;");
+        add(Class::Type, t.oid, Some(Object::Type(at)), "default", &fix);
     }
-    for r in (0..)
-        .zip(&facts.relations)
-        .filter(|(_, r)| r.kind == crate::audit::facts::relation::RelationKind::PartitionedTable)
-    {
-        from(Class::Relation, r.1.oid, Some(Object::Relation(r.0)), "partition key");
+    for r in &facts.rules {
+        let view = r.event == RuleEvent::Select;
+        let fix = |table: &str| match view {
+            true => format!("drop view {table};"),
+            false => format!("drop rule {} on {table};", shown(&r.name)),
+        };
+        add(Class::Rule, r.oid, relation(r.relation), if view { "view" } else { "rule" }, &fix);
+    }
+    let partitioned = (0..).zip(&facts.relations).filter(|(_, r)| r.kind == RelationKind::PartitionedTable);
+    for (at, r) in partitioned {
+        let fix = |table: &str| format!("-- make {table} anew, partitioned by an expression of its service's own");
+        add(Class::Relation, r.oid, Some(Object::Relation(at)), "partition key", &fix);
     }
     for t in facts.triggers.iter().filter(|t| t.enabled) {
-        calls.extend(relation(t.relation).map(|object| (t.function, object, "trigger")));
+        let fix = |table: &str| format!("drop trigger {} on {table};", shown(&t.name));
+        add(Class::Trigger, t.oid, relation(t.relation), "trigger", &fix);
     }
     calls
 }
 
+/// Gives the functions that something calls, those behind operators too.
+fn called(scene: &Scene<'_>, caller: &Caller) -> BTreeSet<u32> {
+    let dependencies = &scene.facts.dependencies;
+    let mut found = BTreeSet::new();
+    for used in dependencies.of(caller.class, caller.oid) {
+        match used.ref_class {
+            Class::Routine => drop(found.insert(used.ref_oid)),
+            Class::Operator => {
+                let behind = dependencies.of(Class::Operator, used.ref_oid).filter(|d| d.ref_class == Class::Routine);
+                found.extend(behind.map(|d| d.ref_oid));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
 fn functions(scene: &Scene<'_>, out: &mut Sink<'_>) {
-    let mut told: BTreeMap<(Object, u32), ()> = BTreeMap::new();
-    for (function, object, word) in callers(scene) {
-        let Some(at) = scene.facts.routine(function) else { continue };
-        let routine = &scene.facts.routines[at];
-        let called = Object::Routine(at as u32);
-        let (own, other) = (scene.service_of(object), scene.map.of_role(routine.owner));
-        let harmless = scene.role(routine.owner).superuser || scene.facts.is_extension_member(called);
-        if own.is_none() || own == other || harmless || told.insert((object, function), ()).is_some() {
-            continue;
+    let mut told: BTreeSet<(Object, u32)> = BTreeSet::new();
+    for caller in callers(scene) {
+        for function in called(scene, &caller) {
+            let Some(at) = scene.facts.routine(function) else { continue };
+            let routine = &scene.facts.routines[at];
+            let called = Object::Routine(at as u32);
+            let (own, other) = (scene.service_of(caller.object), scene.map.of_role(routine.owner));
+            let Some(service) = own.filter(|_| own != other) else { continue };
+            let harmless = scene.role(routine.owner).superuser
+                || scene.facts.is_extension_member(called)
+                || scene.map.declared(service, called).contains(Privilege::Execute);
+            if !harmless && told.insert((caller.object, function)) {
+                tell(scene, out, &caller, called, routine.owner);
+            }
         }
-        for principal in beneficiaries(scene, routine.owner) {
-            let mut draft = Draft::new(scene, None, object);
-            draft.principal = Some(principal);
-            let (owner, label) = (scene.name(routine.owner), scene.facts.label(called));
-            let path = Path::from(scene.name(principal));
-            let path = if principal == routine.owner { path } else { path.then("same service", &owner) };
-            draft.path = path.using("owner", &label).then(word, &draft.object);
-            draft.message =
-                format!("{word} of {} runs {label}, which {owner} can replace, as whoever writes it", draft.object);
-            draft.fix = format!(
-                "-- use a function of {}'s own instead of {label}",
-                scene.service_name(own).unwrap_or_default()
-            );
-            out.add(draft);
-        }
+    }
+}
+
+fn tell(scene: &Scene<'_>, out: &mut Sink<'_>, caller: &Caller, called: Object, owner: RoleId) {
+    for principal in beneficiaries(scene, owner) {
+        let mut draft = Draft::new(scene, None, caller.object);
+        draft.principal = Some(principal);
+        let (name, label) = (scene.name(owner), scene.facts.label(called));
+        let path = Path::from(scene.name(principal));
+        let path = if principal == owner { path } else { path.then("same service", &name) };
+        draft.path = path.using("owner", &label).then(caller.word, &draft.object);
+        let user = if caller.word == "view" { "reads" } else { "writes" };
+        draft.message =
+            format!("{} of {} runs {label}, which {name} can replace, as whoever {user} it", caller.word, draft.object);
+        draft.fix.clone_from(&caller.fix);
+        out.add(draft);
     }
 }
 
@@ -116,7 +170,8 @@ fn event_triggers(scene: &Scene<'_>, out: &mut Sink<'_>) {
             let who = scene.name(reacher.principal);
             draft.message =
                 format!("{who} can replace {}, which {} runs in every session", trigger.function_label, draft.object);
-            draft.fix = format!("alter function {} owner to …;", trigger.function_label);
+            let to = super::ownership::administrator(scene);
+            draft.fix = format!("alter function {} owner to {to};", trigger.function_label);
             out.add(draft);
         }
     }

@@ -3,7 +3,9 @@
 use super::acl::sweep;
 use super::{Draft, Rule, Sink};
 use crate::audit::facts::object::Object;
+use crate::audit::facts::role::RoleId;
 use crate::audit::finding::Severity;
+use crate::audit::name::shown;
 use crate::audit::path::Path;
 use crate::audit::scene::Scene;
 use crate::model::acl::AclKind;
@@ -26,20 +28,45 @@ pub(super) static LOB02: Rule = Rule {
     id: "LOB02",
     title: "large objects ignore access lists",
     severity: Severity::Error,
-    explanation: "With lo_compat_privileges on, every role reads, writes and removes every large object.",
+    explanation: "With lo_compat_privileges on, for all or as one role's setting, every large object is read, written \
+                  and removed without a look at its access list.",
     fix: "Set lo_compat_privileges to off.",
     check: compat,
 };
 
 fn compat(scene: &Scene<'_>, out: &mut Sink<'_>) {
-    if !scene.facts.session.lo_compat_privileges {
-        return;
+    let facts = scene.facts;
+    let current = &facts.session.database;
+    let at = facts.databases.iter().position(|d| d.name.as_str() == current).unwrap_or_default() as u32;
+    let tell = |out: &mut Sink<'_>, principal: Option<RoleId>, fix: String| {
+        let mut draft = Draft::new(scene, None, Object::Database(at));
+        draft.service = None;
+        draft.principal = principal;
+        let who = principal.map_or_else(|| "PUBLIC".to_owned(), |role| scene.name(role));
+        draft.path = Path::from(who).using("all", "all large objects");
+        let whose = principal.map_or_else(|| "everybody".to_owned(), |role| scene.name(role));
+        draft.message = format!("lo_compat_privileges is on: {whose} reads and writes all large objects");
+        draft.fix = fix;
+        out.add(draft);
+    };
+    let mut of_all = facts.session.lo_compat_privileges;
+    let on = |value: &str| matches!(value.to_ascii_lowercase().as_str(), "on" | "true" | "yes" | "1");
+    for setting in facts.settings.iter().filter(|s| s.name.eq_ignore_ascii_case("lo_compat_privileges") && on(&s.value))
+    {
+        let here = setting.database.as_ref().is_none_or(|name| name.as_str() == current);
+        match setting.role {
+            Some(role) if here && !scene.role(role).superuser => {
+                let place = setting.database.as_ref().map(|d| format!(" in database {}", shown(d)));
+                let fix =
+                    format!("alter role {}{} reset lo_compat_privileges;", scene.name(role), place.unwrap_or_default());
+                tell(out, Some(role), fix);
+            }
+            None if here => of_all = true,
+            _ => {}
+        }
     }
-    let at = scene.facts.databases.iter().position(|d| d.name.as_str() == scene.facts.session.database);
-    let mut draft = Draft::new(scene, None, Object::Database(at.unwrap_or_default() as u32));
-    draft.service = None;
-    draft.path = Path::from("PUBLIC").using("all", "all large objects");
-    draft.message = "lo_compat_privileges is on: everybody reads and writes all large objects".to_owned();
-    draft.fix = format!("alter {} set lo_compat_privileges = off;", draft.object);
-    out.add(draft);
+    if of_all {
+        let database = facts.label(Object::Database(at));
+        tell(out, None, format!("alter {database} set lo_compat_privileges = off;"));
+    }
 }

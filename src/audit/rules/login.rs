@@ -45,12 +45,13 @@ fn hygiene(scene: &Scene<'_>, out: &mut Sink<'_>) {
             worse("owns a schema and can log in", format!("alter role {name} nologin;"), Severity::Warning);
         }
         if role.password == Password::Md5 {
-            worse("has an md5 password", format!("\\password {name}"), Severity::Warning);
+            let fix = format!("alter role {name} password null; -- then give it a new one: \\password {name}");
+            worse("has an md5 password", fix, Severity::Warning);
         }
         if role.expired {
             worse(
                 "has expired (VALID UNTIL)",
-                format!("drop role {name}; -- or: alter role {name} valid until …;"),
+                format!("alter role {name} nologin; -- or drop it, or renew it: valid until"),
                 Severity::Warning,
             );
         }
@@ -62,7 +63,8 @@ fn hygiene(scene: &Scene<'_>, out: &mut Sink<'_>) {
             );
         }
         if role.connection_limit < 0 && scene.map.of_role(id).is_some() {
-            worse("has no connection limit", format!("alter role {name} connection limit …;"), Severity::Info);
+            let fix = format!("alter role {name} connection limit 20; -- or what the service needs");
+            worse("has no connection limit", fix, Severity::Info);
         }
         if told.is_empty() {
             continue;
@@ -102,7 +104,9 @@ fn becomes(scene: &Scene<'_>, out: &mut Sink<'_>) {
             draft.message = format!("every session of {who} begins as {name}");
             let whose = if setting.role.is_some() { who } else { "all".to_owned() };
             let database = setting.database.as_ref().map(|d| format!(" in database {}", crate::audit::name::shown(d)));
-            draft.fix = format!("alter role {whose}{} reset role;", database.unwrap_or_default());
+            // where the setting is everybody's, it is in force for whoever mends it as well
+            let first = if setting.role.is_some() { "" } else { "set role none; " };
+            draft.fix = format!("{first}alter role {whose}{} reset role;", database.unwrap_or_default());
             out.add(draft);
         }
     }

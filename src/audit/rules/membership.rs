@@ -2,7 +2,7 @@
 
 use super::{Draft, Rule, Sink};
 use crate::audit::facts::object::Object;
-use crate::audit::facts::role::{BOOTSTRAP_SUPERUSER, RoleId};
+use crate::audit::facts::role::{BOOTSTRAP_SUPERUSER, Membership, RoleId};
 use crate::audit::finding::Severity;
 use crate::audit::graph::Edge;
 use crate::audit::scene::{Reacher, Scene};
@@ -35,8 +35,9 @@ pub(super) static MEM03: Rule = Rule {
     id: "MEM03",
     title: "ADMIN option on a foreign role",
     severity: Severity::Error,
-    explanation: "ADMIN OPTION lets its holder grant the role to anyone, itself included, with INHERIT and SET. From 16 \
-                  on whoever creates a role keeps it, granted by the bootstrap superuser.",
+    explanation: "ADMIN OPTION lets its holder grant the role to anyone, itself included, with INHERIT and SET; so does \
+                  ADMIN OPTION on whoever has it. From 16 on whoever creates a role keeps it, granted by the bootstrap \
+                  superuser.",
     fix: "Revoke the ADMIN option.",
     check: admin,
 };
@@ -71,30 +72,68 @@ fn has_members(scene: &Scene<'_>, role: RoleId) -> bool {
 fn draft(scene: &Scene<'_>, reacher: &Reacher, role: RoleId) -> Draft {
     let mut draft = Draft::new(scene, Some(reacher), Object::Role(role));
     let owns = scene.facts.schemas.iter().any(|s| s.owner == role);
-    let objects = scene.map.of_role(role).map(|s| format!("{}.*", scene.map.name(s).as_str())).unwrap_or_default();
-    draft.path = draft.path.using(if owns { "owner" } else { "all that it holds" }, objects);
-    draft.fix = format!("revoke {} from {};", scene.name(role), scene.name(reacher.last_member()));
+    let own = scene.map.of_role(role);
+    let services = own.map_or_else(|| scene.leads_to(role), |service| [service].into());
+    let objects: Vec<_> = services.iter().map(|s| format!("{}.*", scene.map.name(*s).as_str())).collect();
+    if !objects.is_empty() {
+        draft.path = draft.path.using(if owns { "owner" } else { "all that it holds" }, objects.join(", "));
+    }
+    draft.fix = revoke(scene, role, reacher.last_member());
     draft
 }
 
+/// Gives the REVOKE that ends a membership: one for each grantor, since a plain one leaves what others granted.
+pub(super) fn revoke(scene: &Scene<'_>, role: RoleId, member: RoleId) -> String {
+    revoke_from_each(scene, role, member, "", |m| m.inherit || m.set)
+}
+
+fn revoke_from_each(
+    scene: &Scene<'_>,
+    role: RoleId,
+    member: RoleId,
+    what: &str,
+    which: impl Fn(&Membership) -> bool,
+) -> String {
+    let (name, from) = (scene.name(role), scene.name(member));
+    // what a member granted on goes with its own membership only by CASCADE
+    let granted_on = |m: &Membership| m.admin && scene.has_granted(role, member);
+    let mut own: Vec<&Membership> = scene.memberships(role, member).iter().copied().filter(|m| which(m)).collect();
+    // what it granted to itself comes before what let it do so
+    own.sort_by_key(|m| (m.grantor != member, scene.role(m.grantor).is_bootstrap(), m.grantor));
+    let lines: Vec<String> = own
+        .iter()
+        .map(|m| {
+            let plain = scene.facts.session.major < 16 || scene.role(m.grantor).is_bootstrap();
+            let by = if plain { String::new() } else { format!(" granted by {}", scene.name(m.grantor)) };
+            let cascade = if granted_on(m) && scene.facts.session.major >= 16 { " cascade" } else { "" };
+            format!("revoke {what}{name} from {from}{by}{cascade};")
+        })
+        .collect();
+    if lines.is_empty() { format!("revoke {what}{name} from {from};") } else { lines.join("\n") }
+}
+
 fn admin(scene: &Scene<'_>, out: &mut Sink<'_>) {
-    for (role, row) in scene.facts.roles.iter() {
-        if row.is_system() || row.superuser {
-            continue;
-        }
-        for holder in scene.graph.previous(role, Edge::Admin) {
-            let mut reachers = scene.reachers(*holder, None);
-            reachers.retain(|r| scene.map.of_role(r.principal) != scene.map.of_role(role));
+    for (role, _) in scene.facts.roles.iter().filter(|(_, row)| !row.superuser) {
+        let own = scene.map.of_role(role);
+        for chain in admin_chains(scene, role) {
+            let holder = chain[0];
+            let mut reachers = scene.reachers(holder, None);
+            reachers.retain(|r| own.is_none() || scene.map.of_role(r.principal) != own);
             for mut reacher in reachers {
-                if !scene.leads_anywhere(role, scene.map.of_role(reacher.principal)) {
+                let service = scene.map.of_role(reacher.principal);
+                // where the chain enters another service's role, that is the finding
+                let entered = chain[1..].iter().filter_map(|between| scene.map.of_role(*between));
+                let collapsed = entered.into_iter().any(|between| Some(between) != service);
+                if collapsed || !scene.leads_anywhere(role, service) {
                     continue;
                 }
-                reacher.steps.push((Edge::Admin, role));
+                reacher.steps.extend(chain[1..].iter().chain([&role]).map(|to| (Edge::Admin, *to)));
                 let mut draft = draft(scene, &reacher, role);
                 let (who, name) = (scene.name(reacher.principal), scene.name(role));
                 draft.message = format!("{who} has ADMIN OPTION on {name} and may grant it to itself");
-                draft.fix = format!("revoke admin option for {name} from {};", scene.name(*holder));
-                if is_administrators_own(scene, *holder, role) {
+                let last = *chain.last().expect("a chain has a holder");
+                draft.fix = revoke_from_each(scene, role, last, "admin option for ", |m| m.admin);
+                if is_administrators_own(scene, holder, role) {
                     draft.severity = Some(Severity::Info);
                     draft.message.push_str(", as the administrator that made it");
                 }
@@ -104,10 +143,33 @@ fn admin(scene: &Scene<'_>, out: &mut Sink<'_>) {
     }
 }
 
+/// How many administrators' administrators a chain is followed through.
+const MOST_ADMINISTRATORS: usize = 8;
+
+/// Gives who holds ADMIN OPTION on a role, and on whoever holds it, each as the chain down to the last holder.
+fn admin_chains(scene: &Scene<'_>, role: RoleId) -> Vec<Vec<RoleId>> {
+    let mut seen = std::collections::HashSet::from([role]);
+    let direct = scene.graph.previous(role, Edge::Admin).iter();
+    let mut chains: Vec<Vec<RoleId>> = direct.filter(|h| seen.insert(**h)).map(|holder| vec![*holder]).collect();
+    let mut at = 0;
+    while let Some(chain) = chains.get(at).cloned() {
+        at += 1;
+        let holder = chain[0];
+        if chain.len() >= MOST_ADMINISTRATORS || scene.role(holder).superuser {
+            continue;
+        }
+        for above in scene.graph.previous(holder, Edge::Admin).iter().filter(|above| seen.insert(**above)) {
+            chains.push([&[*above], chain.as_slice()].concat());
+        }
+    }
+    chains.retain(|chain| !scene.role(chain[0]).superuser);
+    chains
+}
+
 /// Tells whether an ADMIN option is the one that a CREATEROLE administrator, in no service, has on what it created.
 fn is_administrators_own(scene: &Scene<'_>, holder: RoleId, role: RoleId) -> bool {
     let administrator = scene.role(holder).create_role && scene.map.of_role(holder).is_none();
-    let implicit = scene.facts.memberships.iter().filter(|m| m.role == role && m.member == holder && m.admin);
+    let implicit = scene.memberships(role, holder).iter().filter(|m| m.admin);
     let mut implicit = implicit.map(|m| scene.role(m.grantor).oid == BOOTSTRAP_SUPERUSER && !m.inherit && !m.set);
     administrator && implicit.all(|own| own)
 }

@@ -4,6 +4,7 @@ mod acl;
 mod sink;
 
 mod attribute;
+pub(in crate::audit) mod body;
 mod contract_view;
 mod coupling;
 mod coupling_outside;
@@ -120,6 +121,7 @@ pub static ALL: &[&Rule] = &[
     &default_privilege::FUT02,
     &default_privilege::FUT04,
     &proof::PRB01,
+    &proof::WVR01,
     &coupling::CPL01,
     &coupling::CPL02,
     &coupling::CPL03,

@@ -1,5 +1,7 @@
 //! OWN: objects, schemas and databases in the hands of a foreign owner.
 
+use std::collections::BTreeMap;
+
 use super::{Draft, Rule, Sink};
 use crate::audit::facts::object::{Object, SchemaId};
 use crate::audit::facts::role::RoleId;
@@ -13,7 +15,8 @@ pub(super) static OWN01: Rule = Rule {
     title: "object with a foreign owner",
     severity: Severity::Error,
     explanation: "An owner can read, change, drop and grant the object whatever its access list says; a function's \
-                  owner replaces its body, a type's owner changes its values.",
+                  owner replaces its body, a type's owner changes its values, and a foreign server's owner points \
+                  another service's user mapping, with its password, wherever it likes.",
     fix: "Give the object to the service's owner role.",
     check: objects,
 };
@@ -43,7 +46,9 @@ pub(super) static OWN03: Rule = Rule {
 /// Gives everything in a schema with its owner.
 pub(super) fn owned<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = (Object, RoleId)> + 'a {
     let facts = scene.facts;
-    let relations = (0..).zip(&facts.relations).map(|(at, r)| (Object::Relation(at), r.owner));
+    // a column's sequence goes with its table
+    let relations = (0..).zip(&facts.relations).filter(|(_, r)| !r.of_column);
+    let relations = relations.map(|(at, r)| (Object::Relation(at), r.owner));
     let routines = (0..).zip(&facts.routines).map(|(at, r)| (Object::Routine(at), r.owner));
     let types = (0..).zip(&facts.types).filter(|(_, t)| t.relation == 0 && t.element == 0);
     let types = types.map(|(at, t)| (Object::Type(at), t.owner));
@@ -79,10 +84,23 @@ fn objects(scene: &Scene<'_>, out: &mut Sink<'_>) {
             }
         }
     }
+    servers(scene, out);
     for (at, publication) in (0..).zip(&scene.facts.publications) {
         let content = super::publication::service_of_content(scene, publication);
         if content.is_some() && content != scene.map.of_role(publication.owner) {
             tell(scene, out, Object::Publication(at), publication.owner, content);
+        }
+    }
+}
+
+/// Tells of servers whose owner can point another service's user mapping, with its password, wherever it likes.
+fn servers(scene: &Scene<'_>, out: &mut Sink<'_>) {
+    for (at, server) in (0..).zip(&scene.facts.servers) {
+        let mappings = scene.facts.user_mappings.iter().filter(|m| m.server == server.oid);
+        let services = mappings.filter_map(|m| m.role).filter_map(|role| scene.map.of_role(role));
+        let own = scene.map.of_role(server.owner);
+        if let Some(other) = services.into_iter().find(|service| Some(*service) != own) {
+            tell(scene, out, Object::Server(at), server.owner, Some(other));
         }
     }
 }
@@ -107,7 +125,7 @@ fn databases(scene: &Scene<'_>, out: &mut Sink<'_>) {
             let who = scene.name(reacher.principal);
             draft.path = draft.path.using("owner", &draft.object);
             draft.message = format!("{who} owns {} and with it schema public", draft.object);
-            draft.fix = format!("alter {} owner to …;", draft.object);
+            draft.fix = format!("alter {} owner to {};", draft.object, administrator(scene));
             out.add(draft);
         }
     }
@@ -124,8 +142,11 @@ fn tell(scene: &Scene<'_>, out: &mut Sink<'_>, object: Object, owner: RoleId, se
         draft.path = draft.path.using("owner", &draft.object);
         let whose = scene.service_name(service).map(|s| format!(" of service {s}")).unwrap_or_default();
         draft.message = format!("{} owns {}{whose}", scene.name(reacher.principal), draft.object);
-        let to = service.and_then(|s| owner_of(scene, s)).unwrap_or_else(|| "…".to_owned());
-        draft.fix = format!("alter {} owner to {to};", scene.facts.sql_name(object));
+        let to = service.and_then(|s| owner_of(scene, s)).unwrap_or_else(|| administrator(scene));
+        // GRANT says FOREIGN SERVER, ALTER says SERVER
+        let name = scene.facts.sql_name(object);
+        let name = if let Object::Server(_) = object { name.trim_start_matches("foreign ") } else { &name };
+        draft.fix = format!("alter {name} owner to {to};");
         if service.is_none() {
             draft.severity = Some(Severity::Warning);
         }
@@ -133,9 +154,22 @@ fn tell(scene: &Scene<'_>, out: &mut Sink<'_>, object: Object, owner: RoleId, se
     }
 }
 
-/// Names the role that owns a service's schema.
+/// Names the role that owns a service's schema, else the role of the service that owns most of what is in it.
 fn owner_of(scene: &Scene<'_>, service: ServiceId) -> Option<String> {
+    let is_own = |owner: &RoleId| scene.map.of_role(*owner) == Some(service);
     let schemas = (0..).map(SchemaId).zip(&scene.facts.schemas);
     let mut own = schemas.filter(|(id, _)| scene.map.of_schema(*id) == Some(service)).map(|(_, s)| s.owner);
-    own.find(|owner| scene.map.of_role(*owner) == Some(service)).map(|owner| scene.name(owner))
+    let owns_most = || {
+        let mut counted: BTreeMap<RoleId, usize> = BTreeMap::new();
+        let inside = owned(scene).filter(|(object, _)| scene.service_of(*object) == Some(service));
+        inside.map(|(_, owner)| owner).filter(is_own).for_each(|owner| *counted.entry(owner).or_default() += 1);
+        counted.into_iter().max_by_key(|(_, count)| *count).map(|(owner, _)| owner)
+    };
+    own.find(is_own).or_else(owns_most).map(|owner| scene.name(owner))
+}
+
+/// Names the administrator that what belongs to no service is best given to: the role that initdb made.
+pub(super) fn administrator(scene: &Scene<'_>) -> String {
+    let bootstrap = scene.facts.roles.iter().find(|(_, role)| role.is_bootstrap());
+    bootstrap.map_or_else(|| "postgres".to_owned(), |(role, _)| scene.name(role))
 }

@@ -68,7 +68,7 @@ fn members(scene: &Scene<'_>, out: &mut Sink<'_>, names: &[&str]) {
             let (who, name) = (scene.name(reacher.principal), scene.name(role));
             let verb = if reacher.inherits { "has" } else { "can become" };
             draft.message = format!("{who} {verb} {name}");
-            draft.fix = format!("revoke {name} from {};", scene.name(reacher.last_member()));
+            draft.fix = super::membership::revoke(scene, role, reacher.last_member());
             out.add(draft);
         }
     }

@@ -1,4 +1,4 @@
-//! PRB: what `audit --probe` tried and the server answered otherwise.
+//! PRB and WVR: what is found about the audit itself: by `audit --probe`, and of its waivers.
 
 use super::Rule;
 use crate::audit::finding::Severity;
@@ -14,5 +14,17 @@ pub(in crate::audit) static PRB01: Rule = Rule {
                   been deduced.",
     fix: "Look at it with pgcleave why, run the audit again, and report it: a rule is missing or wrong.",
     // only the probe can find it
+    check: |_, _| {},
+};
+
+/// A waiver covers nothing, or its date has passed.
+pub(in crate::audit) static WVR01: Rule = Rule {
+    id: "WVR01",
+    title: "stale or expired waiver",
+    severity: Severity::Warning,
+    explanation: "A waiver accepts a finding for a reason and until a date. Past its date it covers nothing any more; one \
+                  that no finding matches was forgotten, and would silently accept the next of its kind.",
+    fix: "Take it out of pgcleave.yaml, or renew it with its reason.",
+    // only the waivers themselves can tell
     check: |_, _| {},
 };

@@ -94,7 +94,11 @@ fn subscriptions(scene: &Scene<'_>, out: &mut Sink<'_>) {
         draft.path = Path::from(format!("publication {from}")).then("apply worker, as owner", &owner);
         draft.message = format!("{} writes what publication {from} sends, with the rights of {owner}", draft.object);
         let name = crate::audit::name::shown(&subscription.name);
-        draft.fix = format!("drop subscription {name};");
+        // without a slot nothing is asked of the publisher, which may be gone
+        draft.fix = format!(
+            "alter subscription {name} disable;\nalter subscription {name} set (slot_name = none);\n\
+             drop subscription {name}; -- and drop its slot on the publisher"
+        );
         out.add(draft);
     }
 }

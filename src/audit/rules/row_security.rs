@@ -47,7 +47,7 @@ fn direct(scene: &Scene<'_>, out: &mut Sink<'_>, at: u32, policies: &[&Policy], 
     let open = policies.iter().find(|p| {
         let inherited = scene.inherited(reacher.principal);
         let applies = p.roles.is_empty() || p.roles.iter().any(|r| inherited.contains(*r));
-        applies && p.permissive && matches!(p.command, '*' | 'r') && p.using.as_deref().is_none_or(|u| u == "true")
+        applies && p.permissive && matches!(p.command, '*' | 'r') && p.using.as_deref().is_none_or(is_always_true)
     });
     if !table.row_security {
         draft.message = format!("{who} reads all of {label}: it has policies, but row security is not enabled");
@@ -55,7 +55,7 @@ fn direct(scene: &Scene<'_>, out: &mut Sink<'_>, at: u32, policies: &[&Policy], 
     } else if let Some(policy) = open {
         let policy = crate::audit::name::shown(&policy.name);
         draft.message = format!("{who} reads all of {label}: policy {policy} is always true");
-        draft.fix = format!("alter policy {policy} on {label} using (…);");
+        draft.fix = format!("drop policy {policy} on {label}; -- or narrow it: alter policy {policy} on {label} using");
     } else {
         return;
     }
@@ -99,4 +99,72 @@ fn unbound(scene: &Scene<'_>, role: RoleId, table: &Relation) -> bool {
     let row = scene.role(role);
     let owns = scene.inherited(role).contains(table.owner);
     row.superuser || row.bypass_rls || (owns && !table.force_row_security)
+}
+
+/// Tells whether a policy's condition, as the server prints it, holds for every row: it is true, or compares a constant
+/// with itself, or one side of an OR does.
+fn is_always_true(condition: &str) -> bool {
+    let condition = condition.trim();
+    let inner = condition.strip_prefix('(').and_then(|c| c.strip_suffix(')'));
+    if let Some(inner) = inner.filter(|inner| is_balanced(inner)) {
+        return is_always_true(inner);
+    }
+    let mut from = 0;
+    for (end, word) in condition.match_indices(" OR ") {
+        if is_balanced(&condition[from..end]) {
+            if is_always_true(&condition[from..end]) || is_always_true(&condition[end + word.len()..]) {
+                return true;
+            }
+            from = end + word.len();
+        }
+    }
+    let is_constant = |text: &str| {
+        let is_text = text.starts_with('\'') && text.matches('\'').count() == 2;
+        is_text || text.parse::<f64>().is_ok()
+    };
+    let same =
+        condition.split_once(" = ").is_some_and(|(a, b)| a == b && is_constant(a.split("::").next().unwrap_or(a)));
+    condition == "true" || same
+}
+
+/// Tells whether each parenthesis of a text closes in it, and none that opened before; quoted text is left out.
+fn is_balanced(text: &str) -> bool {
+    let mut depth = 0_i32;
+    let mut quoted = false;
+    for c in text.chars() {
+        match c {
+            '\'' => quoted = !quoted,
+            '(' if !quoted => depth += 1,
+            ')' if !quoted => depth -= 1,
+            _ => {}
+        }
+        if depth < 0 {
+            return false;
+        }
+    }
+    depth == 0 && !quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sees_through_conditions_that_hold_for_every_row() {
+        for open in
+            ["true", "(1 = 1)", "('a'::text = 'a'::text)", "((tenant = 'x'::text) OR true)", "(true OR (a = 1))"]
+        {
+            assert!(is_always_true(open), "{open}");
+        }
+        for closed in [
+            "(tenant = 'public'::text)",
+            "(1 = 2)",
+            "((tenant = 'a'::text) OR (tenant = ' OR true'::text))",
+            "false",
+            "(tenant = tenant)",
+            "((a = 1) AND true)",
+        ] {
+            assert!(!is_always_true(closed), "{closed}");
+        }
+    }
 }

@@ -10,6 +10,9 @@ use crate::audit::path::Path;
 use crate::audit::scene::{Reacher, Scene};
 use crate::audit::services::ServiceId;
 
+/// The families whose findings are about what a principal can do, and not about what an object is.
+const OF_PRINCIPALS: [&str; 12] = ["ACC", "MEM", "PRE", "DEF", "VIW", "INH", "FKX", "RLS", "LOB", "FDW", "SYS", "FUT"];
+
 /// What a rule says; the rest is filled in.
 #[derive(Debug, Clone)]
 pub struct Draft {
@@ -44,8 +47,17 @@ impl<'a> Sink<'a> {
         Self { scene, rule, found: BTreeMap::new() }
     }
 
-    /// Adds a finding.
-    pub fn add(&mut self, draft: Draft) {
+    /// Adds a finding; about a role that no login comes to act as it is information, for the day when one does.
+    pub fn add(&mut self, mut draft: Draft) {
+        let dead_end = draft.principal.is_some_and(|role| !self.scene.is_acted_as(role));
+        let severity = draft.severity.unwrap_or(self.rule.severity);
+        if dead_end
+            && severity != Severity::Info
+            && OF_PRINCIPALS.contains(&self.rule.id.trim_end_matches(char::is_numeric))
+        {
+            draft.severity = Some(Severity::Info);
+            draft.message.push_str("; today no login comes to act as it");
+        }
         let principal = match draft.principal {
             Some(role) => self.scene.role(role).name.as_str().to_owned(),
             None => "PUBLIC".to_owned(),

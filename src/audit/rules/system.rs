@@ -15,7 +15,11 @@ pub(super) static SYS01: Rule = Rule {
     explanation: "Functions that read files, move write-ahead log or control the server are closed by initdb. Opened to \
                   a service, pg_read_binary_file alone reads every table's data file.",
     fix: "Revoke EXECUTE on the function.",
-    check: |scene, out| grants(scene, out, |s| is_system(s) && s.kind == AclKind::Routine),
+    check: |scene, out| {
+        grants(scene, out, |s| {
+            is_system(s) && s.kind == AclKind::Routine && !super::foreign_data::is_dblink_connect_u(scene, s.object)
+        });
+    },
 };
 
 /// A system catalog was opened beyond its initial privileges.

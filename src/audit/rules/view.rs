@@ -101,7 +101,7 @@ pub(super) fn readers(scene: &Scene<'_>, securable: &Securable) -> Vec<(Reacher,
 }
 
 /// Gives the logins that hold a PUBLIC privilege in a schema, its own service's too.
-fn everyone(scene: &Scene<'_>, securable: &Securable) -> Vec<Reacher> {
+pub(super) fn everyone(scene: &Scene<'_>, securable: &Securable) -> Vec<Reacher> {
     let usable = securable.schema.filter(|s| !scene.usage_is_public(*s)).map(|s| scene.users_of(s));
     let may = |role: &&RoleId| usable.as_ref().is_none_or(|set| set.contains(**role));
     scene.logins.iter().filter(may).map(|role| Reacher::itself(*role)).collect()
@@ -171,8 +171,13 @@ fn draft(
     let verb = if kind == Kind::Copy { "a copy of the rows of" } else { "the rows of" };
     let word = if privileges == Privilege::Select.into() { "reads" } else { "reaches" };
     draft.message = format!("{} {word} {verb} {} through {label}", scene.name(reacher.principal), draft.object);
-    draft.fix = match (kind, view.kind) {
-        (Kind::Copy, RelationKind::MaterializedView) => format!("drop materialized view {label};"),
+    let is_copy = |at: &u32| scene.facts.relations[*at as usize].kind == RelationKind::MaterializedView;
+    let copy = std::iter::once(at).chain(base.through.iter().map(|(through, _)| *through)).find(is_copy);
+    draft.fix = match (kind, copy) {
+        (Kind::Copy, Some(copy)) => {
+            let cascade = if copy == at { "" } else { " cascade" };
+            format!("drop materialized view {}{cascade};", scene.facts.label(Object::Relation(copy)))
+        }
         (Kind::Superuser, _) => {
             format!("alter view {label} owner to {};", scene.name(scene.facts.schema_row(view.schema).owner))
         }

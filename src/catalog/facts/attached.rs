@@ -6,6 +6,7 @@ use crate::audit::facts::dependency::{Class, Dependency};
 use crate::audit::facts::relation::{
     Constraint, ForeignKey, Index, Inheritance, KeyAction, Policy, Rule, RuleEvent, Trigger, ValueDefault,
 };
+use crate::model::privilege::{Privilege, Privileges};
 
 const RULES: Query = Query { about: "rules and views", needs: &["pg_rewrite"], sql: include_str!("sql/rules.sql") };
 const TRIGGERS: Query = Query { about: "triggers", needs: &["pg_trigger"], sql: include_str!("sql/triggers.sql") };
@@ -40,7 +41,8 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<(), Error> {
         .each(&TRIGGERS, |facts, row| {
             let (oid, name, relation) = (row.oid("oid"), row.name("name"), row.oid("relation"));
             let (function, enabled) = (row.oid("function"), row.flag("enabled"));
-            facts.triggers.push(Trigger { oid, name, relation, function, enabled });
+            let events = events(row.number("type"));
+            facts.triggers.push(Trigger { oid, name, relation, function, events, enabled });
             Ok(())
         })
         .await?;
@@ -88,6 +90,13 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<(), Error> {
             Ok(())
         })
         .await
+}
+
+/// Reads the events of `pg_trigger.tgtype` (src/include/catalog/pg_trigger.h).
+fn events(bits: i32) -> Privileges {
+    use Privilege::{Delete, Insert, Truncate, Update};
+    let events = [(2, Insert), (3, Delete), (4, Update), (5, Truncate)];
+    events.into_iter().filter(|(bit, _)| bits & (1 << bit) != 0).map(|(_, event)| event).collect()
 }
 
 async fn constraints(reader: &mut Reader<'_>) -> Result<(), Error> {

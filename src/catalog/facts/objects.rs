@@ -4,7 +4,7 @@ use super::Error;
 use super::reader::{Columns, Query, Reader, owned, schema};
 use crate::audit::facts::dependency::Class;
 use crate::audit::facts::object::StandaloneObject;
-use crate::audit::facts::relation::{Column, Relation, RelationKind};
+use crate::audit::facts::relation::{CheckOption, Column, Relation, RelationKind};
 use crate::audit::facts::routine::{Cast, Language, Routine, Type};
 use crate::audit::facts::{Facts, Schema};
 use crate::model::acl::AclKind;
@@ -54,6 +54,7 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<(), Error> {
                 name: row.name("name"),
                 owner,
                 relation: row.oid("relation"),
+                signature: row.text("signature").into(),
             });
             Ok(())
         })
@@ -89,8 +90,12 @@ fn relation(facts: &mut Facts, row: Columns<'_>) -> Result<(), Error> {
     let options = row.texts("options");
     let is_on = |name: &str| {
         let value = options.iter().find_map(|line| line.split_once('=').filter(|(key, _)| *key == name));
-        value.is_some_and(|(_, value)| matches!(value.to_ascii_lowercase().as_str(), "true" | "on" | "1" | "yes" | "t"))
+        // any unambiguous beginning of the word will do
+        let is_true =
+            |v: &str| v == "1" || v == "on" || (!v.is_empty() && ("true".starts_with(v) || "yes".starts_with(v)));
+        value.is_some_and(|(_, value)| is_true(&value.to_ascii_lowercase()))
     };
+    let check_option = options.iter().find_map(|line| line.strip_prefix("check_option="));
     facts.relations.push(Relation {
         oid: row.oid("oid"),
         schema,
@@ -100,12 +105,16 @@ fn relation(facts: &mut Facts, row: Columns<'_>) -> Result<(), Error> {
         acl,
         security_invoker: is_on("security_invoker"),
         security_barrier: is_on("security_barrier"),
-        check_option: options.iter().any(|line| line.starts_with("check_option=")),
+        check_option: check_option.map(|option| match option.eq_ignore_ascii_case("local") {
+            true => CheckOption::Local,
+            false => CheckOption::Cascaded,
+        }),
         updatable: u8::try_from(row.number("updatable")).unwrap_or(0),
         row_security: row.flag("row_security"),
         force_row_security: row.flag("force_row_security"),
         populated: row.flag("populated"),
         partition: row.flag("partition"),
+        of_column: row.flag("of_column"),
         tablespace: row.oid("tablespace"),
     });
     Ok(())

@@ -123,6 +123,7 @@ impl Zoo {
 
     /// Makes the leak-free base anew.
     async fn reset(&self) -> PgConnection {
+        self.drop_subscriptions().await;
         let mut admin = PgConnection::connect(&self.server.url("postgres")).await.expect("the superuser connects");
         run(&mut admin, &format!("drop database if exists {DATABASE} with (force)"), "drop").await;
         for statement in [
@@ -160,13 +161,38 @@ impl Zoo {
         let _ = zoo.close().await;
         let mut zoo = PgConnection::connect(&self.server.url(DATABASE)).await.expect("the superuser connects");
         let findings = findings(&mut zoo).await;
+        let _ = zoo.close().await;
+        findings
+    }
+
+    /// Runs the fixes, as they stand, and judges what is left.
+    async fn mended(&self, fixes: &[&str], case: &Case) -> Result<Vec<Finding>, String> {
+        let mut zoo = PgConnection::connect(&self.server.url(DATABASE)).await.expect("the superuser connects");
+        let mut run = Vec::new();
+        for line in fixes.iter().flat_map(|fix| fix.lines()).filter(|line| !line.starts_with("--")) {
+            if run.contains(&line) {
+                continue;
+            }
+            run.push(line);
+            let done = zoo.execute(sqlx::raw_sql(AssertSqlSafe(line))).await;
+            done.map_err(|error| format!("{}: the fix {line:?} fails: {error}", case.slug))?;
+        }
+        let _ = zoo.close().await;
+        let mut zoo = PgConnection::connect(&self.server.url(DATABASE)).await.expect("the superuser connects");
+        let findings = findings(&mut zoo).await;
+        let _ = zoo.close().await;
+        Ok(findings)
+    }
+
+    /// Drops the subscriptions that a case has made: a database with one cannot be dropped.
+    async fn drop_subscriptions(&self) {
+        let Ok(mut zoo) = PgConnection::connect(&self.server.url(DATABASE)).await else { return };
         let subscriptions = "do $$ declare s text; begin for s in select subname from pg_subscription where subdbid = \
              (select oid from pg_database where datname = current_database()) loop \
              execute format('alter subscription %I set (slot_name = none)', s); \
              execute format('drop subscription %I', s); end loop; end $$";
         run(&mut zoo, subscriptions, "drop subscriptions").await;
         let _ = zoo.close().await;
-        findings
     }
 }
 
@@ -226,7 +252,11 @@ fn fault(case: &Case, found: &[Finding]) -> Option<String> {
         let told = found.iter().any(|f| family(f.rule) == family(&case.rule) && couples(case, f));
         return (!told).then(|| format!("{} for {} is missing; told: {}", case.rule, case.object, show(&all(found))));
     }
-    let right = |f: &&Finding| family(f.rule) == family(&case.rule);
+    // the zoo's own lines name a rule of the family at times, ours the rule itself
+    let right = |f: &&Finding| match case.id.as_str() {
+        "own" => f.rule == case.rule,
+        _ => family(f.rule) == family(&case.rule),
+    };
     let at =
         |f: &&Finding| by_all || target(case).is_none_or(|t| f.object.contains(t) || f.path.to_string().contains(t));
     if found.iter().filter(right).filter(by_principal).any(|f| at(&f)) {
@@ -255,6 +285,20 @@ fn show(findings: &[&Finding]) -> String {
     lines.collect()
 }
 
+/// Runs the fixes of the case's rule: each is SQL as it stands, and nothing of what the leak brought is left.
+async fn unmended(zoo: &Zoo, case: &Case, before: &[Finding], found: &[Finding]) -> Option<String> {
+    let told: Vec<_> = found.iter().filter(|f| f.rule == case.rule).collect();
+    let fixes: Vec<&str> = told.iter().map(|f| f.fix.as_str()).collect();
+    match zoo.mended(&fixes, case).await {
+        Err(fault) => Some(fault),
+        Ok(after) => {
+            let left = brought(before, after);
+            let left: Vec<_> = left.iter().filter(|f| f.rule == case.rule).collect();
+            (!left.is_empty()).then(|| format!("{}: its fixes leave{}", case.slug, show(&left)))
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_leak_is_found_and_no_control_is() {
     let zoo = Zoo::open().await;
@@ -279,10 +323,13 @@ async fn every_leak_is_found_and_no_control_is() {
         let before = if given.trim().is_empty() { base.clone() } else { zoo.judge(&text, &case, &["given"]).await };
         let after = zoo.judge(&text, &case, &["given", "leak", "then"]).await;
         replayed += 1;
-        if let Some(fault) = fault(&case, &brought(&before, after)) {
+        let found = brought(&before, after);
+        if let Some(fault) = fault(&case, &found) {
             faults.push(format!("{}_{}: {fault}", case.id, case.slug));
+        } else if case.id == "own" && case.category != "control" {
+            faults.extend(unmended(&zoo, &case, &before, &found).await);
         }
     }
-    assert!(replayed > 110, "only {replayed} cases were replayed");
+    assert!(replayed > 200, "only {replayed} cases were replayed");
     assert!(faults.is_empty(), "{} of {replayed} on {major}:\n{}", faults.len(), faults.join("\n"));
 }

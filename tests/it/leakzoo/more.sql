@@ -263,3 +263,698 @@ grant select on billing.invoices to reads;
 grant uses to orders_app with inherit false, set true;
 -- @leak
 grant reads to orders_app with inherit false, set true;
+
+-- case column_insert | ACC02 | orders_app | billing.invoices.order_id
+grant usage on schema billing to orders_app;
+-- @leak
+grant insert (order_id, amount_cents) on billing.invoices to orders_app;
+
+-- case column_references | ACC02 | orders_migrator | billing.invoices.id
+grant usage on schema billing to orders_owner;
+-- @leak
+grant references (id) on billing.invoices to orders_owner;
+
+-- case column_public | ACC07 | shipping_app | billing.invoices.amount_cents
+grant usage on schema billing to shipping_app;
+-- @leak
+grant select (amount_cents) on billing.invoices to public;
+
+-- case sequence_update | ACC03 | orders_app | billing.invoice_no_seq
+grant usage on schema billing to orders_app;
+-- @leak
+grant update on sequence billing.invoice_no_seq to orders_app;
+
+-- case sequence_public | ACC07 | shipping_app | billing.invoice_no_seq
+grant usage on schema billing to shipping_app;
+-- @leak
+grant usage on sequence billing.invoice_no_seq to public;
+
+-- case procedure | ACC04 | orders_app | billing.pay(bigint)
+grant usage on schema billing to orders_app;
+create procedure billing.pay(bigint) language plpgsql as $$ begin end $$;
+alter procedure billing.pay(bigint) owner to billing_owner;
+revoke all on procedure billing.pay(bigint) from public;
+-- @leak
+grant execute on procedure billing.pay(bigint) to orders_app;
+
+-- case aggregate | ACC04 | orders_app | billing.total(bigint)
+grant usage on schema billing to orders_app;
+create aggregate billing.total(bigint) (sfunc = int8pl, stype = bigint, initcond = '0');
+alter aggregate billing.total(bigint) owner to billing_owner;
+revoke all on function billing.total(bigint) from public;
+-- @leak
+grant execute on function billing.total(bigint) to orders_app;
+
+-- case composite_usage | ACC05 | orders_migrator | billing.money_t
+grant usage on schema billing to orders_owner;
+-- @leak
+grant usage on type billing.money_t to orders_owner;
+
+-- case schema_create_public | ACC07 | orders_app | schema billing
+-- @leak
+grant create, usage on schema billing to public;
+
+-- case column_grant_survives | ACC02 | orders_app | billing.invoices.id
+grant usage on schema billing to orders_app;
+grant select on billing.invoices to billing_app with grant option;
+-- @leak
+set session authorization billing_app;
+grant select (id) on billing.invoices to orders_app;
+reset session authorization;
+-- @then
+revoke select on billing.invoices from orders_app;
+
+-- case chain_of_grantors | ACC12 | shipping_app | billing.invoices
+grant usage on schema billing to orders_app, shipping_app;
+grant select on billing.invoices to orders_app with grant option;
+-- @leak
+set session authorization orders_app;
+grant select on billing.invoices to shipping_app with grant option;
+reset session authorization;
+
+-- case schema_usage_grant_option | ACC12 | orders_app | schema billing
+-- @leak
+grant usage on schema billing to orders_app with grant option;
+
+-- case column_grant_option | ACC12 | orders_app | billing.invoices.id
+grant usage on schema billing to orders_app;
+grant select (id) on billing.invoices to orders_app;
+-- @leak
+grant select (id) on billing.invoices to orders_app with grant option;
+
+-- case usage_by_group_select_direct | ACC01 | orders_app | billing.invoices
+create role readers;
+grant readers to orders_app;
+grant select on billing.invoices to orders_app;
+-- @leak
+grant usage on schema billing to readers;
+
+-- case unmanaged_login_select | ACC01 | temp_dev | billing.invoices
+create role temp_dev login;
+grant connect on database zoo to temp_dev;
+-- @leak
+grant usage on schema billing to temp_dev;
+grant select on billing.invoices to temp_dev;
+
+-- case other_database_role_connect | DB04 | orders_app | database postgres
+-- @leak
+grant connect on database postgres to orders_app;
+
+-- case app_creates_in_database | DB03 | orders_app | database zoo
+-- @leak
+grant create on database zoo to orders_app;
+
+-- case public_schema_create_by_role | DB05 | orders_app | schema public
+-- @leak
+grant create on schema public to orders_app;
+
+-- case lo_update | LOB01 | orders_app | large object 4242
+select lo_from_bytea(4242, 'secret');
+alter large object 4242 owner to billing_owner;
+-- @leak
+grant update on large object 4242 to orders_app;
+
+-- case lo_compat_role | LOB02 | orders_app | database zoo
+select lo_from_bytea(4242, 'secret');
+-- @leak
+alter role orders_app set lo_compat_privileges = on;
+
+-- case role_temp | - | orders_app | database zoo
+-- @leak
+grant temporary on database zoo to orders_app;
+
+-- case adp_functions | FUT01 | orders_app | future functions of billing_owner in billing
+grant usage on schema billing to orders_app;
+-- @leak
+alter default privileges for role billing_owner in schema billing grant execute on routines to orders_app;
+
+-- case adp_functions_public | FUT01 | orders_app | future functions of billing_owner in billing
+grant usage on schema billing to orders_app;
+-- @leak
+alter default privileges for role billing_owner in schema billing grant execute on routines to public;
+
+-- case adp_large_objects | FUT01 | orders_app | future large objects of billing_owner | 18
+-- @leak
+alter default privileges for role billing_owner grant select on large objects to orders_app;
+
+-- case adp_schemas_create_public | FUT01 | orders_app | future schemas of billing_owner
+-- @leak
+alter default privileges for role billing_owner grant usage on schemas to public;
+
+-- case adp_new_creator | FUT02 | PUBLIC | future functions of billing_batch
+-- @leak
+create role billing_batch;
+grant create, usage on schema billing to billing_batch;
+
+-- case adp_inert | FUT04 | orders_app | future tables of billing_ro in billing
+grant usage on schema billing to orders_app;
+-- @leak
+alter default privileges for role billing_ro in schema billing grant select on tables to orders_app;
+
+-- case adp_dropped_creator_ctl | - | orders_app | billing
+grant usage on schema billing to orders_app;
+-- @leak
+alter default privileges for role billing_ro in schema billing grant select on tables to orders_app;
+
+-- case member_owner_group | MEM01 | orders_app | billing_app
+-- @leak
+grant billing_app to orders_app;
+
+-- case member_admin_on_group_with_service_role | MEM03 | orders_app | team | 16
+create role team;
+grant billing_ro to team;
+-- @leak
+grant team to orders_app with admin true, inherit false, set false;
+
+-- case member_admin_then_admin | MEM03 | orders_app | billing_ro | 16
+create role team;
+grant billing_ro to team with admin true, inherit false, set false;
+-- @leak
+grant team to orders_app with admin true, inherit false, set false;
+
+-- case member_of_predefined_admin | MEM03 | orders_app | pg_read_all_data | 16
+-- @leak
+grant pg_read_all_data to orders_app with admin true, inherit false, set false;
+
+-- case createrole_by_set | ATT04 | orders_app | boss
+create role boss createrole;
+-- @leak
+grant boss to orders_app;
+
+-- case createrole_self_grant | MEM02 | orders_migrator | billing_batch | 16
+alter role orders_migrator createrole;
+-- @leak
+set createrole_self_grant = 'set, inherit';
+set session authorization orders_migrator;
+set createrole_self_grant = 'set';
+create role billing_batch;
+reset session authorization;
+grant billing_ro to billing_batch;
+
+-- case pg_read_all_data_noinherit | PRE01 | orders_app | pg_read_all_data
+alter role orders_app noinherit;
+-- @leak
+grant pg_read_all_data to orders_app;
+
+-- case pg_create_subscription | PRE04 | orders_app | pg_create_subscription | 16
+-- @leak
+grant pg_create_subscription to orders_app;
+
+-- case database_owner_nested | OWN03 | orders_migrator | database zoo
+create role dbas;
+grant dbas to orders_migrator;
+-- @leak
+alter database zoo owner to dbas;
+
+-- case inherits_superuser | ATT01 | orders_app | ops | 16
+create role ops superuser nologin;
+-- @leak
+grant ops to orders_app with inherit true, set false;
+
+-- case bypassrls_by_set | ATT02 | orders_ro | rlsfree
+create role rlsfree bypassrls;
+-- @leak
+grant rlsfree to orders_ro;
+
+-- case rls_true_public_policy | RLS01 | orders_ro | shipping.shipments
+grant usage on schema shipping to orders_ro;
+grant select on shipping.shipments to orders_ro;
+alter table shipping.shipments enable row level security;
+create policy pub on shipping.shipments for select to orders_ro using (tenant = 'public');
+-- @leak
+create policy all_rows on shipping.shipments using (1 = 1);
+
+-- case rls_matview_copy | RLS01 | orders_ro | shipping.mv
+grant usage on schema shipping to orders_ro;
+alter table shipping.shipments enable row level security;
+create policy pub on shipping.shipments for select to orders_ro using (tenant = 'public');
+-- @leak
+create materialized view shipping.mv as select id, address from shipping.shipments;
+alter materialized view shipping.mv owner to shipping_owner;
+grant select on shipping.mv to orders_ro;
+
+-- case set_role_all_roles | ATT07 | orders_app | billing_ro
+alter role orders_app noinherit;
+grant billing_ro to orders_app;
+-- @leak
+alter database zoo set role = 'billing_ro';
+
+-- case set_role_to_group | ATT07 | orders_app | readers
+create role readers;
+grant usage on schema billing to readers;
+grant select on billing.invoices to readers;
+alter role orders_app noinherit;
+grant readers to orders_app;
+-- @leak
+alter role orders_app set role = 'readers';
+
+-- case parameter_to_owner | SYS03 | orders_migrator | parameter work_mem
+-- @leak
+grant alter system on parameter work_mem to orders_owner;
+
+-- case system_function_public | SYS01 | orders_app | pg_catalog.pg_ls_dir(text)
+-- @leak
+grant execute on function pg_catalog.pg_ls_dir(text) to public;
+
+-- case catalog_schema_create | SYS02 | orders_app | schema pg_catalog
+-- @leak
+grant create on schema pg_catalog to orders_app;
+
+-- case two_grantors | MEM01 | orders_app | role billing_ro | 16
+create role adm createrole;
+grant billing_ro to adm with admin true, inherit false;
+-- @leak
+grant billing_ro to orders_app with inherit true, set false;
+set session authorization adm;
+grant billing_ro to orders_app with inherit true;
+reset session authorization;
+
+-- case owner_sequence | OWN01 | orders_migrator | billing.invoice_no_seq
+grant usage on schema billing to orders_owner;
+-- @leak
+alter sequence billing.invoice_no_seq owner to orders_owner;
+
+-- case owner_schema | OWN02 | orders_migrator | schema billing
+-- @leak
+alter schema billing owner to orders_owner;
+
+-- case owner_operator | OWN01 | orders_migrator | operator billing.===
+create operator billing.=== (leftarg = bigint, rightarg = bigint, function = int8eq);
+alter operator billing.=== (bigint, bigint) owner to billing_owner;
+-- @leak
+alter operator billing.=== (bigint, bigint) owner to orders_owner;
+
+-- case owner_opclass | OWN01 | orders_migrator | operator class billing.oc
+create operator class billing.oc for type int8 using btree as operator 1 <, operator 3 =, function 1 btint8cmp(int8, int8);
+alter operator class billing.oc using btree owner to billing_owner;
+alter operator family billing.oc using btree owner to billing_owner;
+-- @leak
+alter operator class billing.oc using btree owner to orders_owner;
+
+-- case owner_collation | OWN01 | orders_migrator | collation billing.coll
+create collation billing.coll from "C";
+alter collation billing.coll owner to billing_owner;
+-- @leak
+alter collation billing.coll owner to orders_owner;
+
+-- case owner_publication | OWN01 | orders_migrator | publication bp
+create publication bp for table billing.invoices;
+grant create on database zoo to orders_owner;
+-- @leak
+alter publication bp owner to orders_owner;
+
+-- case owner_foreign_server | OWN01 | orders_app | foreign server far
+create extension postgres_fdw;
+create server far foreign data wrapper postgres_fdw options (host 'far.example.org');
+create user mapping for billing_app server far options (user 'x', password 'y');
+grant usage on foreign data wrapper postgres_fdw to orders_app;
+-- @leak
+alter server far owner to orders_app;
+
+-- case subscription | PUB02 | postgres | subscription sub
+grant create on database zoo to orders_owner;
+-- @leak
+create subscription sub connection 'dbname=other host=/nonexistent' publication p with (connect = false);
+
+-- case inbound_generated | INB01 | orders_app | billing.invoices
+set role orders_owner;
+create function orders.fold(bigint) returns bigint language plpgsql immutable as $$ begin return $1; end $$;
+reset role;
+-- @leak
+alter table billing.invoices add column g bigint generated always as (orders.fold(amount_cents)) stored;
+
+-- case inbound_rule | INB01 | orders_app | billing.invoices
+set role orders_owner;
+create function orders.fold(bigint) returns bigint language plpgsql as $$ begin return $1; end $$;
+reset role;
+-- @leak
+create rule r as on insert to billing.invoices do also select orders.fold(new.amount_cents);
+
+-- case inbound_domain_check | INB01 | orders_app | billing.iban
+set role orders_owner;
+create function orders.ok(text) returns boolean language plpgsql immutable as $$ begin return true; end $$;
+reset role;
+-- @leak
+alter domain billing.iban add check (orders.ok(value));
+
+-- case inbound_domain_default | INB01 | orders_app | billing.dt
+set role orders_owner;
+create function orders.dflt() returns text language plpgsql as $$ begin return 'x'; end $$;
+reset role;
+-- @leak
+create domain billing.dt as text default orders.dflt();
+alter domain billing.dt owner to billing_owner;
+
+-- case inbound_view | INB01 | orders_app | billing.invoice_summary2
+set role orders_owner;
+create function orders.fold(bigint) returns bigint language plpgsql as $$ begin return $1; end $$;
+reset role;
+-- @leak
+create view billing.invoice_summary2 as select orders.fold(amount_cents) from billing.invoices;
+alter view billing.invoice_summary2 owner to billing_owner;
+
+-- case inbound_operator | INB01 | orders_app | billing.invoices
+set role orders_owner;
+create function orders.eq(text, text) returns boolean language plpgsql immutable as $$ begin return true; end $$;
+create operator orders.=== (leftarg = text, rightarg = text, function = orders.eq);
+reset role;
+-- @leak
+alter table billing.invoices add check (class operator(orders.===) 'x');
+
+-- case inbound_trigger_when | INB01 | orders_app | billing.invoices
+set role orders_owner;
+create function orders.fine(bigint) returns boolean language plpgsql immutable as $$ begin return true; end $$;
+reset role;
+set role billing_owner;
+create function billing.note() returns trigger language plpgsql as $$ begin return new; end $$;
+reset role;
+-- @leak
+create trigger note before insert on billing.invoices for each row when (orders.fine(new.amount_cents)) execute function billing.note();
+
+-- case event_trigger_login | INB02 | orders_migrator | event trigger watch | 17
+create function orders.watch() returns event_trigger language plpgsql as $$ begin end $$;
+alter function orders.watch() owner to orders_owner;
+-- @leak
+create event trigger watch on login execute function orders.watch();
+
+-- case definer_in_own_schema | DEF01 | orders_app | orders.peek()
+-- @leak
+create function orders.peek() returns bigint language sql security definer set search_path = pg_catalog, pg_temp as 'select count(*) from billing.payments';
+alter function orders.peek() owner to billing_owner;
+revoke all on function orders.peek() from public;
+grant execute on function orders.peek() to orders_app;
+
+-- case definer_trigger | DEF01 | orders_app | billing.seen()
+create function billing.seen() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $$ begin insert into billing.ledger values (9, '2026-01-01', 1); return new; end $$;
+alter function billing.seen() owner to billing_owner;
+-- @leak
+create trigger seen after insert on orders.scratch for each row execute function billing.seen();
+
+-- case definer_own_calls_with_foreign_right | DEF01 | orders_app | billing.invoices
+grant usage on schema billing to orders_owner;
+grant select on billing.invoices to orders_owner;
+-- @leak
+set role orders_owner;
+create function orders.f() returns bigint security definer set search_path = pg_catalog, pg_temp begin atomic select count(*) from billing.invoices; end;
+reset role;
+
+-- case definer_text_lent | DEF01 | orders_app | billing.invoices
+grant usage on schema billing to orders_owner;
+grant select on billing.invoices to orders_owner;
+-- @leak
+set role orders_owner;
+create function orders.f() returns bigint language plpgsql security definer set search_path = pg_catalog, pg_temp as $$ begin return (select count(*) from billing.invoices); end $$;
+reset role;
+
+-- case definer_calls_helper | DEF01 | orders_app | billing.invoices
+grant usage on schema billing to orders_owner;
+grant select on billing.invoices to orders_owner;
+set role orders_owner;
+create function orders.helper() returns bigint language sql as $$ select count(*) from billing.invoices $$;
+reset role;
+revoke all on function orders.helper() from orders_app, orders_ro;
+-- @leak
+set role orders_owner;
+create function orders.f() returns bigint language plpgsql security definer set search_path = pg_catalog, pg_temp as $$ begin return orders.helper(); end $$;
+reset role;
+
+-- case definer_owned_without_rights | - | orders_app | billing
+-- @leak
+set role orders_owner;
+create function orders.f() returns bigint language plpgsql security definer set search_path = pg_catalog, pg_temp as $$ begin return (select count(*) from billing.invoices); end $$;
+reset role;
+
+-- case definer_superuser_trigger | DEF02 | orders_app | orders.su()
+create function orders.su() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $$ begin delete from billing.payments; return new; end $$;
+revoke all on function orders.su() from public;
+-- @leak
+create trigger su after insert on orders.scratch for each row execute function orders.su();
+
+-- case definer_pg_temp_temp_callers | DEF03 | orders_app | billing.settle()
+create function billing.settle() returns void language plpgsql security definer set search_path = billing, pg_temp as $$ begin perform 1; end $$;
+alter function billing.settle() owner to billing_owner;
+grant usage on schema billing to orders_app;
+grant execute on function billing.settle() to orders_app;
+grant temporary on database zoo to orders_app;
+-- @leak
+alter function billing.settle() set search_path = billing;
+
+-- case view_to_public | VIW01 | shipping_app | billing.invoices
+grant usage on schema orders to shipping_app;
+-- @leak
+create view orders.v as select * from billing.invoices;
+alter view orders.v owner to billing_owner;
+grant select on orders.v to public;
+
+-- case view_column_grant | VIW01 | orders_app | billing.invoices
+-- @leak
+create view orders.v as select * from billing.invoices;
+alter view orders.v owner to billing_owner;
+grant select (id) on orders.v to orders_app;
+
+-- case view_function_in_it | DEF01 | orders_app | orders.f()
+-- @leak
+create function orders.f() returns setof billing.invoices language sql security definer set search_path = pg_catalog, pg_temp as 'select * from billing.invoices';
+alter function orders.f() owner to billing_owner;
+create view orders.v as select * from orders.f();
+alter view orders.v owner to orders_owner;
+grant select on orders.v to orders_app;
+
+-- case matview_after_revoke | VIW03 | orders_app | billing.payments
+grant usage on schema billing to orders_owner;
+grant select on billing.payments to orders_owner;
+set role orders_owner;
+create materialized view orders.copy as select * from billing.payments with no data;
+reset role;
+grant select on orders.copy to orders_app;
+-- @leak
+refresh materialized view orders.copy;
+revoke select on billing.payments from orders_owner;
+
+-- case view_over_matview | VIW03 | orders_app | billing.payments
+create materialized view orders.copy as select * from billing.payments;
+alter materialized view orders.copy owner to orders_owner;
+revoke all on orders.copy from orders_app, orders_ro;
+-- @leak
+create view orders.v as select * from orders.copy;
+alter view orders.v owner to orders_owner;
+grant select on orders.v to orders_app;
+
+-- case local_check_option | VIW04 | orders_app | billing.pub
+grant usage on schema billing to orders_app;
+create view billing.inner_v as select id, class, amount_cents from billing.invoices where class <> 'secret';
+alter view billing.inner_v owner to billing_owner;
+create view billing.pub with (security_barrier = true) as select id, class, amount_cents from billing.inner_v where amount_cents > 0 with cascaded check option;
+alter view billing.pub owner to billing_owner;
+grant select, update on billing.pub to orders_app;
+-- @leak
+alter view billing.pub set (check_option = local);
+
+-- case rule_reads | VIW05 | orders_app | billing.payments
+grant usage on schema billing to orders_owner;
+grant select on billing.payments to orders_owner;
+-- @leak
+set role orders_owner;
+create rule leak as on insert to orders.scratch do also insert into orders.order_lines (order_id, sku, qty) select 1, 'SKU', id from billing.payments;
+reset role;
+
+-- case rule_on_view | VIW05 | orders_app | billing.payments
+grant usage on schema billing to orders_owner;
+grant update, select on billing.payments to orders_owner;
+set role orders_owner;
+create view orders.pv as select id from orders.orders;
+reset role;
+-- @leak
+set role orders_owner;
+create rule upd as on update to orders.pv do instead update billing.payments set amount_cents = 0;
+reset role;
+grant update on orders.pv to orders_app;
+
+-- case rule_superuser_table | VIW05 | orders_app | billing.payments
+create table orders.su_table (x int);
+grant insert on orders.su_table to orders_app;
+-- @leak
+create rule leak as on insert to orders.su_table do also delete from billing.payments;
+
+-- case rule_owner_lost_rights | - | orders_app | billing.payments
+grant usage on schema billing to orders_owner;
+grant delete on billing.payments to orders_owner;
+set role orders_owner;
+create rule r as on insert to orders.scratch do also delete from billing.payments;
+reset role;
+-- @leak
+revoke all on billing.payments from orders_owner;
+revoke usage on schema billing from orders_owner;
+
+-- case grandchild | INH01 | orders_app | billing.leaf
+set role orders_owner;
+create table orders.log (id int) partition by range (id);
+create table orders.log_1 partition of orders.log for values from (0) to (100) partition by range (id);
+reset role;
+-- @leak
+create table billing.leaf partition of orders.log_1 for values from (0) to (10);
+alter table billing.leaf owner to billing_owner;
+
+-- case fk_oracle | FKX01 | orders_app | billing.invoices
+-- @leak
+alter table orders.orders add column invoice bigint references billing.invoices;
+
+-- case fk_cascade_delete | FKX02 | billing_app | orders.orders
+alter table orders.orders add column invoice bigint;
+-- @leak
+alter table orders.orders add constraint ifk foreign key (invoice) references billing.invoices on delete cascade;
+
+-- case fk_update_cascade | FKX02 | billing_app | orders.orders
+alter table orders.orders add column invoice bigint;
+-- @leak
+alter table orders.orders add constraint ifk foreign key (invoice) references billing.invoices on update cascade;
+
+-- case fk_restrict_ctl | - | billing_app | orders.orders
+alter table orders.orders add column invoice bigint;
+-- @leak
+alter table orders.orders add constraint ifk foreign key (invoice) references billing.invoices on delete restrict;
+
+-- case aggregate_is_no_untrusted_code | - | orders_app | orders.agg
+-- @leak
+create aggregate orders.agg(bigint) (sfunc = int8pl, stype = bigint, initcond = '0');
+alter aggregate orders.agg(bigint) owner to orders_owner;
+
+-- case reader_cannot_oracle | - | orders_ro | billing.invoices
+-- @leak
+alter table orders.orders add column invoice bigint references billing.invoices;
+
+-- case loop_own_mapping | FDW01 | orders_app | billing.payments
+create extension postgres_fdw;
+create server loop foreign data wrapper postgres_fdw options (host '@SOCKET@', port :'port', dbname 'zoo');
+create foreign table orders.ft_pay (id bigint, card_token text) server loop options (schema_name 'billing', table_name 'payments');
+alter foreign table orders.ft_pay owner to orders_owner;
+grant select on orders.ft_pay to orders_app;
+-- @leak
+create user mapping for orders_app server loop options (user 'billing_app', password_required 'false');
+
+-- case dblink_u | FDW04 | orders_app | public.dblink_connect_u(text)
+create extension dblink;
+grant usage on schema public to orders_app;
+-- @leak
+grant execute on function public.dblink_connect_u(text) to orders_app;
+
+-- case mapping_public | FDW03 | PUBLIC | foreign server away
+create extension postgres_fdw;
+create server away foreign data wrapper postgres_fdw options (host 'db.example.org');
+-- @leak
+create user mapping for public server away options (user 'billing_app', password 'x');
+
+-- case revoked_table_grant | - | orders_app | billing
+grant usage on schema billing to orders_app;
+grant select on billing.invoices to orders_app;
+-- @leak
+revoke select on billing.invoices from orders_app;
+revoke usage on schema billing from orders_app;
+
+-- case column_grant_without_usage | - | orders_app | billing
+-- @leak
+grant select (id) on billing.invoices to orders_app;
+
+-- case nologin_dead_end | - | orders_app | billing
+create role readers;
+-- @leak
+grant usage on schema billing to readers;
+grant select on billing.invoices to readers;
+
+-- case membership_without_options | - | orders_app | billing | 16
+-- @leak
+grant billing_ro to orders_app with inherit false, set false;
+
+-- case own_service_membership | - | billing_app | billing
+-- @leak
+grant billing_ro to billing_app;
+
+-- case invoker_view_no_grant | - | orders_app | billing
+-- @leak
+create view orders.v with (security_invoker = true) as select * from billing.invoices;
+alter view orders.v owner to billing_owner;
+grant select on orders.v to orders_app;
+
+-- case extension_in_service | - | orders_app | billing
+-- @leak
+create extension citext schema billing;
+
+-- case owner_self_grant | - | orders_app | billing
+-- @leak
+set role billing_owner;
+grant all on billing.invoices to billing_owner with grant option;
+reset role;
+
+-- case definer_without_usage | - | orders_app | billing.f()
+-- @leak
+create function billing.f() returns int language sql security definer set search_path = pg_catalog, pg_temp as 'select 1';
+alter function billing.f() owner to billing_owner;
+
+-- case disabled_rule | - | orders_app | billing
+grant usage on schema billing to orders_owner;
+grant insert, select on billing.payments to orders_owner;
+-- @leak
+set role orders_owner;
+create rule r as on insert to orders.scratch do also insert into billing.payments (invoice_id, card_token, amount_cents) values (1, 'x', 1);
+alter table orders.scratch disable rule r;
+reset role;
+
+-- case loop_without_mapping | - | orders_app | billing
+-- @leak
+create extension postgres_fdw;
+create server loop foreign data wrapper postgres_fdw options (host '@SOCKET@', dbname 'zoo');
+create foreign table orders.ft (id bigint) server loop options (schema_name 'billing', table_name 'payments');
+alter foreign table orders.ft owner to orders_owner;
+grant select on orders.ft to orders_app;
+
+-- case large_object_own | - | billing_app | large object 4242
+-- @leak
+select lo_from_bytea(4242, 'x');
+alter large object 4242 owner to billing_owner;
+grant select on large object 4242 to billing_app;
+
+-- case setting_role_impossible | - | orders_app | billing
+-- @leak
+alter role orders_app set role = 'billing_ro';
+
+-- case setting_other_database | - | orders_app | billing
+grant billing_ro to orders_ro;
+alter role orders_app noinherit;
+-- @leak
+alter role orders_app in database postgres set role = 'billing_ro';
+
+-- case policy_own_role | - | billing_ro | billing
+-- @leak
+alter table billing.invoices enable row level security;
+create policy p on billing.invoices for select to billing_ro using (true);
+
+-- case similarly_named_role | - | ordersapp | billing
+-- @leak
+create role ordersapp login connection limit 1;
+create role billing_fan;
+grant billing_fan to ordersapp;
+
+-- case pg_read_all_data_to_nologin_group | - | orders_app | everything
+-- @leak
+create role analysts;
+grant pg_read_all_data to analysts;
+
+-- case same_owner_two_schemas | - | billing_app | billing_archive
+-- @leak
+create schema billing_archive authorization billing_owner;
+grant usage on schema billing_archive to billing_app;
+create table billing_archive.t (x int);
+alter table billing_archive.t owner to billing_owner;
+grant select on billing_archive.t to billing_app;
+
+-- case definer_path_names_a_foreign_schema | DEF03 | orders_migrator | billing.settle()
+create function billing.settle() returns void language plpgsql security definer set search_path = billing, pg_temp as $$ begin perform 1; end $$;
+alter function billing.settle() owner to billing_owner;
+-- @leak
+alter function billing.settle() set search_path = orders, billing, pg_temp;
+
+-- case definer_path_names_a_schema_open_to_all | DEF03 | orders_app | billing.settle()
+create function billing.settle() returns void language plpgsql security definer set search_path = public, billing, pg_temp as $$ begin perform 1; end $$;
+alter function billing.settle() owner to billing_owner;
+-- @leak
+grant create, usage on schema public to public;

@@ -11,6 +11,11 @@ select
   c.relforcerowsecurity as force_row_security,
   c.relispopulated as populated,
   c.relispartition as partition,
+  c.relkind = 'S' and exists (
+    select from pg_catalog.pg_depend d
+    where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid and d.objsubid = 0
+      and d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.refobjsubid <> 0 and d.deptype in ('a', 'i')
+  ) as of_column,
   c.reltablespace::int8 as tablespace
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
