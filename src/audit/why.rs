@@ -9,6 +9,7 @@ use super::facts::relation::RelationKind;
 use super::facts::role::RoleId;
 use super::graph::{Edge, Reach};
 use super::path::Path;
+use super::rules::body::{Bodies, Used};
 use super::scene::Scene;
 use super::services::Services;
 use super::through::{Checked, bases, views_over};
@@ -157,7 +158,8 @@ fn acl_of(facts: &Facts, object: Object) -> Option<(AclKind, AclId)> {
 pub fn why(facts: &Facts, question: &Question) -> Answer {
     let services = Services::default();
     let scene = Scene::new(facts, &services);
-    let mut search = Search { scene: &scene, question, paths: Vec::new(), identities: 0 };
+    let definers = definers(&scene, question);
+    let mut search = Search { scene: &scene, question, paths: Vec::new(), identities: 0, definers };
     search.run();
     let examined = search.examined();
     let mut paths = search.paths;
@@ -181,6 +183,18 @@ struct Search<'a> {
     question: &'a Question,
     paths: Vec<Path>,
     identities: usize,
+    /// The definer routines with what each is known to use.
+    definers: Vec<(u32, Vec<Used>)>,
+}
+
+/// Reads the bodies of definer routines, for a question about a relation.
+fn definers(scene: &Scene<'_>, question: &Question) -> Vec<(u32, Vec<Used>)> {
+    if !matches!(question.object, Object::Relation(_)) {
+        return Vec::new();
+    }
+    let bodies = Bodies::new(scene);
+    let all = (0..).zip(&scene.facts.routines).filter(|(_, r)| r.security_definer);
+    all.map(|(at, _)| (at, bodies.used(at))).collect()
 }
 
 impl Search<'_> {
@@ -245,6 +259,7 @@ impl Search<'_> {
         if let Object::Relation(relation) = object {
             self.through_views(identity, relation);
             self.through_parents(identity, relation);
+            self.through_routines(identity, relation);
         }
     }
 
@@ -275,10 +290,50 @@ impl Search<'_> {
                 Some(_) => {}
             }
         }
+        self.columns(identity, &inherited);
         for role in inherited.roles().filter(|r| scene.role(*r).is_system()) {
             let name = scene.role(role).name.as_str();
             if super::scene::by_predefined_roles(kind, |n| n == name).contains(question.privilege) {
                 self.paths.push(self.inherit(&identity.path, &inherited, role).using(question.privilege, label));
+            }
+        }
+    }
+
+    /// Finds what columns' own access lists give, for a relation that was asked for as a whole.
+    fn columns(&mut self, identity: &Identity, inherited: &Reach) {
+        let (scene, privilege) = (self.scene, self.question.privilege);
+        let Object::Relation(relation) = self.question.object else { return };
+        let oid = scene.facts.relations[relation as usize].oid;
+        let from = scene.facts.columns.partition_point(|c| c.relation < oid);
+        for (at, column) in (from as u32..).zip(scene.facts.columns_of(oid)) {
+            let label = scene.facts.label(Object::Column(at));
+            let granted = scene.facts.acls[column.acl].entries.iter().filter(|e| e.privileges.contains(privilege));
+            for entry in granted {
+                let path = match entry.grantee {
+                    None => identity.path.clone().then("public", "PUBLIC"),
+                    Some(role) if inherited.contains(role) => self.inherit(&identity.path, inherited, role),
+                    Some(_) => continue,
+                };
+                self.paths.push(path.using(privilege, &label));
+            }
+        }
+    }
+
+    /// Finds definer routines that the identity may call and whose bodies are known to do this with the relation.
+    fn through_routines(&mut self, identity: &Identity, relation: u32) {
+        let (scene, privilege) = (self.scene, self.question.privilege);
+        for (at, used) in &self.definers {
+            let routine = &scene.facts.routines[*at as usize];
+            let may_call = scene.held(identity.role, routine.acl, AclKind::Routine).contains(Privilege::Execute);
+            if !may_call || !self.may_use(identity.role, Some(routine.schema)) {
+                continue;
+            }
+            let does = |used: &&Used| used.relation == relation && used.privileges.contains(privilege);
+            let may = |used: &&Used| super::through::held(scene, used.by, relation, &[]).contains(privilege);
+            for used in used.iter().filter(does).filter(may) {
+                let path = identity.path.clone().using(Privilege::Execute, scene.facts.label(Object::Routine(*at)));
+                let path = path.then("definer", scene.name(used.by));
+                self.paths.push(path.using(privilege, scene.facts.label(Object::Relation(relation))));
             }
         }
     }
@@ -329,7 +384,7 @@ impl Search<'_> {
                 };
                 queue.push_back(link.parent);
                 let row = &scene.facts.relations[parent];
-                let held = scene.held(identity.role, row.acl, AclKind::Relation);
+                let held = super::through::held(scene, identity.role, parent as u32, &[]);
                 if held.contains(self.question.privilege) && self.may_use(identity.role, Some(row.schema)) {
                     let path = identity
                         .path
@@ -351,6 +406,8 @@ impl Search<'_> {
         }
         if let Object::Relation(relation) = self.question.object {
             examined.push(format!("{} views that name it", views_over(self.scene, relation).len()));
+            let using = self.definers.iter().filter(|(_, used)| used.iter().any(|u| u.relation == relation)).count();
+            examined.push(format!("{} definer routines, {using} of which are known to use it", self.definers.len()));
             if facts.relations[relation as usize].kind == RelationKind::Table {
                 let oid = facts.relations[relation as usize].oid;
                 let parents = facts.inheritance.iter().filter(|l| l.child == oid).count();

@@ -84,6 +84,14 @@ fn world(dice: &mut Dice, p: &str, major: u32) -> String {
         for r in (0..ROLES).filter(|_| dice.chance(15)) {
             line(format!("grant select on {name} to {p}r{r}"));
         }
+        let readers: Vec<u64> = (0..ROLES).filter(|_| dice.chance(8)).collect();
+        for r in readers {
+            let columns = if dice.chance(50) { "a" } else { "b" };
+            line(format!("grant select ({columns}) on {name} to {p}r{r}"));
+        }
+        if dice.chance(4) {
+            line(format!("grant select (b) on {name} to public"));
+        }
         if dice.chance(8) {
             line(format!("grant select on {name} to public"));
         }
