@@ -10,7 +10,7 @@ use pgcleave::audit::proof::Proof;
 use pgcleave::audit::services::Services;
 use pgcleave::audit::{self, Options, rules, waiver};
 use pgcleave::error::Verdict;
-use pgcleave::manifest::service::{AuditPolicy, Project};
+use pgcleave::manifest::service::{AuditPolicy, Project, Waiver};
 use pgcleave::pg::connect::Target;
 use pgcleave::report::audit::places::Places;
 use pgcleave::report::graph::Graph;
@@ -32,6 +32,9 @@ pub(crate) struct AuditArgs {
     /// Ends with 4 when a finding is at least this bad: error, warning, info, or never
     #[arg(long, value_name = "SEVERITY", value_parser = threshold)]
     fail_on: Option<Threshold>,
+    /// Ends with 0 and not with 1 when there are no findings, but not all catalogs could be read
+    #[arg(long)]
+    accept_unreadable: bool,
     /// Tries each finding as its principal, undone at once, and tells where the server answers otherwise
     #[arg(long)]
     probe: bool,
@@ -106,8 +109,19 @@ pub(crate) async fn run(context: &Context, args: &AuditArgs) -> Result<Verdict, 
         (_, Some(proof)) => report::audit::human(&found) + &report::probe::human(&found, proof),
         (_, None) => report::audit::human(&found),
     });
-    let fails = fail_on.zip(found.worst()).is_some_and(|(threshold, worst)| worst <= threshold);
-    Ok(if fails { Verdict::Findings } else { Verdict::Done })
+    Ok(verdict(context, &found, fail_on, args.accept_unreadable))
+}
+
+/// Ends with 4 for findings, else with 1 where not all could be read: then their absence proves nothing.
+fn verdict(context: &Context, found: &Report, fail_on: Option<Severity>, accept_unreadable: bool) -> Verdict {
+    if fail_on.zip(found.worst()).is_some_and(|(threshold, worst)| worst <= threshold) {
+        return Verdict::Findings;
+    }
+    if found.not_readable.is_empty() || accept_unreadable || fail_on.is_none() {
+        return Verdict::Done;
+    }
+    context.story("not all catalogs could be read; --accept-unreadable ends with 0 all the same");
+    Verdict::Failed
 }
 
 fn read_baseline(file: &Path) -> Result<Baseline, Failure> {
@@ -115,7 +129,7 @@ fn read_baseline(file: &Path) -> Result<Baseline, Failure> {
     Ok(Baseline::parse(&text, report::audit::FORMAT)?)
 }
 
-/// Reads the database and judges it, waivers applied unless only some rules are asked for; proves it if asked to.
+/// Reads the database and judges it, the waivers of the rules asked for applied; proves it if asked to.
 pub(super) async fn judge(
     context: &Context,
     project: Option<&Project>,
@@ -136,10 +150,13 @@ pub(super) async fn judge(
         });
     }
     let (mut found, proof) = all.expect("there is at least one database");
-    if args.rules.is_empty() {
-        let waivers = project.map(|p| p.audit.waivers.as_slice()).unwrap_or_default();
-        waiver::apply(&mut found, waivers, time::OffsetDateTime::now_utc().date());
-    }
+    // a rule that was not applied makes no waiver of it stale
+    let applied = |waiver: &&Waiver| {
+        args.rules.is_empty() || args.rules.iter().any(|rule| waiver.rule.eq_ignore_ascii_case(rule.id))
+    };
+    let waivers = project.map(|p| p.audit.waivers.as_slice()).unwrap_or_default();
+    let waivers: Vec<Waiver> = waivers.iter().filter(applied).cloned().collect();
+    waiver::apply(&mut found, &waivers, time::OffsetDateTime::now_utc().date());
     Ok((found, proof))
 }
 

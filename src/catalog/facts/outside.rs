@@ -116,6 +116,10 @@ async fn foreign_data(reader: &mut Reader<'_>) -> Result<(), Error> {
             Ok(())
         })
         .await?;
+    if reader.is_closed("pg_user_mapping") && reader.facts.user_mappings.iter().any(|m| m.remote_role.is_none()) {
+        let hidden = "pg_catalog.pg_user_mapping: remote roles of other roles' user mappings";
+        reader.facts.not_readable.push(hidden.to_owned());
+    }
     reader
         .each(&FOREIGN_TABLES, |facts, row| {
             let (relation, server) = (row.oid("relation"), row.oid("server"));

@@ -60,7 +60,11 @@ impl<'c> Reader<'c> {
         query: &Query,
         mut take: impl FnMut(&mut Facts, Columns<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let closed: Vec<_> = query.needs.iter().filter(|name| self.closed.iter().any(|c| c == *name)).collect();
+        let reads = |name: &str| {
+            let from = [format!("from pg_catalog.{name} "), format!("join pg_catalog.{name} ")];
+            query.needs.contains(&name) || from.iter().any(|from| query.sql.contains(from))
+        };
+        let closed: Vec<_> = self.closed.iter().filter(|name| reads(name)).collect();
         if !closed.is_empty() {
             self.facts.not_readable.extend(closed.iter().map(|name| format!("pg_catalog.{name}: {}", query.about)));
             return Ok(());
@@ -71,6 +75,11 @@ impl<'c> Reader<'c> {
             take(&mut self.facts, Columns(&row))?;
         }
         Ok(())
+    }
+
+    /// Tells whether a catalog is closed to this session.
+    pub(super) fn is_closed(&self, catalog: &str) -> bool {
+        self.closed.iter().any(|name| name == catalog)
     }
 
     /// Builds the indexes and gives the facts.

@@ -52,7 +52,8 @@ async fn a_baseline_leaves_only_what_is_new() {
     let told = run(&db, &[&rules[..], &["--baseline", path, "--format", "json"]].concat()).exits(0).json();
     assert_eq!(told["findings"][0]["known"], true);
     db.run(&format!(
-        "set role {p}b_owner; grant insert on {p}b.t to {p}a_owner; grant usage on schema {p}b to {p}a_owner",
+        "set role {p}b_owner; grant insert on {p}b.t to public; grant usage on schema {p}b to {p}a_app; \
+         grant insert (x) on {p}b.t to {p}a_app; reset role; create role {p}z_app login; grant {p}team to {p}z_app",
         p = db.prefix()
     ))
     .await;
@@ -74,6 +75,45 @@ async fn why_gives_the_path_or_says_that_there_is_none() {
     assert!(none.stdout.contains("no path"), "{}", none.stdout);
     run(&db, &["why", &role, "no.such"]).exits(2);
     run(&db, &["why", &role, &object, "execute"]).exits(2);
+}
+
+#[tokio::test]
+async fn what_could_not_be_read_is_told_by_the_exit_code() {
+    let db = TestDb::new().await;
+    let url = db.createrole_admin().await;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let audit = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pgcleave"));
+        command.current_dir(folder.path()).env("DATABASE_URL", &url).env("NO_COLOR", "1").stdin(Stdio::null());
+        answer(command.arg("audit").args(arguments).output().expect("the binary runs"))
+    };
+    // HYG04 needs no more than the access lists; ATT06 would tell of passwords
+    let told = audit(&["--rule", "ATT06", "--format", "json"]).exits(1).json();
+    assert!(told["not_readable"].as_array().is_some_and(|all| !all.is_empty()), "{told:#}");
+    audit(&["--rule", "ATT06", "--accept-unreadable"]).exits(0);
+    audit(&["--rule", "HYG04"]).exits(0);
+}
+
+#[tokio::test]
+async fn why_sees_columns_and_definer_routines() {
+    let db = TestDb::new().await;
+    leak(&db).await;
+    let p = db.prefix();
+    db.run(&format!(
+        "create role {p}c_app login; grant usage on schema {p}b to {p}c_app; \
+         create function {p}b.peek() returns bigint language sql security definer set search_path = pg_catalog, pg_temp \
+         as 'select count(*) from {p}b.t'; alter function {p}b.peek() owner to {p}b_owner; \
+         revoke all on function {p}b.peek() from public"
+    ))
+    .await;
+    let (role, object) = (format!("{p}c_app"), format!("{p}b.t"));
+    let ask = || run(&db, &["why", &role, &object, "--format", "json"]).exits(0).json();
+    assert_eq!(ask()["reachable"], false);
+    db.run(&format!("grant execute on function {p}b.peek() to {p}c_app")).await;
+    let path = format!("{p}c_app =EXECUTE=> {p}b.peek() -definer-> {p}b_owner =SELECT=> {p}b.t");
+    assert_eq!(ask()["paths"][0]["text"], path);
+    db.run(&format!("grant select (x) on {p}b.t to {p}c_app")).await;
+    assert_eq!(ask()["paths"][0]["text"], format!("{p}c_app =SELECT=> {p}b.t.x"));
 }
 
 #[test]
