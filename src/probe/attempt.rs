@@ -8,7 +8,7 @@ use crate::audit::facts::relation::RelationKind;
 use crate::audit::proof::{Claim, kind_of};
 use crate::ident::Ident;
 use crate::model::acl::AclKind;
-use crate::model::privilege::Privilege;
+use crate::model::privilege::{Privilege, Privileges};
 use crate::sql;
 use crate::sql::{Qualified, Sql, TypeList};
 
@@ -60,9 +60,11 @@ fn statement(
             let relation = &facts.relations[at as usize];
             let name = Qualified(&facts.schema_row(relation.schema).name, &relation.name);
             match privilege {
-                // the whole row needs all columns
-                Select => Some(sql!("explain select x from ", name, " as x limit 0")),
+                // without a column, a privilege on any one is enough
+                Select => Some(sql!("explain select from ", name, " limit 0")),
                 Insert => Some(sql!("explain insert into ", name, " select where false")),
+                // where columns have lists of their own, it may be any of them: the server's function knows
+                Update if !facts.columns_of(relation.oid).is_empty() => None,
                 Update => Some(sql!("explain update ", name, " set ", columns.get(&relation.oid)?, " = default")),
                 Delete => Some(sql!("explain delete from ", name)),
                 _ => None,
@@ -133,8 +135,14 @@ fn question(facts: &Facts, object: Object, privilege: Privilege) -> Option<Sql> 
     let (function, oid, column) = match object {
         Object::Relation(at) => {
             let relation = &facts.relations[at as usize];
-            let is_sequence = relation.kind == RelationKind::Sequence;
-            (if is_sequence { "has_sequence_privilege(" } else { "has_table_privilege(" }, relation.oid, None)
+            let by_column =
+                Privileges::of(&[Privilege::Select, Privilege::Insert, Privilege::Update, Privilege::References]);
+            let function = match relation.kind {
+                RelationKind::Sequence => "has_sequence_privilege(",
+                _ if by_column.contains(privilege) => "has_any_column_privilege(",
+                _ => "has_table_privilege(",
+            };
+            (function, relation.oid, None)
         }
         Object::Column(at) => {
             let column = &facts.columns[at as usize];
