@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use support::{Bouncer, Dedicated};
-use writers::{Book, Route, Writers, longest_gap, lost_and_doubled};
+use writers::{Book, Readers, Route, Writers, longest_gap, lost_and_doubled};
 
 const WRITERS: i32 = 4;
 const PER_SECOND: u32 = 200;
@@ -103,6 +103,10 @@ async fn start(bed: &Bed, clone: &str) {
 /// Changes sides again and again under writes, the last two times with a slow writer in the way.
 async fn measure(bed: &Bed, how: &str, route: &Route, extra: &[&str], turns: u64, reach: u64, first: i32) {
     let writers = Writers::start(route, first, WRITERS, PER_SECOND);
+    let reading = match route {
+        Route::Pooler(url) => Readers::start(url.clone()),
+        Route::File(_) => Readers::start(bed.source.clone()),
+    };
     tokio::time::sleep(Duration::from_secs(2)).await;
     let mut windows = Vec::new();
     for turn in 0..turns {
@@ -123,8 +127,13 @@ async fn measure(bed: &Bed, how: &str, route: &Route, extra: &[&str], turns: u64
     tokio::time::sleep(Duration::from_secs(2)).await;
     let books = writers.stop().await;
     report(how, &books, &windows, in_the_way, reach, seconds);
-    let (all, lost, doubled) = lost_and_doubled(&books, &bed.source).await;
-    line(&format!("  of {all} acknowledged commits: lost, doubled"), &format!("{lost}, {doubled}"), "0, 0");
+    for (side, url) in [("source", &bed.source), ("target", &bed.target)] {
+        let (all, lost, doubled) = lost_and_doubled(&books, url).await;
+        let what = format!("  of {all} acknowledged commits, on the {side}: lost, doubled");
+        line(&what, &format!("{lost}, {doubled}"), "0, 0");
+    }
+    let (all, refused) = reading.stop().await;
+    line(&format!("  of {all} reads: refused"), &refused.to_string(), "0");
     let errors: usize = books.iter().map(|book| book.errors).sum();
     let allowed = if matches!(route, Route::Pooler(_)) { "0" } else { "" };
     line("  client errors", &errors.to_string(), allowed);

@@ -53,6 +53,47 @@ impl Writers {
     }
 }
 
+/// One client that reads all the time.
+pub(crate) struct Readers {
+    stop: Arc<AtomicBool>,
+    running: JoinHandle<(usize, usize)>,
+}
+
+impl Readers {
+    pub(crate) fn start(url: String) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        Self { stop: Arc::clone(&stop), running: tokio::spawn(read(url, stop)) }
+    }
+
+    /// Gives how many reads there were, and how many of them were refused.
+    pub(crate) async fn stop(self) -> (usize, usize) {
+        self.stop.store(true, Ordering::SeqCst);
+        self.running.await.expect("a reader does not panic")
+    }
+}
+
+async fn read(url: String, stop: Arc<AtomicBool>) -> (usize, usize) {
+    let (mut all, mut refused, mut connection) = (0, 0, None);
+    while !stop.load(Ordering::SeqCst) {
+        all += 1;
+        let session = match connection.take() {
+            Some(session) => Ok(session),
+            None => PgConnection::connect(&url).await,
+        };
+        let query = "select balance from bench.account where id = 7";
+        let answered = match session {
+            Ok(mut session) => sqlx::raw_sql(query).execute(&mut session).await.map(|_| session),
+            Err(error) => Err(error),
+        };
+        match answered {
+            Ok(session) => connection = Some(session),
+            Err(_) => refused += 1,
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    (all, refused)
+}
+
 /// Counts acknowledged transactions that are not there, and those that are there more than once.
 pub(crate) async fn lost_and_doubled(books: &[Book], url: &str) -> (usize, usize, usize) {
     let mut connection = PgConnection::connect(url).await.expect("a connection");

@@ -1,6 +1,5 @@
 //! Clients behind PgBouncer: none sees an error, and none waits for ever.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use super::books::Writers;
@@ -13,13 +12,15 @@ fn turn<'a>(name: &'a str, console: &'a str, ini: &'a str, more: &[&'a str]) -> 
     pooler.into_iter().chain(more.iter().copied()).collect()
 }
 
+async fn in_front_of(service: &Move) -> Bouncer {
+    let started = Bouncer::start(service.folder.path(), &service.source).await;
+    started.expect("there is no PgBouncer that starts; apt-get install pgbouncer brings one")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_behind_a_pooler_see_no_error() {
     let service = Move::new().await;
-    let Some(bouncer) = Bouncer::start(service.folder.path(), &service.source).await else {
-        let _ = writeln!(std::io::stderr(), "no PgBouncer here");
-        return;
-    };
+    let bouncer = in_front_of(&service).await;
     service.publish(&bouncer.url());
     let (console, ini) = (bouncer.console(), bouncer.ini.to_string_lossy().into_owned());
     let writers = Writers::start(&service, 1, 4);
@@ -39,10 +40,7 @@ async fn clients_behind_a_pooler_see_no_error() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pooler_does_not_stay_paused_when_pgcleave_is_killed() {
     let service = Move::new().await;
-    let Some(bouncer) = Bouncer::start(service.folder.path(), &service.source).await else {
-        let _ = writeln!(std::io::stderr(), "no PgBouncer here");
-        return;
-    };
+    let bouncer = in_front_of(&service).await;
     service.publish(&bouncer.url());
     let (console, ini) = (bouncer.console(), bouncer.ini.to_string_lossy().into_owned());
     let writers = Writers::start(&service, 1, 2);
