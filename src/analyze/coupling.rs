@@ -7,6 +7,7 @@ use super::reference::{Certainty, Reference, Use};
 use super::{find, script};
 use crate::manifest::problem::{Kind, Problem};
 use crate::manifest::service::{ContractKind, Position, Project, Service};
+use crate::model::naming::Slot;
 use crate::model::privilege::{Privilege, Privileges};
 
 /// Schemas that belong to no service, and that everybody may use.
@@ -49,6 +50,9 @@ impl<'a> Owners<'a> {
             let name = service.name.as_str();
             let roles = [naming.owner(name), naming.writer(name), naming.reader(name)];
             by_role.extend(roles.into_iter().flatten().map(|role| (role.as_str().to_owned(), service)));
+            let logins =
+                service.credentials.keys().flat_map(|key| Slot::BOTH.map(|slot| naming.login(name, key, slot)));
+            by_role.extend(logins.flatten().map(|role| (role.as_str().to_owned(), service)));
             by_role.extend(["owner", "writer", "reader"].map(|role| (format!("{name}_{role}"), service)));
         }
         Self { project, by_schema: services.map(|service| (service.schema.as_str(), service)).collect(), by_role }
@@ -100,8 +104,8 @@ impl<'a> Owners<'a> {
             let help = "write the names out, or let format('%I') quote each under a schema that is written out";
             return Some(Verdict::warning(Kind::DynamicSql, message, help));
         }
-        if reference.used == Use::Role {
-            return self.role(service, reference.name.as_deref().unwrap_or_default());
+        if reference.used.is_role() {
+            return self.role(service, reference.name.as_deref().unwrap_or_default(), reference.used);
         }
         let schema = reference.schema.as_deref()?;
         if schema == service.schema.as_str() || OF_THE_SERVER.contains(&schema) || schema == "$user" {
@@ -120,18 +124,23 @@ impl<'a> Owners<'a> {
         uncovered(service, owner, reference)
     }
 
-    /// Judges a grant, which belongs into the manifests.
-    fn role(&self, service: &Service, role: &str) -> Option<Verdict> {
+    /// Judges a grant, which belongs into the manifests, or the name of a role.
+    fn role(&self, service: &Service, role: &str, used: Use) -> Option<Verdict> {
         let name = service.name.as_str();
-        if role == "public" {
+        if role == "public" && used == Use::Role {
             let message = format!("{name} grants something to everybody");
             let help = "grant nothing by hand: `exposes` says who may use what";
             return Some(Verdict::warning(Kind::GrantByHand, message, help));
         }
         let owner = self.by_role.get(role).filter(|owner| owner.name != service.name)?;
-        let message = format!("{name} gives something to {role}, a role of {}", owner.name.as_str());
-        let help =
-            format!("remove it, and expose the object: `exposes: - {{ view: …, to: [{}] }}`", owner.name.as_str());
+        let other = owner.name.as_str();
+        let (message, help) = if used == Use::Role {
+            let help = format!("remove it, and expose the object: `exposes: - {{ view: …, to: [{other}] }}`");
+            (format!("{name} gives something to {role}, a role of {other}"), help)
+        } else {
+            let help = format!("remove it: only {other}'s migrations name its roles");
+            (format!("{name} names {role}, a role of {other}"), help)
+        };
         Some(Verdict { kind: Kind::GrantByHand, is_problem: true, message, help })
     }
 }

@@ -2,7 +2,7 @@
 
 use squawk_syntax::SourceFile;
 
-use super::reference::{Certainty, Reference, Use};
+use super::reference::{Certainty, Reference};
 use super::walk::{self, Found, Site};
 use super::{body, effort, script};
 
@@ -112,7 +112,7 @@ fn find(
         let length = span(text, found.at, found.end);
         let Found { at, used, needs, schema, name, certainty, .. } = found;
         let reference = Reference { at, line, column, length, used, needs, schema, name, certainty };
-        let is_complete = reference.schema.is_some() || used == Use::Role || certainty == Certainty::Unprovable;
+        let is_complete = reference.schema.is_some() || used.is_role() || certainty == Certainty::Unprovable;
         if is_complete {
             references.push(reference);
         } else {

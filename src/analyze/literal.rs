@@ -57,10 +57,12 @@ fn reading(literal: &SyntaxNode) -> Option<Reading> {
             CAST_EXPR => used = cast(&parent).or(used),
             ARG => {
                 let call = parent.ancestors().find(|ancestor| ancestor.kind() == CALL_EXPR)?;
-                let first = call.descendants().find(|part| part.kind() == ARG)? == parent;
+                let list = parent.parent()?;
+                let first = list.children().find(|part| part.kind() == ARG)? == parent;
+                let count = list.children().filter(|part| part.kind() == ARG).count();
                 let (parts, _) = walk::callee(&call)?;
                 let function = parts.last()?;
-                return match argument(function, first) {
+                return match argument(function, first, count) {
                     Some(Reading::Name(Use::Object)) if used.is_some() => used.map(Reading::Name),
                     Some(reading) => Some(reading),
                     None => used.map(Reading::Name),
@@ -89,7 +91,7 @@ fn cast(cast: &SyntaxNode) -> Option<Use> {
 }
 
 /// Tells how a function reads a literal argument.
-fn argument(function: &str, first: bool) -> Option<Reading> {
+fn argument(function: &str, first: bool, count: usize) -> Option<Reading> {
     let reading = match function {
         "nextval" | "currval" | "setval" | "pg_sequence_last_value" | "pg_get_sequence_data" if first => {
             Reading::Name(Use::Sequence)
@@ -112,9 +114,18 @@ fn argument(function: &str, first: bool) -> Option<Reading> {
         "to_regnamespace" if first => Reading::Name(Use::Schema),
         "to_regoper" | "to_regoperator" if first => Reading::Name(Use::Operator),
         "to_regcollation" if first => Reading::Name(Use::Collation),
-        "to_tsvector" | "to_tsquery" | "plainto_tsquery" | "phraseto_tsquery" | "websearch_to_tsquery" => return None,
+        // With one argument less these read it as the text to search.
+        "to_tsvector" | "to_tsquery" | "plainto_tsquery" | "phraseto_tsquery" | "websearch_to_tsquery" | "ts_debug"
+            if first && count == 2 =>
+        {
+            Reading::Name(Use::Object)
+        }
+        "json_to_tsvector" | "jsonb_to_tsvector" if first && count == 3 => Reading::Name(Use::Object),
+        "ts_headline" if first && count == 4 => Reading::Name(Use::Object),
+        "ts_lexize" if first => Reading::Name(Use::Object),
         "query_to_xml" | "query_to_xmlschema" | "query_to_xml_and_xmlschema" | "ts_stat" if first => Reading::Sql,
         "crosstab" | "crosstab2" | "crosstab3" | "crosstab4" | "schedule" | "schedule_in_database" => Reading::Sql,
+        "dblink" | "dblink_exec" | "dblink_open" | "dblink_send_query" if !first || count == 1 => Reading::Sql,
         _ => return None,
     };
     Some(reading)
@@ -143,7 +154,8 @@ pub(super) fn set_config(call: &SyntaxNode, site: &Site<'_>, found: &mut Vec<Fou
 }
 
 /// Splits a name as the server does when it reads one from text; what follows it (arguments, modifiers) is left out.
-pub(super) fn parts(text: &str) -> Vec<String> {
+#[must_use]
+pub fn parts(text: &str) -> Vec<String> {
     let mut parts = Vec::new();
     let mut rest = text.trim();
     loop {

@@ -79,6 +79,8 @@ pub enum Use {
     SearchPath,
     /// A role is granted something, or given ownership.
     Role,
+    /// A role is named for something else: its membership, its default privileges, its objects.
+    RoleName,
     /// Nobody knows.
     Unknown,
 }
@@ -107,6 +109,7 @@ impl Use {
             | Self::Schema
             | Self::SearchPath
             | Self::Role
+            | Self::RoleName
             | Self::Unknown => Privileges::NONE,
         }
     }
@@ -135,12 +138,20 @@ impl Use {
             Self::Schema => "names the schema",
             Self::SearchPath => "looks up names in the schema",
             Self::Role => "gives something to the role",
+            Self::RoleName => "names the role",
             Self::Unknown => "runs SQL that touches",
         }
     }
 
     /// Tells whether a name without a schema is looked up along the search path.
     pub(super) fn is_looked_up(self) -> bool {
-        !matches!(self, Self::Schema | Self::SearchPath | Self::Role | Self::Unknown | Self::Operator | Self::Define)
+        !self.is_role()
+            && !matches!(self, Self::Schema | Self::SearchPath | Self::Unknown | Self::Operator | Self::Define)
+    }
+
+    /// Tells whether a role is named, and not an object.
+    #[must_use]
+    pub fn is_role(self) -> bool {
+        matches!(self, Self::Role | Self::RoleName)
     }
 }

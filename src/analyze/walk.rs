@@ -191,17 +191,19 @@ fn search_path(node: &SyntaxNode, site: &Site<'_>, found: &mut Vec<Found>) {
     }
 }
 
-/// Notes a role that is granted something, or given ownership.
+/// Notes a role that is granted something or given ownership, or that is named for anything but to take from it.
 fn role(node: &SyntaxNode, site: &Site<'_>, found: &mut Vec<Found>) {
     let name = ast::normalize_name_node(node);
     let mut around = node.ancestors().skip(1).take(4);
     // The parser takes privileges for roles.
-    let given = around.find(|ancestor| !matches!(ancestor.kind(), ROLE_REF | ROLE_REF_LIST));
-    let is_given = given.is_some_and(|given| {
-        matches!(given.kind(), GRANT | GRANT_DEFAULT_PRIVILEGES | OWNER_TO | POLICY_ROLES | USER_MAPPING_ROLE)
-    });
-    if is_given && dynamic::hole(&name).is_none() {
-        found.push(Found { name: Some(name), ..Found::new(site, range(node), Use::Role) });
+    let Some(given) = around.find(|ancestor| !matches!(ancestor.kind(), ROLE_REF | ROLE_REF_LIST)) else { return };
+    let used = match given.kind() {
+        GRANT | GRANT_DEFAULT_PRIVILEGES | OWNER_TO | POLICY_ROLES | USER_MAPPING_ROLE => Use::Role,
+        _ if node.ancestors().any(|ancestor| matches!(ancestor.kind(), REVOKE | REVOKE_DEFAULT_PRIVILEGES)) => return,
+        _ => Use::RoleName,
+    };
+    if dynamic::hole(&name).is_none() {
+        found.push(Found { name: Some(name), ..Found::new(site, range(node), used) });
     }
 }
 

@@ -42,6 +42,8 @@ pub struct Services {
     pub roles: BTreeMap<Ident, Ident>,
     /// All contracts.
     pub contracts: Vec<Contract>,
+    /// The extensions that each service's manifest names.
+    pub extensions: BTreeSet<(Ident, Ident)>,
     /// Whether schemas and roles that no manifest names are put in services by owner, membership and name.
     pub infer: bool,
     /// Services that live in another database, and have left something here.
@@ -77,6 +79,7 @@ impl Services {
         let left: Vec<_> = left.collect();
         for (name, service) in project.services.iter().chain(left) {
             services.schemas.insert(name.clone(), service.schema.clone());
+            services.extensions.extend(service.extensions.iter().map(|extension| (name.clone(), extension.clone())));
             let text = name.as_str();
             let naming = &project.naming;
             let logins = service
@@ -124,6 +127,7 @@ pub struct Map {
     of_schema: Vec<Option<ServiceId>>,
     declared: HashMap<(ServiceId, Object), Privileges>,
     declared_schemas: BTreeSet<(ServiceId, SchemaId)>,
+    extensions: BTreeSet<(Ident, Ident)>,
     /// Each contract with the objects that it is about; with none, there is no such object.
     pub contracts: Vec<(Contract, Vec<Object>)>,
     /// The names of bridges.
@@ -148,8 +152,8 @@ impl Map {
         if services.infer {
             infer_roles(&mut of_role, &of_schema, &names, facts, graph);
         }
-        let bridges = services.bridges.clone();
-        let mut map = Self { names, of_role, of_schema, bridges, ..Self::default() };
+        let (bridges, extensions) = (services.bridges.clone(), services.extensions.clone());
+        let mut map = Self { names, of_role, of_schema, bridges, extensions, ..Self::default() };
         map.resolve_contracts(services, facts);
         map
     }
@@ -185,6 +189,12 @@ impl Map {
             Object::Schema(id) if self.declared_schemas.contains(&(consumer, id)) => Privilege::Usage.into(),
             _ => self.declared.get(&(consumer, object)).copied().unwrap_or_default(),
         }
+    }
+
+    /// Tells whether a service's manifest names an extension.
+    #[must_use]
+    pub fn names_extension(&self, service: ServiceId, extension: &Ident) -> bool {
+        self.extensions.contains(&(self.name(service).clone(), extension.clone()))
     }
 
     /// Tells whether any contract is about an object.

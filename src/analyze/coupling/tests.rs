@@ -12,6 +12,7 @@ exposes:
   - { sequence: numbers, to: [orders] }
   - { type: currency, to: [orders] }
   - { view: for_shipping, to: [shipping] }
+credentials: { app: { access: write } }
 ";
 
 const ORDERS: &str = "service: orders
@@ -121,6 +122,23 @@ create function f() returns int language plpython3u as 'x';",
             warning 3:14 unknown-schema: orders creates, changes or drops public.countries, and no service owns that schema; what nobody owns stays behind when the service moves; keep it in a schema of its own service
             warning 4:41 dynamic-sql: orders runs something here that nobody can know before it runs; write the names out, or let format('%I') quote each under a schema that is written out
             warning 5:56 dynamic-sql: orders runs something here that nobody can know before it runs; write the names out, or let format('%I') quote each under a schema that is written out
+        "#]],
+    );
+}
+
+#[test]
+fn names_of_anothers_roles_are_told_unless_something_is_taken_from_them() {
+    check(
+        "grant billing_reader to orders_writer;
+revoke billing_reader from orders_writer;
+revoke select on o from billing_reader;
+alter default privileges for role billing_owner grant select on tables to orders_reader;
+create user mapping for billing_app_a server s;
+grant orders_reader to orders_writer;",
+        &expect![[r#"
+            1:7 grant-by-hand: orders names billing_reader, a role of billing; remove it: only billing's migrations name its roles
+            4:35 grant-by-hand: orders names billing_owner, a role of billing; remove it: only billing's migrations name its roles
+            5:25 grant-by-hand: orders gives something to billing_app_a, a role of billing; remove it, and expose the object: `exposes: - { view: …, to: [billing] }`
         "#]],
     );
 }

@@ -244,7 +244,9 @@ fn schemas_search_paths_and_roles_are_told() {
             2:42+17 SearchPath billing.-
             2:42+17 SearchPath orders.-
             3:47+7 SearchPath billing.-
+            3:67+1 RoleName -.x
             3:87+7 SearchPath billing.-
+            4:15+5 RoleName -.usage
             4:31+7 Schema billing.-
             4:42+14 Role -.billing_reader
             4:58+6 Role -.public
@@ -258,6 +260,7 @@ fn schemas_search_paths_and_roles_are_told() {
             6:38+1 Role -.z
             6:64+13 Role -.billing_owner
             6:103+11 Role -.billing_app
+            7:15+7 RoleName -.execute
             7:35+10 Define billing.ff
             7:46+10 Type billing.tt
             7:61+1 Role -.x
@@ -419,6 +422,20 @@ fn bodies_and_expressions_of_the_catalog_have_their_own_places() {
     assert_eq!(places(expression_references(default, &[]), default), ["'billing.seq'"]);
     assert_eq!(body_references("plpython3u", "billing.x", &[])[0].certainty, Certainty::Unprovable);
     assert_eq!(body_references("c", "billing.x", &[]), []);
+}
+
+#[test]
+fn text_search_configurations_and_sent_sql_are_read_in_text() {
+    check(
+        "select to_tsvector('billing.cfg', x), to_tsvector('billing.text'), ts_lexize('billing.dict', 'y');
+        select dblink('select * from billing.a'), dblink('dbname=x', 'select * from billing.b', false);",
+        &expect![[r#"
+            1:20+13 Object billing.cfg
+            1:78+14 Object billing.dict
+            2:38+9 Read billing.a, Possible
+            2:85+9 Read billing.b, Possible
+        "#]],
+    );
 }
 
 #[test]

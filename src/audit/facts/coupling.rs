@@ -45,7 +45,7 @@ pub struct Crossing {
 pub struct HiddenText {
     /// The schema of what it belongs to.
     pub schema: SchemaId,
-    /// What it belongs to: `check` or `view`.
+    /// What it is: `check`, `view`, `rule`, `default`, `standard body`, `trigger` or `trigger argument`.
     pub kind: String,
     /// The name of what it belongs to.
     pub label: String,
@@ -73,6 +73,17 @@ pub struct TablespaceUse {
     pub name: Ident,
     /// The first of them by name.
     pub example: String,
+    /// How many there are.
+    pub count: i32,
+}
+
+/// The large objects of a role, which are in no schema.
+#[derive(Debug, Clone)]
+pub struct LargeObjects {
+    /// Whose.
+    pub owner: RoleId,
+    /// The OID of the first.
+    pub example: u32,
     /// How many there are.
     pub count: i32,
 }

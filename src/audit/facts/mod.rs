@@ -15,7 +15,7 @@ use std::collections::HashMap;
 
 use crate::ident::Ident;
 use acl::{AclId, Acls};
-use coupling::{Crossing, HiddenText, RegColumn, Secret, TablespaceUse};
+use coupling::{Crossing, HiddenText, LargeObjects, RegColumn, Secret, TablespaceUse};
 use dependency::Dependencies;
 use object::{SchemaId, StandaloneObject};
 use outside::{
@@ -139,6 +139,8 @@ pub struct Facts {
     pub reg_columns: Vec<RegColumn>,
     /// Which schemas lie in which tablespaces.
     pub tablespace_uses: Vec<TablespaceUse>,
+    /// Whose large objects there are.
+    pub large_object_owners: Vec<LargeObjects>,
     /// What looks like a secret where everybody can read it.
     pub secrets: Vec<Secret>,
     /// What this session was not allowed to read, sorted.

@@ -289,6 +289,17 @@ impl Facts {
     /// Tells whether an object came with an extension.
     #[must_use]
     pub fn is_extension_member(&self, object: Object) -> bool {
+        self.extension_oid(object).is_some()
+    }
+
+    /// Gives the name of the extension that an object came with.
+    #[must_use]
+    pub fn extension_of(&self, object: Object) -> Option<&Ident> {
+        let oid = self.extension_oid(object)?;
+        self.extensions.iter().find(|extension| extension.oid == oid).map(|extension| &extension.name)
+    }
+
+    fn extension_oid(&self, object: Object) -> Option<u32> {
         let (class, oid) = match object {
             Object::Relation(at) => (Class::Relation, self.relations[at as usize].oid),
             Object::Column(at) => (Class::Relation, self.columns[at as usize].relation),
@@ -296,8 +307,8 @@ impl Facts {
             Object::Type(at) => (Class::Type, self.types[at as usize].oid),
             Object::Schema(id) => (Class::Schema, self.schema_row(id).oid),
             Object::Standalone(at) => (self.standalone[at as usize].class, self.standalone[at as usize].oid),
-            _ => return false,
+            _ => return None,
         };
-        self.dependencies.extension_of(class, oid).is_some()
+        self.dependencies.extension_of(class, oid)
     }
 }

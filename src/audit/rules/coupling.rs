@@ -60,9 +60,13 @@ pub(super) static CPL05: Rule = Rule {
     severity: Severity::Warning,
     explanation: "A default, generated column, check, index, partition key, policy, trigger or BEGIN ATOMIC body that \
                   uses another service's function or relation cannot be restored without it: a table whose partition \
-                  key or check is foreign does not even come back empty.",
+                  key or check is foreign does not even come back empty. An event trigger is the whole database's: its \
+                  function in a service's schema leaves with the service.",
     fix: "Move the function into the service's own schema, or do without it.",
-    check: |scene, out| tell(scene, out, Kind::Code),
+    check: |scene, out| {
+        tell(scene, out, Kind::Code);
+        super::coupling_outside::event_triggers(scene, out);
+    },
 };
 
 /// A service uses an extension that lives in another service's schema.
@@ -85,7 +89,10 @@ pub(super) static CPL10: Rule = Rule {
                   schemas without a name in any query: indexes and sort orders depend on them, and casts leave no \
                   trace in a dump of one schema.",
     fix: "Define it in the service's own schema, with functions of its own.",
-    check: |scene, out| tell(scene, out, Kind::Operator),
+    check: |scene, out| {
+        tell(scene, out, Kind::Operator);
+        super::coupling_setting::text_search(scene, out);
+    },
 };
 
 /// A statistics object lies in another schema than its table.
@@ -105,7 +112,8 @@ pub(super) static CPL14: Rule = Rule {
     title: "depends on an unmanaged schema",
     severity: Severity::Warning,
     explanation: "What nobody owns moves with nobody. Shared reference tables and functions in public stay behind at a \
-                  split; an extension (information only) must be installed on the target before.",
+                  split; an extension that no manifest of the service names (information only) must be installed on \
+                  the target before.",
     fix: "Give the object to the one service that keeps it, and expose it; name extensions in the manifests.",
     check: |scene, out| tell(scene, out, Kind::Unmanaged),
 };
@@ -127,10 +135,10 @@ enum Kind {
 fn kind(scene: &Scene<'_>, c: &Crossing) -> Option<Kind> {
     let from = scene.map.of_schema(c.from_schema);
     let to = c.to_schema.and_then(|schema| scene.map.of_schema(schema));
-    if c.extension.is_some() {
+    if let Some(extension) = &c.extension {
         return match (from, to) {
             (from, Some(to)) => (from != Some(to)).then_some(Kind::Extension),
-            (Some(_), None) => Some(Kind::Unmanaged),
+            (Some(from), None) => (!scene.map.names_extension(from, extension)).then_some(Kind::Unmanaged),
             (None, None) => None,
         };
     }

@@ -55,7 +55,10 @@ pub(super) static CPL12: Rule = Rule {
     explanation: "A tablespace is a directory of this server. Objects in one are restored only where a tablespace of \
                   that name exists, and managed servers have none.",
     fix: "Move the objects to the default tablespace, or restore without tablespaces.",
-    check: tablespaces,
+    check: |scene, out| {
+        tablespaces(scene, out);
+        super::coupling_setting::tablespaces(scene, out);
+    },
 };
 
 fn foreign_tables(scene: &Scene<'_>, out: &mut Sink<'_>) {
@@ -108,6 +111,27 @@ fn publications(scene: &Scene<'_>, out: &mut Sink<'_>) {
             draft.fix = format!("drop publication {name}; -- and one for each service");
             out.add(draft);
         }
+    }
+}
+
+/// Finds event triggers, which belong to the whole database, whose function is in a service's schema.
+pub(super) fn event_triggers(scene: &Scene<'_>, out: &mut Sink<'_>) {
+    for trigger in &scene.facts.event_triggers {
+        let Some(at) = scene.facts.routine(trigger.function) else { continue };
+        let schema = scene.facts.routines[at].schema;
+        if scene.map.of_schema(schema).is_none() {
+            continue;
+        }
+        let from = format!("event trigger {}", shown(&trigger.name));
+        let mut draft = draft(scene, schema, &from, &trigger.event, &trigger.function_label, Some(schema));
+        draft.principal = Some(trigger.owner);
+        draft.message = format!(
+            "{from} runs {} of {} in every session of the database",
+            trigger.function_label,
+            whose(scene, Some(schema))
+        );
+        draft.fix = format!("drop {from}; -- or move {} to a schema of the database's owner", trigger.function_label);
+        out.add(draft);
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::coupling::{draft, whose};
 use super::coupling_outside::schemas_of_path;
 use super::{Draft, Rule, Sink};
-use crate::analyze::{Certainty, Reference, Use, body_references, expression_references};
+use crate::analyze::{Certainty, Reference, body_references, expression_references};
 use crate::audit::facts::object::{Object, SchemaId};
 use crate::audit::facts::role::RoleId;
 use crate::audit::facts::routine::Routine;
@@ -42,7 +42,7 @@ fn check(scene: &Scene<'_>, out: &mut Sink<'_>) {
         let mut draft = draft(scene, schema, &label, "keeps", &to, None);
         draft.severity = Some(Severity::Info);
         draft.message = format!(
-            "{label} keeps OIDs of objects ({}): whether they are another service's cannot be proven, and none \
+            "{label} keeps OIDs ({}): whether they are of another service's objects cannot be proven, and none \
              outlives a move",
             column.type_name
         );
@@ -50,6 +50,9 @@ fn check(scene: &Scene<'_>, out: &mut Sink<'_>) {
         out.add(draft);
     }
 }
+
+/// What hangs on a trigger's argument: its function may take it for a name, or for anything else.
+const ARGUMENT: &str = "trigger argument";
 
 /// All objects by schema and name.
 struct Names<'a> {
@@ -130,7 +133,9 @@ fn expressions(scene: &Scene<'_>, names: &Names<'_>, out: &mut Sink<'_>) {
     let mut read = |schema: SchemaId, label: &str, how: &str, text: &str| {
         let source = Source { schema, label, how, path: &[], tracked: true };
         let references = match how {
-            "view" => crate::analyze::references(text, &[]),
+            "view" | "rule" | "trigger" => crate::analyze::references(text, &[]),
+            "standard body" => body_references("sql", text, &[]),
+            ARGUMENT => expression_references(&format!("'{}'::regclass", text.replace('\'', "''")), &[]),
             _ => expression_references(text, &[]),
         };
         tell(scene, names, &source, &references, out);
@@ -164,13 +169,16 @@ fn tell(scene: &Scene<'_>, names: &Names<'_>, source: &Source<'_>, references: &
         let Some(schema) = reference.schema.as_deref().and_then(|name| names.schemas.get(name)).copied() else {
             continue;
         };
-        if scene.map.of_schema(schema) == from || reference.used == Use::Role {
+        if scene.map.of_schema(schema) == from || reference.used.is_role() {
             continue;
         }
         let found = reference.name.as_deref().map_or(&[][..], |name| names.find(schema, name));
         if is_looked_up(source, reference, references)
             && (found.is_empty() || is_shadowed(scene, names, source, reference))
         {
+            continue;
+        }
+        if source.how == ARGUMENT && found.is_empty() {
             continue;
         }
         if source.tracked && found.iter().any(|object| is_tracked(scene, source, *object)) {
@@ -180,7 +188,12 @@ fn tell(scene: &Scene<'_>, names: &Names<'_>, source: &Source<'_>, references: &
             let declared = from.map(|service| scene.map.declared(service, *object)).unwrap_or_default();
             !declared.is_empty() && reference.needs.without(declared).is_empty()
         };
-        if !found.iter().any(allowed) {
+        let named = |object: &Object| {
+            let extension = from.zip(scene.facts.extension_of(*object));
+            let of_nobody = scene.map.of_schema(schema).is_none();
+            of_nobody && extension.is_some_and(|(service, name)| scene.map.names_extension(service, name))
+        };
+        if !found.iter().any(|object| allowed(object) || named(object)) {
             out.add(reference_draft(scene, source, reference, schema, found));
         }
     }
@@ -241,14 +254,13 @@ fn reference_draft(
     found: &[Object],
 ) -> Draft {
     let row = scene.facts.schema_row(schema);
-    let extension = found.iter().any(|object| scene.facts.is_extension_member(*object));
     let to = match (found.first(), reference.name.as_deref()) {
         (Some(object), _) => scene.facts.label(*object),
         (None, Some(name)) => qualified(&row.name, &Ident::from_server(name)),
         (None, None) => format!("schema {}", shown(&row.name)),
     };
     let mut draft = draft(scene, source.schema, source.label, source.how, &to, Some(schema));
-    let verb = reference.used.verb();
+    let verb = if source.how == ARGUMENT { "is given the name of" } else { reference.used.verb() };
     let place = if source.how == "body" { format!(" (line {})", reference.line) } else { String::new() };
     let perhaps = if reference.certainty == Certainty::Possible { "perhaps " } else { "" };
     let missing = if found.is_empty() && reference.name.is_some() { " and does not exist" } else { "" };
@@ -258,7 +270,7 @@ fn reference_draft(
         whose(scene, Some(schema))
     );
     draft.fix = format!("-- do without {to} in {}, or declare it in both manifests", source.label);
-    if extension && scene.map.of_schema(schema).is_none() {
+    if found.iter().any(|object| scene.facts.is_extension_member(*object)) && scene.map.of_schema(schema).is_none() {
         draft.severity = Some(Severity::Info);
         draft.message =
             format!("{} {verb} {to}{place}, which an extension brings: it must be wherever this moves", source.label);

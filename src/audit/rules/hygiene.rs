@@ -20,7 +20,7 @@ pub(super) static HYG01: Rule = Rule {
     title: "object outside its service's schema",
     severity: Severity::Warning,
     explanation: "A service's role owns an object in a schema that is not the service's, public for one: no manifest, \
-                  grant or move of the service covers it.",
+                  grant or move of the service covers it. Large objects are in no schema (information only).",
     fix: "Move the object to the service's schema, or drop it.",
     check: outside,
 };
@@ -31,7 +31,7 @@ pub(super) static HYG02: Rule = Rule {
     title: "unmanaged schema",
     severity: Severity::Info,
     explanation: "Objects in a schema that belongs to no service have nobody who answers for them; in public, every \
-                  service finds them by default.",
+                  service finds them by default. An empty schema is one that somebody forgot.",
     fix: "Write a manifest for the schema (`pgcleave adopt` proposes one), move its objects, or drop it.",
     check: unmanaged_schemas,
 };
@@ -53,7 +53,8 @@ pub(super) static HYG06: Rule = Rule {
     title: "owner drift",
     severity: Severity::Warning,
     explanation: "Default privileges follow the role that creates: an object that an application's login made has none \
-                  of the service's grants, and lets that login grant it to everybody. An owner whose own entry was \
+                  of the service's grants, and lets that login grant it to everybody; one that a superuser made cannot \
+                  even be changed by the service's migrations. An owner whose own entry was \
                   revoked cannot read its table, though it can grant the right back at any time.",
     fix: "Give the object to the service's owner role; grant the owner its rights again.",
     check: drift,
@@ -82,6 +83,32 @@ fn outside(scene: &Scene<'_>, out: &mut Sink<'_>) {
         draft.declared = false;
         out.add(draft);
     }
+    large_objects(scene, out);
+}
+
+/// Tells of large objects, which are in no schema at all.
+fn large_objects(scene: &Scene<'_>, out: &mut Sink<'_>) {
+    for large in &scene.facts.large_object_owners {
+        let owner = large.owner;
+        let Some(service) = scene.map.of_role(owner) else { continue };
+        let mut draft = Draft::new(scene, Some(&Reacher::itself(owner)), Object::Role(owner));
+        let (more, belong) = match large.count {
+            ..=1 => (String::new(), "belongs"),
+            count => (format!(" and {} more", count - 1), "belong"),
+        };
+        draft.object = format!("large objects of {}", scene.name(owner));
+        draft.path = draft.path.using("owner", &draft.object);
+        draft.message = format!(
+            "large object {}{more} of service {} {belong} to no schema: a dump or move of the schema leaves that behind",
+            large.example,
+            scene.map.name(service).as_str()
+        );
+        draft.fix = "-- keep the data in a bytea column of the service's schema".to_owned();
+        draft.severity = Some(Severity::Info);
+        draft.service = Some(service);
+        draft.declared = false;
+        out.add(draft);
+    }
 }
 
 /// Finds the schema of a service.
@@ -96,6 +123,15 @@ fn unmanaged_schemas(scene: &Scene<'_>, out: &mut Sink<'_>) {
             held.entry(schema).or_default().push(object);
         }
     }
+    // public is born empty, and extensions have schemas of their own
+    let members = owned(scene).filter_map(|(object, _)| scene.facts.schema_of(object));
+    let filled: BTreeSet<SchemaId> = members.chain(scene.facts.extensions.iter().filter_map(|e| e.schema)).collect();
+    for (schema, row) in (0..).map(SchemaId).zip(&scene.facts.schemas) {
+        let is_kept = matches!(row.name.as_str(), "public" | "extensions") || filled.contains(&schema);
+        if scene.map.of_schema(schema).is_none() && !is_kept {
+            held.entry(schema).or_default();
+        }
+    }
     for (schema, objects) in held {
         let row = scene.facts.schema_row(schema);
         // pgcleave's own registry
@@ -106,10 +142,14 @@ fn unmanaged_schemas(scene: &Scene<'_>, out: &mut Sink<'_>) {
         draft.principal = Some(row.owner);
         draft.service = None;
         draft.path = Path::from(scene.name(row.owner)).using("owner", &draft.object);
-        let first = scene.facts.label(objects[0]);
         let more = if objects.len() > 1 { format!(" and {} more", objects.len() - 1) } else { String::new() };
-        draft.message = format!("{} belongs to no service and holds {first}{more}", draft.object);
-        draft.fix = format!("-- pgcleave adopt writes a manifest for {}", draft.object);
+        (draft.message, draft.fix) = match objects.first() {
+            Some(first) => (
+                format!("{} belongs to no service and holds {}{more}", draft.object, scene.facts.label(*first)),
+                format!("-- pgcleave adopt writes a manifest for {}", draft.object),
+            ),
+            None => (format!("{} belongs to no service and is empty", draft.object), format!("drop {};", draft.object)),
+        };
         draft.declared = false;
         out.add(draft);
     }
@@ -169,7 +209,8 @@ fn drift(scene: &Scene<'_>, out: &mut Sink<'_>) {
         let Some(schema) = scene.facts.schema_of(object) else { continue };
         let service = scene.map.of_schema(schema);
         let head = scene.facts.schema_row(schema).owner;
-        let same = service.is_some() && scene.map.of_role(owner) == service && scene.map.of_role(head) == service;
+        let is_own = scene.map.of_role(owner) == service || scene.role(owner).superuser;
+        let same = service.is_some() && is_own && scene.map.of_role(head) == service;
         if !same || owner == head || scene.facts.is_extension_member(object) {
             continue;
         }
@@ -180,7 +221,22 @@ fn drift(scene: &Scene<'_>, out: &mut Sink<'_>) {
         draft.declared = false;
         out.add(draft);
     }
+    schemas_of_superusers(scene, out);
     self_revoked(scene, out);
+}
+
+/// Tells of schemas that a superuser owns although the service has roles.
+fn schemas_of_superusers(scene: &Scene<'_>, out: &mut Sink<'_>) {
+    for (id, row) in (0..).map(SchemaId).zip(&scene.facts.schemas) {
+        let Some(service) = scene.map.of_schema(id).filter(|_| scene.role(row.owner).superuser) else { continue };
+        let mut draft = Draft::new(scene, Some(&Reacher::itself(row.owner)), Object::Schema(id));
+        let (owner, name) = (scene.name(row.owner), scene.map.name(service).as_str());
+        draft.path = draft.path.using("owner", &draft.object);
+        draft.message = format!("{owner}, a superuser, owns {}: nobody of service {name} does", draft.object);
+        draft.fix = format!("alter {} owner to …; -- the owner role of {name}", draft.object);
+        draft.declared = false;
+        out.add(draft);
+    }
 }
 
 fn self_revoked(scene: &Scene<'_>, out: &mut Sink<'_>) {

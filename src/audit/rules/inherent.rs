@@ -12,12 +12,12 @@ pub(super) static INF01: Rule = Rule {
     id: "INF01",
     title: "catalogs and statistics are open",
     severity: Severity::Info,
-    explanation: "Every login reads in the catalogs the names, columns, comments, sources of functions and views, sizes \
-                  and settings of all services, and in the statistics views who is connected and how much each table is \
-                  written. No REVOKE changes that without breaking clients; only a database of one's own does.",
+    explanation: "Every login reads in the catalogs the names, columns, comments, sources of functions and views, roles \
+                  and their memberships, sizes and settings of all services, and in the statistics views who is \
+                  connected, what is locked and how much each table is read and written. No REVOKE changes that without breaking clients; only a database of one's own does.",
     fix: "Keep nothing secret in names, comments, bodies and settings; split a service that must not be seen.",
     check: |scene, out| {
-        let object = "names, columns, sources, sizes, sessions and counters of every service";
+        let object = "names, columns, sources, roles, settings, sizes, sessions, locks and counters of every service";
         tell(scene, out, object, "reads the catalogs and statistics views", "nothing closes this within one database");
     },
 };

@@ -46,13 +46,15 @@ fn orphans(scene: &Scene<'_>, out: &mut Sink<'_>) {
             out.add(orphan(scene, &securable, role, privileges));
         }
     }
+    for policy in &scene.facts.policies {
+        let Some(at) = scene.facts.relation(policy.relation) else { continue };
+        for role in policy.roles.iter().copied().filter(|role| is_gone(*role)) {
+            out.add(orphan_of_policy(scene, &shown(&policy.name), Object::Relation(at as u32), role));
+        }
+    }
     for default in &scene.facts.default_acls {
-        let gone: BTreeSet<RoleId> = scene.facts.acls[default.acl]
-            .entries
-            .iter()
-            .filter_map(|e| e.grantee)
-            .filter(|role| is_gone(*role))
-            .collect();
+        let named = scene.facts.acls[default.acl].entries.iter().filter_map(|e| e.grantee);
+        let gone: BTreeSet<RoleId> = named.chain([default.creator]).filter(|role| is_gone(*role)).collect();
         for role in gone {
             let mut draft = Draft::new(scene, None, Object::Role(role));
             draft.principal = Some(role);
@@ -65,6 +67,17 @@ fn orphans(scene: &Scene<'_>, out: &mut Sink<'_>) {
             out.add(draft);
         }
     }
+}
+
+fn orphan_of_policy(scene: &Scene<'_>, policy: &str, table: Object, role: RoleId) -> Draft {
+    let mut draft = Draft::new(scene, None, table);
+    let name = scene.role(role).name.as_str();
+    draft.principal = Some(role);
+    draft.path = Path::from(name).using(format!("policy {policy}"), &draft.object);
+    draft.message = format!("policy {policy} on {} still names role {name}, which is gone", draft.object);
+    draft.fix = format!("alter policy {policy} on {} to …;", draft.object);
+    draft.declared = false;
+    draft
 }
 
 fn orphan(scene: &Scene<'_>, securable: &Securable, role: RoleId, privileges: Privileges) -> Draft {

@@ -8,6 +8,7 @@ pub(in crate::audit) mod body;
 mod contract_view;
 mod coupling;
 mod coupling_outside;
+mod coupling_setting;
 mod coupling_text;
 mod database;
 mod default_privilege;

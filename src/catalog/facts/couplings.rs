@@ -2,23 +2,36 @@
 
 use super::Error;
 use super::reader::{Query, Reader, schema, schema_by_oid};
-use crate::audit::facts::coupling::{Crossing, HiddenText, RegColumn, Secret, TablespaceUse};
+use crate::audit::facts::coupling::{Crossing, HiddenText, LargeObjects, RegColumn, Secret, TablespaceUse};
 use crate::audit::facts::dependency::Class;
 
 const CROSSINGS: Query =
     Query { about: "dependencies between schemas", needs: &["pg_depend"], sql: include_str!("sql/crossings.sql") };
 const HIDDEN_TEXTS: Query = Query {
     about: "expressions that look names up at run time",
-    needs: &["pg_constraint", "pg_rewrite"],
+    needs: &["pg_constraint", "pg_rewrite", "pg_type", "pg_proc", "pg_trigger"],
     sql: include_str!("sql/hidden_texts.sql"),
 };
 const REG_COLUMNS: Query =
     Query { about: "columns of OIDs", needs: &["pg_attribute", "pg_type"], sql: include_str!("sql/reg_columns.sql") };
 const TABLESPACE_USES: Query =
     Query { about: "uses of tablespaces", needs: &["pg_tablespace"], sql: include_str!("sql/tablespace_uses.sql") };
+const LARGE_OBJECTS: Query = Query {
+    about: "owners of large objects",
+    needs: &["pg_largeobject_metadata"],
+    sql: include_str!("sql/large_object_owners.sql"),
+};
 const SECRETS: Query = Query {
     about: "secrets in readable catalogs",
-    needs: &["pg_db_role_setting", "pg_proc", "pg_description", "pg_shdescription", "pg_foreign_server"],
+    needs: &[
+        "pg_db_role_setting",
+        "pg_settings",
+        "pg_proc",
+        "pg_description",
+        "pg_shdescription",
+        "pg_seclabels",
+        "pg_foreign_server",
+    ],
     sql: include_str!("sql/secrets.sql"),
 };
 
@@ -69,6 +82,17 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<(), Error> {
             let Some(schema) = schema(facts, row) else { return Ok(()) };
             let (name, example, count) = (row.name("name"), row.text("example").to_owned(), row.number("count"));
             facts.tablespace_uses.push(TablespaceUse { schema, name, example, count });
+            Ok(())
+        })
+        .await?;
+    reader
+        .each(&LARGE_OBJECTS, |facts, row| {
+            let owner = facts.roles.by_oid(row.oid("owner"));
+            facts.large_object_owners.push(LargeObjects {
+                owner,
+                example: row.oid("example"),
+                count: row.number("count"),
+            });
             Ok(())
         })
         .await?;

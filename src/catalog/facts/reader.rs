@@ -114,9 +114,9 @@ impl<'r> Columns<'r> {
         Ident::from_server(self.0.get::<&str, _>(column))
     }
 
-    /// Gives a text.
+    /// Gives a text; none for NULL, which the server's functions give for what was dropped since the snapshot.
     pub(super) fn text(self, column: &str) -> &'r str {
-        self.0.get(column)
+        self.maybe_text(column).unwrap_or_default()
     }
 
     /// Gives a text that may be NULL.

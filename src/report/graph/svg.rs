@@ -48,6 +48,7 @@ fn draw(graph: &Graph, style: &str, namespace: &str) -> String {
     for (line, points) in graph.lines.iter().zip(&layout.lines) {
         write_line(&mut out, graph, line, points);
     }
+    write_numbers(&mut out, graph, &layout.lines);
     for (node, at) in graph.nodes.iter().zip(&layout.boxes) {
         write_box(&mut out, node, *at);
     }
@@ -86,18 +87,51 @@ fn write_line(out: &mut String, graph: &Graph, line: &Line, points: &[Point]) {
         out,
         "<path class=\"reach\" d=\"{d}\"/><path class=\"stroke\" d=\"{d}\" marker-end=\"url(#to-{kind})\"/>"
     );
-    if line.tie != Tie::Contract {
-        // near its beginning, where lines to one box have not yet met
-        let ((x0, y0), (x1, y1)) = (points[0], points[1]);
-        let (x, y) = (x0 + (x1 - x0) * 0.35, y0 + (y1 - y0) * 0.28);
-        let number = line.objects.len();
-        let _ = write!(
+    out.push_str("</g>\n");
+}
+
+/// How far along its first bend a line may have its number, from best to worst.
+const PLACES: [f64; 6] = [0.4, 0.52, 0.64, 0.28, 0.76, 0.88];
+/// How near two numbers may come before one covers the other.
+const NUMBER_HEIGHT: f64 = 18.0;
+
+/// Writes the leaks' numbers over all lines, each where no other stands.
+fn write_numbers(out: &mut String, graph: &Graph, lines: &[Vec<Point>]) {
+    let mut taken: Vec<(Point, f64)> = Vec::new();
+    for (line, points) in graph.lines.iter().zip(lines) {
+        let kind = match line.tie {
+            Tie::Contract => continue,
+            Tie::Leak(Severity::Error) => "error",
+            Tie::Leak(_) => "warning",
+        };
+        let number = line.objects.len().to_string();
+        let width = 11.0 + 7.0 * number.len() as f64;
+        let is_free = |(x, y): &Point| {
+            taken
+                .iter()
+                .all(|((tx, ty), tw)| (tx - x).abs() > f64::midpoint(*tw, width) || (ty - y).abs() > NUMBER_HEIGHT)
+        };
+        let mut places = PLACES.iter().map(|along| bend(points[0], points[1], *along));
+        let (x, y) = places.clone().find(is_free).or_else(|| places.next()).unwrap_or(points[0]);
+        taken.push(((x, y), width));
+        let _ = writeln!(
             out,
-            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"9\"/><text x=\"{x:.1}\" y=\"{:.1}\">{number}</text>",
-            y + 3.5
+            "<g class=\"number {kind}\"><rect x=\"{:.1}\" y=\"{:.1}\" width=\"{width:.0}\" height=\"{NUMBER_HEIGHT:.0}\" \
+             rx=\"9\"/><text x=\"{x:.1}\" y=\"{:.1}\">{number}</text></g>",
+            x - width / 2.0,
+            y - NUMBER_HEIGHT / 2.0,
+            y + 3.8
         );
     }
-    out.push_str("</g>\n");
+}
+
+/// Gives a point of the bend that [`write_line`] draws between two points.
+fn bend((x0, y0): Point, (x1, y1): Point, along: f64) -> Point {
+    let back = 1.0 - along;
+    let (early, late) = (3.0 * along * back * back, 3.0 * along * along * back);
+    let (start, end) = (back.powi(3), along.powi(3));
+    let x = x0 * start + f64::midpoint(x0, x1) * (early + late) + x1 * end;
+    (x, y0 * (start + early) + y1 * (late + end))
 }
 
 fn write_box(out: &mut String, node: &Node, (x, y): Point) {

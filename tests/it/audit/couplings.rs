@@ -65,8 +65,11 @@ async fn every_coupling_is_told_and_no_look_alike() {
     for case in cases.iter().filter(|c| c.rule != "given") {
         let told = found.iter().any(|f| fits(f, case));
         let (is_none, from) = (case.rule == "none", &case.from);
-        let wrongly: Vec<_> =
-            found.iter().filter(|f| f.object == *from || f.object.starts_with(&format!("{from} ->"))).collect();
+        let wrongly: Vec<_> = found
+            .iter()
+            .filter(|f| f.rule != "HYG06")
+            .filter(|f| f.object == *from || f.object.starts_with(&format!("{from} ->")))
+            .collect();
         if is_none && !wrongly.is_empty() {
             faults.push(format!("{from} is told: {}", wrongly[0].message));
         } else if !is_none && !told {
@@ -105,13 +108,43 @@ async fn the_fixes_run_and_end_what_they_are_for() {
     let mut connection = db.connect().await;
     let ours =
         |f: &Finding| is_ours(f) && !f.fix.starts_with("--") && f.object.contains(p) && !f.object.starts_with("role ");
-    let found: Vec<Finding> = findings(&mut connection).await.into_iter().filter(ours).collect();
+    let mut found: Vec<Finding> = findings(&mut connection).await.into_iter().filter(ours).collect();
+    // what is given to its owner is named as it is before it is moved
+    found.sort_by_key(|f| f.rule != "HYG06");
     assert!(found.len() >= 7, "{found:#?}");
     for finding in &found {
         db.run(&finding.fix).await;
     }
     let left: Vec<Finding> = findings(&mut connection).await.into_iter().filter(ours).collect();
     assert!(left.is_empty(), "{left:#?}");
+}
+
+#[tokio::test]
+async fn what_is_dropped_between_two_reads_breaks_nothing() {
+    let db = TestDb::new().await;
+    let p = db.prefix();
+    for case in cases(p) {
+        db.run(&case.sql).await;
+    }
+    // the snapshot that the reads find themselves in is older than what the server's functions look at
+    let mut reader = db.connect().await;
+    let begin = "begin transaction isolation level repeatable read, read only; select from pg_catalog.pg_class limit 1";
+    reader.execute(sqlx::raw_sql(begin)).await.expect("the snapshot is taken");
+    db.run(&format!(
+        "drop event trigger {p}orders_watch; drop publication {p}orders_mixed; drop publication {p}orders_whole; \
+         drop foreign data wrapper {p}orders_wrapper cascade; drop extension citext cascade; drop extension pg_trgm cascade; \
+         drop schema {p}orders, {p}billing, {p}nobodys, {p}ext, {p}left cascade"
+    ))
+    .await;
+    db.run(&format!(
+        "do $$ declare r text; begin for r in select rolname from pg_catalog.pg_roles where starts_with(rolname, '{p}') loop \
+         execute format('drop owned by %I cascade', r); execute format('drop role %I', r); end loop; end $$"
+    ))
+    .await;
+    // some of them fail over what is gone (a cache lookup): then all is read again, without it
+    let facts = super::facts(&mut reader).await;
+    let found = audit::run(&facts, &Services::inferred(), &Options::default()).findings;
+    assert!(!found.iter().any(|f| f.rule.starts_with("CPL")), "{found:#?}");
 }
 
 #[tokio::test]

@@ -146,6 +146,38 @@ create function @o.mentions() returns text language plpgsql as $f$ begin -- once
 create function @o.uses_own() returns bigint language plpgsql as 'begin return (select count(*) from @o.orders); end';
 -- none | @o.uses_system() |
 create function @o.uses_system() returns bigint language plpgsql as 'begin return (select count(*) from pg_catalog.pg_class); end';
+-- CPL06 | @o.orders.object | data
+alter table @o.orders add object oid;
+-- CPL06 | @o.wrapped.w | data
+create type @o.wrapper as (x regclass); create table @o.wrapped (w @o.wrapper);
+-- CPL06 | @o.late_number | @b.numbers
+create domain @o.late_number as bigint default nextval('@b.numbers'::text::regclass);
+-- CPL06 | @o.late_argument(oid) | @b.invoices
+create function @o.late_argument(x oid default to_regclass('@b.invoices')) returns int language sql as 'select 1';
+-- CPL06 | @o.late_body() | @b.numbers
+create function @o.late_body() returns bigint language sql begin atomic select nextval('@b.numbers'::text::regclass); end;
+-- CPL06 | late_rule on @o.wrapped | @b.numbers
+create rule late_rule as on insert to @o.wrapped do also select nextval('@b.numbers'::text::regclass);
+-- CPL06 | late_trigger on @o.orders | @b.invoices
+create trigger late_trigger before update on @o.orders for each row when (to_regclass('@b.invoices') is not null) execute function @o.own_touch();
+-- CPL06 | argument on @o.orders | @b.ledger
+create trigger argument before update on @o.orders for each row execute function @o.own_touch('@b.ledger');
+-- none | no_argument on @o.orders |
+create trigger no_argument before update on @o.orders for each row execute function @o.own_touch('@b.nothing', 'a.b');
+-- CPL06 | @o.searches() | @b.cfg
+create function @o.searches() returns tsvector language sql as $f$ select to_tsvector('@b.cfg', 'x') $f$;
+-- none | @o.searches_for() |
+create function @o.searches_for() returns tsvector language sql as $f$ select to_tsvector('@b.cfg') $f$;
+-- CPL05 | event trigger @o_watch | @o.watch()
+create function @o.watch() returns event_trigger language plpgsql as 'begin end';
+create event trigger @o_watch on sql_drop execute function @o.watch(); alter event trigger @o_watch disable;
+-- CPL10 | role @o_app | @b.cfg
+alter role @o_app set default_text_search_config = '@b.cfg';
+-- CPL10 | @o.sets_cfg() | @b.cfg
+create function @o.sets_cfg() returns int language sql set default_text_search_config = '@b.cfg' as 'select 1';
+-- CPL10 | @o.own_conv | @b.conv
+create function @b.conv(integer, integer, cstring, internal, integer, boolean) returns integer language c strict as '$libdir/latin2_and_win1250', 'latin2_to_win1250';
+create conversion @o.own_conv for 'LATIN2' to 'WIN1250' from @b.conv;
 -- CPL07 | @o | extension citext
 create extension citext schema @b; alter table @o.orders add alias @b.citext;
 -- CPL08 | @o.remote | foreign server @o_server
@@ -209,6 +241,15 @@ create role @p_gone; create table @b.left_behind (x int); grant select on @b.lef
 delete from pg_catalog.pg_authid where rolname = '@p_gone';
 -- HYG06 | @o.by_app | @o.by_app
 create table @o.by_app (x int); alter table @o.by_app owner to @o_app;
+-- HYG01 | large objects of @o_owner | large objects
+select lo_create(0); do $f$ declare l oid; begin select max(oid) into l from pg_largeobject_metadata; execute format('alter large object %s owner to @o_owner', l); end $f$;
+-- HYG04 | @b.policed | @b.policed
+create role @p_lost; create table @b.policed (x int); create policy p on @b.policed to @p_lost using (true);
+delete from pg_catalog.pg_authid where rolname = '@p_lost';
+-- HYG06 | @o.by_superuser | @o.by_superuser
+create table @o.by_superuser (x int);
+-- HYG06 | schema @p_left | schema @p_left
+create role @p_left_app; create schema @p_left;
 -- HYG06 | @o.revoked | @o.revoked
 create table @o.revoked (x int); alter table @o.revoked owner to @o_owner; revoke all on @o.revoked from @o_owner;
 -- HYG07 | setting app.jwt_secret of role @o_app | setting
@@ -227,6 +268,44 @@ comment on role @o_app is 'password: hunter2hunter2';
 alter server @o_server options (add password 'hunter2');
 -- HYG07 | @o.key_view | @o.key_view
 create view @o.key_view as select 'sk_live_abcdefghijklmnop'::text as k;
+-- HYG07 | @o.signs(text) | @o.signs
+create function @o.signs(d text) returns int language plpgsql as $f$ begin return length(hmac(d, 'hunter2-signing', 'sha256')); end $f$;
+-- HYG07 | @o.declares_key() | @o.declares_key
+create function @o.declares_key() returns int language plpgsql as $f$ declare api_key text := 'hunter2hunter2'; begin return 1; end $f$;
+-- HYG07 | @o.names_it() | @o.names_it
+create function @o.names_it() returns text language sql as $f$ select 'hunter2' as password $f$;
+-- HYG07 | @o.api_secret() | @o.api_secret
+create function @o.api_secret() returns text language sql begin atomic select 'hunter2'; end;
+-- HYG07 | @o.bears() | @o.bears
+create function @o.bears() returns text language sql as $f$ select 'Authorization: Bearer hunter2hunter2hunter2' $f$;
+-- HYG07 | @o.dials_by_default(text) | @o.dials_by_default
+create function @o.dials_by_default(x text default 'postgres://u:hunter2@h/d') returns int language sql as 'select 1';
+-- HYG07 | open_policy on @o.two | open_policy
+create policy open_policy on @o.two using (current_setting('x') = 'postgres://u:hunter2@h/d');
+-- HYG07 | dialled on @o.two | dialled
+alter table @o.two add constraint dialled check (words <> 'postgres://u:hunter2@h/d');
+-- HYG07 | noisy on @o.two | noisy
+create rule noisy as on delete to @o.two do also select 'postgres://u:hunter2@h/d';
+-- HYG07 | argued on @o.two | argued
+create trigger argued before update on @o.two for each row execute function @o.own_touch('password=hunter2');
+-- HYG07 | @o.dialled_by | @o.dialled_by
+create domain @o.dialled_by as text default 'postgres://u:hunter2@h/d';
+-- HYG07 | @o.keeps | @o.keeps
+create table @o.keeps (api_key text default 'hunter2hunter2');
+-- HYG07 | @o.remote.x | @o.remote.x
+alter foreign table @o.remote alter column x options (add password 'hunter2');
+-- HYG07 | setting app.signing_key of role @b_app | setting
+alter role @b_app set app.signing_key = 'hunter2';
+-- HYG07 | comment on column @o.orders.note | comment
+comment on column @o.orders.note is 'decrypt with passphrase=hunter2';
+-- none | setting app.token_ttl of role @b_app |
+alter role @b_app set app.token_ttl = '3600'; alter role @b_app set app.tenant = 'acme-corp';
+-- none | @o.expires_tokens() |
+create function @o.expires_tokens() returns int language plpgsql as $f$ begin update @o.orders set note = 'expired'; return 1; end $f$;
+-- none | @o.asks_setting() |
+create function @o.asks_setting() returns text language sql as $f$ select 'host=x password=' || current_setting('app.pw') $f$;
+-- none | comment on table @o.wrapped |
+comment on table @o.wrapped is 'foreign key order_id2; primary key: id; see KEY-1234; password: required';
 -- none | @o.checks_password(text) |
 create function @o.checks_password(password text) returns boolean language plpgsql as $f$ begin return password = $1 and length(password) > 8; end $f$;
 -- none | comment on table @o.two |

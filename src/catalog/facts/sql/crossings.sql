@@ -84,9 +84,12 @@ with home (class, oid, schema, carrier_class, carrier_oid, carrier_column, detai
   select 'pg_catalog.pg_transform'::pg_catalog.regclass, f.oid, t.typnamespace, null, null, 0, ''
   from pg_catalog.pg_transform f join pg_catalog.pg_type t on t.oid = f.trftype
   union all
-  select 'pg_catalog.pg_language'::pg_catalog.regclass, l.oid, 0, null, null, 0, '' from pg_catalog.pg_language l
+  -- a language and an access method are in no schema: they go with their handler
+  select 'pg_catalog.pg_language'::pg_catalog.regclass, l.oid, coalesce(p.pronamespace, 0), null, null, 0, ''
+  from pg_catalog.pg_language l left join pg_catalog.pg_proc p on p.oid = l.lanplcallfoid
   union all
-  select 'pg_catalog.pg_am'::pg_catalog.regclass, a.oid, 0, null, null, 0, '' from pg_catalog.pg_am a
+  select 'pg_catalog.pg_am'::pg_catalog.regclass, a.oid, p.pronamespace, null, null, 0, ''
+  from pg_catalog.pg_am a join pg_catalog.pg_proc p on p.oid = a.amhandler
 ), member (class, oid, extension) as materialized (
   select d.classid, d.objid, e.extname::text
   from pg_catalog.pg_depend d
@@ -100,6 +103,10 @@ with home (class, oid, schema, carrier_class, carrier_oid, carrier_column, detai
   join pg_catalog.pg_type t on t.oid = d.objid and t.typarray <> 0
   where d.deptype = 'e' and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
     and d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass
+), routine (oid, label) as (
+  select p.oid, pg_catalog.format('%I.%I(%s)', n.nspname, p.proname, pg_catalog.oidvectortypes(p.proargtypes))
+  from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+  where p.oid >= 16384
 ), crossing as (
   select distinct
     h.class as from_kind, h.detail as from_detail, h.schema as from_schema,
@@ -129,15 +136,19 @@ select
   x.from_class::int8 as from_class,
   x.from_oid::int8 as from_oid,
   f.type as from_words,
-  f.identity as from_label,
+  coalesce(fr.label, f.identity) as from_label,
   x.to_class::int8 as to_class,
   x.to_oid::int8 as to_oid,
   x.to_detail,
   x.to_schema::int8 as to_schema,
   t.type as to_words,
-  t.identity as to_label,
+  coalesce(tr.label, t.identity) as to_label,
   x.extension
 from crossing x
 cross join lateral pg_catalog.pg_identify_object(x.from_class, x.from_oid, x.from_column) f
 cross join lateral pg_catalog.pg_identify_object(x.to_class, x.to_oid, 0) t
+left join routine fr on x.from_class = 'pg_catalog.pg_proc'::pg_catalog.regclass and fr.oid = x.from_oid
+left join routine tr on x.to_class = 'pg_catalog.pg_proc'::pg_catalog.regclass and tr.oid = x.to_oid
+-- what was dropped since the snapshot was taken has no name any more
+where f.type is not null and f.identity is not null and t.type is not null and t.identity is not null
 order by x.from_class, x.from_oid, x.from_column, x.from_kind, x.to_class, x.to_oid

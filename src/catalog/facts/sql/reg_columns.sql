@@ -1,10 +1,19 @@
--- columns that keep objects' OIDs as data; a domain over or an array of such a type counts
-with recursive reg (oid) as (
+-- columns that keep objects' OIDs as data; a domain over, an array of or a composite with such a type counts
+with recursive made (part, whole) as materialized (
+  select t.typbasetype, t.oid from pg_catalog.pg_type t where t.typtype = 'd'
+  union all
+  select t.typelem, t.oid from pg_catalog.pg_type t where t.typcategory = 'A'
+  union all
+  select a.atttypid, c.reltype
+  from pg_catalog.pg_class c
+  join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+  where c.relkind = 'c'
+), reg (oid) as (
   select t.oid from pg_catalog.pg_type t
-  where t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace and t.typtype = 'b' and t.typname ~ '^reg(class|proc|procedure|oper|operator|type|config|dictionary|namespace|collation|role)$'
+  where t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace and t.typtype = 'b'
+    and t.typname ~ '^(oid|reg(class|proc|procedure|oper|operator|type|config|dictionary|namespace|collation|role))$'
   union
-  select t.oid from pg_catalog.pg_type t
-  join reg r on (t.typtype = 'd' and t.typbasetype = r.oid) or (t.typelem = r.oid and t.typcategory = 'A')
+  select m.whole from made m join reg r on r.oid = m.part
 )
 select c.oid::int8 as relation, a.attname::text as column, pg_catalog.format_type(a.atttypid, null) as type
 from pg_catalog.pg_attribute a
