@@ -268,6 +268,13 @@ fn search_path(scene: &Scene<'_>, out: &mut Sink<'_>) {
             "alter {} set search_path = pg_catalog, {schema}, pg_temp;",
             scene.facts.sql_name(securable.object)
         );
+        let own_schema = format!("schema {schema}");
+        let planted = flaw.planters.iter().filter(|(_, path)| path.steps.last().is_some_and(|s| s.to == own_schema));
+        // where its own schema is open, no search_path helps
+        let fix = match planted.map(|(p, path)| revoke_create(scene, p, path, &own_schema)).collect::<BTreeSet<_>>() {
+            revokes if revokes.is_empty() => fix,
+            revokes => revokes.into_iter().collect::<Vec<_>>().join("\n"),
+        };
         let owner = scene.name(routine.owner);
         let mut foreign = callers(scene, &securable, scene.map.of_role(routine.owner));
         foreign.retain(|(reacher, _)| match flaw.opens {
@@ -300,6 +307,14 @@ fn search_path(scene: &Scene<'_>, out: &mut Sink<'_>) {
         draft.severity = flaw.severity;
         out.add(draft);
     }
+}
+
+/// Takes CREATE from whom a planter has it by.
+fn revoke_create(scene: &Scene<'_>, planter: &Reacher, path: &Path, schema: &str) -> String {
+    let public = path.steps.iter().any(|step| step.by == "public");
+    let holder = planter.steps.last().map_or(planter.principal, |(_, role)| *role);
+    let from = if public { "public".to_owned() } else { scene.name(holder) };
+    format!("revoke create on {schema} from {from};")
 }
 
 struct Flaw {

@@ -3,7 +3,7 @@
 use super::view::{readers, securable};
 use super::{Draft, Rule, Sink};
 use crate::audit::facts::object::Object;
-use crate::audit::facts::relation::{Policy, Relation};
+use crate::audit::facts::relation::{Policy, Relation, RelationKind};
 use crate::audit::facts::role::RoleId;
 use crate::audit::finding::Severity;
 use crate::audit::scene::{Reacher, Scene};
@@ -73,9 +73,11 @@ fn through(
         let table = &scene.facts.relations[base.relation as usize];
         let secured = table.row_security && policies.contains_key(&table.oid);
         let owner = base.checked_as.filter(|owner| secured && (base.copied || unbound(scene, *owner, table)));
-        owner.map(|owner| (base.relation, owner))
+        let copy = |at: &u32| scene.facts.relations[*at as usize].kind == RelationKind::MaterializedView;
+        let copy = std::iter::once(at).chain(base.through.iter().map(|(through, _)| *through)).find(copy);
+        owner.map(|owner| (base.relation, owner, copy))
     });
-    let (Some((base, owner)), Some(securable)) = (bypassed, securable(scene, at)) else { return };
+    let (Some((base, owner, copy)), Some(securable)) = (bypassed, securable(scene, at)) else { return };
     for (reacher, _) in readers(scene, &securable) {
         if !scene.is_foreign(reacher.principal, securable.object)
             && !scene.is_foreign(reacher.principal, Object::Relation(base))
@@ -89,7 +91,10 @@ fn through(
         draft.path = draft.path.using("SELECT", &table);
         draft.message =
             format!("{} reads {table} through {} past its policies", scene.name(reacher.principal), draft.object);
-        draft.fix = format!("alter table {table} force row level security; -- or make the view security_invoker");
+        draft.fix = match copy {
+            Some(copy) => format!("drop materialized view {} cascade;", scene.facts.label(Object::Relation(copy))),
+            None => format!("alter table {table} force row level security; -- or make the view security_invoker"),
+        };
         out.add(draft);
     }
 }
