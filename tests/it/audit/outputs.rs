@@ -18,6 +18,7 @@ async fn hostile(db: &TestDb, project: &Project) -> [String; 3] {
     let p = db.prefix();
     let mut sql = format!(
         "create role {p}beta_owner; create role {p}alpha_owner; create role {p}alpha_reader; \
+         create role {p}alpha_app login in role {p}alpha_reader; \
          create schema beta authorization {p}beta_owner; create schema alpha authorization {p}alpha_owner; \
          create view beta.shown as select 1 as x; alter view beta.shown owner to {p}beta_owner; \
          grant usage on schema beta to {p}alpha_reader; grant insert on beta.shown to {p}alpha_reader;"
