@@ -2,6 +2,7 @@
 
 use super::books::Writers;
 use super::{Move, run, texts};
+use crate::support::Dedicated;
 
 #[tokio::test]
 async fn a_service_moves_under_writes_and_back_and_no_acknowledged_commit_is_lost() {
@@ -33,6 +34,22 @@ async fn a_service_moves_under_writes_and_back_and_no_acknowledged_commit_is_los
     assert!(kept.len() == 1 && kept[0].starts_with(&format!("{}_before_split_", service.name)), "{kept:?}");
     run(&service.target, &format!("insert into {}.nothing values (1)", service.name)).await;
     service.run(&["finish", "--drop", &kept[0]]).await.exits(5);
+}
+
+#[tokio::test]
+async fn a_service_moves_to_the_newest_server_and_back() {
+    let (source, target) = (Dedicated::start().await, Dedicated::newest().await);
+    let service = Move::between(&source, &target).await;
+    let writers = Writers::start(&service, 1, 4);
+    service.run(&["start"]).await.exits(0);
+    writers.more(20).await;
+    for (step, phase) in [("cutover", "reversed"), ("rollback", "ready"), ("cutover", "reversed")] {
+        let turned = service.run(&[step, "--format", "json"]).await.exits(0).json();
+        assert_eq!((&turned["phase"], &turned["cutover"]["equal"]), (&phase.into(), &true.into()), "{step}");
+        writers.more(50).await;
+    }
+    writers.settle(&service.target).await;
+    service.expect_equal().await;
 }
 
 #[tokio::test]
