@@ -10,6 +10,7 @@
 
 mod after;
 mod before;
+mod order;
 mod pause;
 pub(super) mod recover;
 mod way;

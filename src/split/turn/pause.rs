@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::try_join_all;
 use sqlx::postgres::PgConnection;
 
+use super::order::Order;
 use super::{Options, way};
 use crate::pg::error::Error as PgError;
 use crate::pg::exec;
@@ -35,6 +36,7 @@ const IDLE_MILLIS: u64 = 1000;
 pub(super) struct Lines {
     locker: PgConnection,
     frozen: [PgConnection; 2],
+    order: Order,
     pub(super) consoles: Vec<Console>,
 }
 
@@ -62,6 +64,7 @@ impl Lines {
         Ok(Self {
             locker,
             frozen: [session::open(old, "pgcleave compare").await?, session::open(new, "pgcleave compare").await?],
+            order: Order::default(),
             consoles,
         })
     }
@@ -102,6 +105,8 @@ pub(super) async fn attempt(
     options: &Options,
 ) -> Result<Attempt, Error> {
     let from = to.other();
+    lines.order.look(ends.side(from), &split.schema).await?;
+    let ordered = lines.order.of(tables);
     let drained = way::holders(ends.side(from), &split.schema).await?.len();
     let started = Instant::now();
     let most = Duration::from_millis(options.max_pause_millis);
@@ -109,7 +114,7 @@ pub(super) async fn attempt(
         lines.resume().await?;
         return Ok(Attempt::Again("the pooler still had transactions under way".to_owned()));
     }
-    if let Err(error) = lock(&mut lines.locker, tables).await {
+    if let Err(error) = lock(&mut lines.locker, &ordered).await {
         lines.undo().await?;
         return in_the_way(ends, split, from, error).await;
     }
@@ -131,7 +136,7 @@ pub(super) async fn attempt(
         return Ok(Attempt::Again("what was written last did not arrive in time".to_owned()));
     }
     // Before the old side is closed for good: once it is, nobody may keep the new one from being opened.
-    if let Err(error) = lock(ends.side(to), tables).await {
+    if let Err(error) = lock(ends.side(to), &ordered).await {
         lines.undo_both(ends.side(to)).await?;
         return in_the_way(ends, split, to, error).await;
     }
@@ -210,7 +215,7 @@ async fn change(
 }
 
 /// Locks all tables against writers; readers go on.
-async fn lock(locker: &mut PgConnection, tables: &[Table]) -> Result<(), PgError> {
+async fn lock(locker: &mut PgConnection, tables: &[&Table]) -> Result<(), PgError> {
     let mut lock = sql!("begin; set local deadlock_timeout = ", GIVE_WAY_MILLIS);
     lock.push(&sql!("; set local lock_timeout = ", LOCK_MILLIS, "; set local statement_timeout = ", LOCK_MILLIS));
     if !tables.is_empty() {

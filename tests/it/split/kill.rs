@@ -7,6 +7,9 @@ use super::Move;
 use super::books::Writers;
 use crate::support::{Proxy, answer};
 
+/// At how many moments a change of sides is killed.
+const MOMENTS: u64 = 12;
+
 /// Lets pgcleave reach the source through a relay that counts.
 pub(super) async fn through(service: &mut Move) -> (Proxy, String) {
     let plain = service.source.clone();
@@ -98,27 +101,34 @@ async fn a_rollback_that_is_killed_anywhere_ends_with_one_writable_side_and_all_
     change_sides_under_kills(service, "rollback", "cutover").await;
 }
 
-/// Kills `step` later and later; each time the same again brings it to an end, and `back` undoes it for the next.
+/// Kills `step` at moments spread over the whole of it, others in each run; each time the same again brings it to an end,
+/// and `back` undoes it for the next.
 async fn change_sides_under_kills(mut service: Move, step: &str, back: &str) {
     let (proxy, plain) = through(&mut service).await;
     service.publish(if step == "cutover" { &plain } else { &service.target });
     let writers = Writers::start(&service, 1, 4);
     writers.more(20).await;
+    let began = proxy.round_trips();
+    service.run(&[step]).await.exits(0);
+    let apart = ((proxy.round_trips() - began) / MOMENTS).max(1);
+    service.run(&[back]).await.exits(0);
+    let mut byte = [0];
+    getrandom::fill(&mut byte).expect("a random byte");
+    let first = u64::from(byte[0]) % apart;
     let mut kills = 0;
-    let mut turns = 20;
-    while killed_after(&service, &proxy, turns, &[step]).await {
-        kills += 1;
+    for turns in (0..MOMENTS).map(|moment| first + moment * apart) {
+        kills += u64::from(killed_after(&service, &proxy, turns, &[step]).await);
         // Whatever it left: the same again brings it to an end.
         let again = service.run(&[step]).await;
         assert_eq!(again.code, 0, "after {turns} turns: {again:?}");
         writers.more(10).await;
         service.run(&[back]).await.exits(0);
         writers.more(10).await;
-        turns += 16;
     }
-    writers.more(10).await;
-    assert!(kills > 4, "only {kills} kills met a {step}");
+    assert!(kills > MOMENTS / 2, "only {kills} kills met a {step}");
     let writable = if step == "cutover" { service.target.clone() } else { plain.clone() };
+    service.run(&[step]).await.exits(0);
+    writers.more(10).await;
     service.source = plain;
     writers.settle(&writable).await;
     service.expect_equal().await;
