@@ -9,7 +9,7 @@ use testcontainers::{ContainerAsync, GenericImage, ImageExt as _};
 
 use super::database::random_word;
 use super::reaper::Reaper;
-use super::server::{Address, MAJORS, SETTINGS, SUPERUSER, Wanted};
+use super::server::{Address, MAJORS, SUPERUSER, Wanted, settings};
 
 /// How long the daemon may take to answer.
 const PING_SECONDS: u64 = 5;
@@ -70,7 +70,7 @@ pub(super) async fn start(wanted: Wanted) -> Result<(Address, Running), String> 
         .with_env_var("PGDATA", format!("{DATA}/data"))
         .with_mount(Mount::tmpfs_mount(DATA))
         .with_shm_size(256 << 20)
-        .with_cmd(std::iter::once("postgres").chain(SETTINGS.iter().flat_map(|setting| ["-c", setting])));
+        .with_cmd(std::iter::once("postgres").chain(settings(tag).flat_map(|setting| ["-c", setting])));
     let starting = tokio::time::timeout(Duration::from_secs(START_SECONDS), request.start());
     let container = starting.await.map_err(|_| format!("postgres:{tag} has not started within {START_SECONDS} s"))?;
     let container = container.map_err(|error| format!("postgres:{tag} cannot be started: {error}"))?;

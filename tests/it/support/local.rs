@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::reaper::Reaper;
-use super::server::{Address, SETTINGS, SUPERUSER, Wanted};
+use super::server::{Address, SUPERUSER, Wanted, settings};
 
 /// How often another port is tried when the one found free was taken meanwhile.
 const PORT_TRIES: u32 = 5;
@@ -164,7 +164,7 @@ fn launch(account: &Account, bin: &Path, folder: &Path, port: u16) -> Result<Opt
     let mut postmaster = account
         .command(&bin.join("postgres"), folder)
         .args(["-D", "data", "-k", &folder.to_string_lossy(), "-h", "127.0.0.1", "-p", &port.to_string()])
-        .args(SETTINGS.iter().flat_map(|setting| ["-c", setting]))
+        .args(settings(major_of(bin).unwrap_or_default()).flat_map(|setting| ["-c", setting]))
         .process_group(0)
         .stdout(log.try_clone().map_err(|error| error.to_string())?)
         .stderr(log)

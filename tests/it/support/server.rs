@@ -17,7 +17,7 @@ pub(super) const SUPERUSER: &str = "postgres";
 pub(super) const MAJORS: [u32; 4] = [15, 16, 17, 18];
 
 /// What every server that we start is given.
-pub(super) const SETTINGS: [&str; 18] = [
+const SETTINGS: [&str; 18] = [
     "max_connections=300",
     "shared_buffers=64MB",
     // Tests need no durability: a crash of the machine ends them too.
@@ -40,6 +40,12 @@ pub(super) const SETTINGS: [&str; 18] = [
     "log_line_prefix=%m [%p] %q%u@%d ",
     "logging_collector=off",
 ];
+
+/// Gives what a server of a major is started with. From 18 on, subscriptions have a limit of their own: all tests' splits
+/// live on the same two servers.
+pub(super) fn settings(major: u32) -> impl Iterator<Item = &'static str> {
+    SETTINGS.into_iter().chain((major >= 18).then_some("max_active_replication_origins=64"))
+}
 
 /// How long a server may take to answer its first connection.
 const START_SECONDS: u64 = 60;
