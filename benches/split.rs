@@ -21,6 +21,9 @@ use writers::{Book, Readers, Route, Writers, longest_gap, lost_and_doubled};
 const WRITERS: i32 = 4;
 const PER_SECOND: u32 = 200;
 
+/// How often to look, five times a second, whether the last commits have arrived on the side that follows.
+const FOLLOW_LOOKS: usize = 50;
+
 struct Bed {
     folder: tempfile::TempDir,
     source: String,
@@ -128,7 +131,15 @@ async fn measure(bed: &Bed, how: &str, route: &Route, extra: &[&str], turns: u64
     let books = writers.stop().await;
     report(how, &books, &windows, in_the_way, reach, seconds);
     for (side, url) in [("source", &bed.source), ("target", &bed.target)] {
-        let (all, lost, doubled) = lost_and_doubled(&books, url).await;
+        let (mut all, mut lost, mut doubled) = lost_and_doubled(&books, url).await;
+        // The target follows by now, and may be a moment behind.
+        for _ in 0..FOLLOW_LOOKS {
+            if lost == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            (all, lost, doubled) = lost_and_doubled(&books, url).await;
+        }
         let what = format!("  of {all} acknowledged commits, on the {side}: lost, doubled");
         line(&what, &format!("{lost}, {doubled}"), "0, 0");
     }
