@@ -199,7 +199,22 @@ async fn refresh(ends: &mut Ends, split: &mut Split, options: &Options, listener
     gate::make(&mut ends.target, split, Side::Target, &tables, true).await?;
     gate::make(&mut ends.source, split, Side::Source, &tables, false).await?;
     link::read_all(&mut ends.source, &link, true).await?;
-    link::set_tables(&mut ends.source, split, &tables).await?;
+    let taken = take_along(ends, split, &tables, options).await;
+    // Whatever came: the login reads everything in the shared database meanwhile.
+    link::read_all(&mut ends.source, &link, false).await?;
+    taken?;
+    definitions::remember(ends, split).await?;
+    ends.write(split).await?;
+    listener(Event::Note {
+        message: "the definitions have changed alike on both sides; going on with them".to_owned(),
+    });
+    Ok(())
+}
+
+/// Publishes these tables, and waits until the rows of those that are new are there.
+async fn take_along(ends: &mut Ends, split: &Split, tables: &[table::Table], options: &Options) -> Result<(), Error> {
+    let link = split.link(Side::Source);
+    link::set_tables(&mut ends.source, split, tables).await?;
     link::refresh(&mut ends.target, &link, true).await?;
     let (started, stops) = (Instant::now(), link::following(&mut ends.target, &link).await?.errors);
     while link::arriving(&mut ends.target, &link).await? > 0 {
@@ -209,12 +224,6 @@ async fn refresh(ends: &mut Ends, split: &mut Split, options: &Options, listener
         following(ends, split, started, stops).await?;
         tokio::time::sleep(Duration::from_millis(ARRIVAL_MILLIS)).await;
     }
-    link::read_all(&mut ends.source, &link, false).await?;
-    definitions::remember(ends, split).await?;
-    ends.write(split).await?;
-    listener(Event::Note {
-        message: "the definitions have changed alike on both sides; going on with them".to_owned(),
-    });
     Ok(())
 }
 
