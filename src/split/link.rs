@@ -321,6 +321,20 @@ impl Lag {
         let retained = u64::try_from(self.retained).unwrap_or(0);
         limit.filter(|limit| retained > *limit).map(|limit| Error::Log { retained, limit })
     }
+
+    /// Tells why nothing more can come from the side that is followed, and what to do then.
+    pub(super) fn broken(&self, followed: Side) -> Option<String> {
+        let what = match self.wal_status.as_deref() {
+            _ if !self.slot => "is gone",
+            Some("lost") => "has lost its log",
+            _ => return None,
+        };
+        let next = match followed {
+            Side::Source => "split abort, and start anew",
+            Side::Target => "there is no way back any more, and split finish ends the split",
+        };
+        Some(format!("the slot on the {} {what}, and with it what was to be replicated: {next}", followed.as_str()))
+    }
 }
 
 /// Asks the followed side.

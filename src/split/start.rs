@@ -170,14 +170,14 @@ fn random_id() -> Result<String, Error> {
 
 /// Closes the target, makes the block for the source, and subscribes.
 async fn follow(ends: &mut Ends, between: &Between, split: &Split) -> Result<(), Error> {
+    // First: a worker that tries in vain runs for moments.
+    let lag = link::lag(&mut ends.source, &split.link(Side::Source)).await?;
+    if let Some(why) = lag.broken(Side::Source) {
+        return Err(Error::NotFollowing { follower: "target", why });
+    }
     let seen = link::following(&mut ends.target, &split.link(Side::Source)).await?;
     if seen.running && seen.enabled {
         return Ok(());
-    }
-    let lag = link::lag(&mut ends.source, &split.link(Side::Source)).await?;
-    if !lag.slot || lag.wal_status.as_deref() == Some("lost") {
-        let why = "its slot is gone, and with it what was to be replicated: split abort, and start anew".to_owned();
-        return Err(Error::NotFollowing { follower: "target", why });
     }
     let tables = table::read(&mut ends.target, &split.schema).await?;
     gate::make(&mut ends.target, split, Side::Target, &tables, true).await?;
@@ -272,6 +272,9 @@ async fn following(ends: &mut Ends, split: &Split, started: Instant, stops: i64)
     const MAX_STOPS: i64 = 10;
     let seen = link::following(&mut ends.target, &split.link(Side::Source)).await?;
     let not = |why: &str| Err(Error::NotFollowing { follower: "target", why: why.to_owned() });
+    if let Some(why) = link::lag(&mut ends.source, &split.link(Side::Source)).await?.broken(Side::Source) {
+        return not(&why);
+    }
     if !seen.enabled || seen.errors - stops > MAX_STOPS {
         return not(
             "a change cannot be applied, or the way breaks again and again; the target's server log says which",

@@ -173,11 +173,7 @@ fn waiting_for(split: &Split) -> Option<String> {
 
 fn judge(status: &mut Status, split: &Split, lag: &Lag, seen: &Following) {
     let follower = split.writable.other();
-    if !lag.slot {
-        status.blockers.push(format!("the slot on the {} is gone", split.writable.as_str()));
-    } else if lag.wal_status.as_deref() == Some("lost") {
-        status.blockers.push("the slot has lost its log: split abort, and start anew".to_owned());
-    }
+    status.blockers.extend(lag.broken(split.writable));
     if !seen.there {
         status.blockers.push(format!("the {} has no subscription: split start makes it", follower.as_str()));
     } else if !seen.enabled {

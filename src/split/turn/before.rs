@@ -80,6 +80,9 @@ async fn runs(ends: &mut Ends, split: &Split, to: Side, options: &Options) -> Re
     loop {
         let seen = link::following(ends.side(to), &split.link(to.other())).await?;
         let not = |why: &str| Err(Error::NotFollowing { follower: to.as_str(), why: why.to_owned() });
+        if let Some(why) = link::lag(ends.side(to.other()), &split.link(to.other())).await?.broken(to.other()) {
+            return not(&why);
+        }
         if !seen.there {
             return not("it has no subscription; split start mends it");
         }
