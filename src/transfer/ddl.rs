@@ -15,7 +15,7 @@ use crate::pg::connect::Target;
 ///
 /// Current minors of pg_dump write `\restrict`, which an older psql refuses; pg_dump 17 and newer set a parameter that
 /// older servers do not know; current servers keep a mark of their own among a column's options, which an older pg_dump
-/// takes for one of the user's.
+/// takes for one of the user's. Materialized views are filled at the very end, when all else is there, and only then.
 #[must_use]
 pub fn cleaned(dump: &str, schema: &Ident) -> String {
     let body = dump.find("\nSET ").map_or(0, |i| i + 1);
@@ -27,20 +27,22 @@ pub fn cleaned(dump: &str, schema: &Ident) -> String {
     let end = last.and_then(|last| body.rfind(&last)).unwrap_or(body.len());
     let create = format!("\nCREATE SCHEMA {};\n", schema.quoted());
     let body = body[..end].replacen(&create, &create.replace("SCHEMA ", "SCHEMA IF NOT EXISTS "), 1);
-    text += &without_marks(&body);
+    text += &without(&body);
     text.truncate(text.trim_end().len());
     text.push('\n');
     text
 }
 
-/// Takes a server's own marks from the statements that would set them; names may hold line feeds.
-fn without_marks(body: &str) -> Cow<'_, str> {
-    if !body.contains(MARK) {
+/// Takes a server's own marks from the statements that would set them, and statements that fill a materialized view;
+/// names may hold line feeds.
+fn without(body: &str) -> Cow<'_, str> {
+    if !body.contains(MARK) && !body.contains(FILL) {
         return Cow::Borrowed(body);
     }
     let (mut text, mut done) = (String::new(), 0);
     for statement in statement::split(body) {
-        let Some(kept) = unmarked(statement) else { continue };
+        let kept = if statement.starts_with(FILL) { Some(String::new()) } else { unmarked(statement) };
+        let Some(kept) = kept else { continue };
         let at = statement.as_ptr().addr() - body.as_ptr().addr();
         text += &body[done..at];
         text += &kept;
@@ -54,6 +56,9 @@ fn without_marks(body: &str) -> Cow<'_, str> {
 
 /// A server's own mark among a column's options.
 const MARK: &str = "pg_attver=";
+
+/// How pg_dump fills a materialized view.
+const FILL: &str = "REFRESH MATERIALIZED VIEW ";
 
 /// Gives a column's options without the server's own mark, empty if no other is left; nothing for other statements.
 fn unmarked(statement: &str) -> Option<String> {
@@ -280,12 +285,20 @@ mod tests {
     fn a_server_s_own_mark_is_no_option_of_a_column() {
         let line = |options: &str| format!("ALTER TABLE ONLY \"s\".\"t\" ALTER COLUMN \"a\nb\" SET ({options});\n\n");
         let dump = |options: &str| format!("{}-- next\n", line(options));
-        assert_eq!(without_marks(&dump("pg_attver=22161408")), "-- next\n");
+        assert_eq!(without(&dump("pg_attver=22161408")), "-- next\n");
         let marked = dump("n_distinct=-0.5, pg_attver=7, n_distinct_inherited=2");
-        assert_eq!(without_marks(&marked), dump("n_distinct=-0.5, n_distinct_inherited=2"));
+        assert_eq!(without(&marked), dump("n_distinct=-0.5, n_distinct_inherited=2"));
         for other in [dump("n_distinct=7"), "select ' SET (pg_attver=7)';\n".to_owned()] {
-            assert_eq!(without_marks(&other), other);
+            assert_eq!(without(&other), other);
         }
+    }
+
+    #[test]
+    fn materialized_views_are_not_filled_by_the_definitions() {
+        let before = "CREATE INDEX \"i\" ON \"s\".\"m\" USING btree (\"a\");\n\n\n";
+        let fills =
+            format!("{before}REFRESH MATERIALIZED VIEW \"s\".\"m\";\n\n\nselect 'REFRESH MATERIALIZED VIEW x';\n");
+        assert_eq!(without(&fills), format!("{before}select 'REFRESH MATERIALIZED VIEW x';\n"));
     }
 
     #[test]
