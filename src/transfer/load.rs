@@ -69,6 +69,8 @@ enum Task {
 struct Board {
     ready: Vec<Task>,
     running: usize,
+    /// Per table: how many of its pieces are being loaded.
+    filling: HashMap<TableName, usize>,
     /// Per table: how many pieces, then how many indexes are still to do.
     pieces: HashMap<TableName, usize>,
     indexes: HashMap<TableName, usize>,
@@ -82,6 +84,7 @@ impl Board {
         let mut board = Self {
             ready: Vec::new(),
             running: 0,
+            filling: HashMap::new(),
             pieces: HashMap::new(),
             indexes: HashMap::new(),
             done: HashSet::new(),
@@ -103,6 +106,22 @@ impl Board {
             }
         }
         board
+    }
+
+    /// Takes what is to be done next: what makes full tables ready, then rows of a table that nobody fills, since two
+    /// who fill the same one wait for each other.
+    fn next(&mut self) -> Option<Task> {
+        let apart = |task: &Task| match task {
+            Task::Piece(i) => !self.filling.contains_key(&self.load.pieces[*i].table),
+            _ => true,
+        };
+        let chosen = self.ready.iter().rposition(apart).or(self.ready.len().checked_sub(1))?;
+        let task = self.ready.remove(chosen);
+        self.running += 1;
+        if let Task::Piece(i) = task {
+            *self.filling.entry(self.load.pieces[i].table.clone()).or_default() += 1;
+        }
+        Some(task)
     }
 
     /// A table's rows are all there.
@@ -129,6 +148,12 @@ impl Board {
         let (left, table) = match task {
             Task::Piece(i) => {
                 let table = self.load.pieces[*i].table.clone();
+                if let Some(others) = self.filling.get_mut(&table) {
+                    *others -= 1;
+                    if *others == 0 {
+                        self.filling.remove(&table);
+                    }
+                }
                 (self.pieces.get_mut(&table), table)
             }
             Task::Index(i) => {
@@ -261,8 +286,7 @@ impl<F: Feed> Worker<F> {
             self.control.check()?;
             let task = {
                 let mut board = board.lock().expect("no worker panics while it holds the board");
-                let task = board.ready.pop();
-                board.running += usize::from(task.is_some());
+                let task = board.next();
                 if task.is_none() && board.running == 0 {
                     return Ok(());
                 }
@@ -314,5 +338,34 @@ impl<F: Feed> Worker<F> {
         self.journal.mark(&mut self.connection, &piece.name).await?;
         session::run(&mut self.connection, "commit a piece", "commit").await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ident::Ident;
+
+    #[test]
+    fn two_workers_fill_the_same_table_only_where_no_other_is_left() {
+        let piece = |table: &str, name: &str| {
+            let ident = |text| Ident::new(text).expect("a name");
+            let table = TableName { schema: ident("s"), name: ident(table) };
+            Piece { name: name.to_owned(), table, copy_in: sql!("copy"), bytes: 1 }
+        };
+        let pieces = vec![piece("a", "a 1"), piece("a", "a 2"), piece("a", "a 3"), piece("b", "b 1")];
+        let mut board = Board::new(&Arc::new(Load { pieces, ..Load::default() }), HashSet::new());
+        let mut next = || match board.next() {
+            Some(task @ Task::Piece(i)) => Some((board.load.pieces[i].name.clone(), task)),
+            _ => None,
+        };
+        let (first, second, third) = (next(), next(), next());
+        let names = [&first, &second, &third].map(|taken| taken.as_ref().map(|(name, _)| name.as_str()));
+        assert_eq!(names, [Some("a 1"), Some("b 1"), Some("a 2")]);
+        for (_, task) in [first, second, third].into_iter().flatten() {
+            board.finished(&task);
+        }
+        assert!(matches!(board.next(), Some(Task::Piece(2))), "{:?}", board.ready);
+        assert!(board.next().is_none(), "{:?}", board.ready);
     }
 }
