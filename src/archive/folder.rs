@@ -12,7 +12,7 @@ use super::layout;
 use super::location::{Bucket, Location};
 use crate::transfer::error::Error as TransferError;
 
-/// The object that marks a prefix to which an export writes, or in which a killed one has left its files.
+/// The file that marks a folder or a prefix to which an export writes, or in which a killed one has left its files.
 const MARK: &str = "export.partial";
 
 /// An archive under way; a folder that is dropped before it is whole goes away.
@@ -58,15 +58,27 @@ impl Partial {
         let failed = |doing, error| Error::from(TransferError::file(doing, &path, error));
         let parent = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         fs::create_dir_all(parent).map_err(|e| failed("make the folder of", e))?;
-        let _ = fs::create_dir(&path);
+        let made = fs::create_dir(&path);
+        // A link would lead to what is not ours.
+        if made.is_err() && path.symlink_metadata().is_ok_and(|m| !m.is_dir()) {
+            return Err(Error::Exists(path));
+        }
+        made.or_else(|e| if e.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(e) })
+            .map_err(|e| failed("make", e))?;
         let lock = File::open(&path).map_err(|e| failed("open", e))?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| Error::Busy(target.to_owned()))?;
-        for entry in fs::read_dir(&path).map_err(|e| failed("read", e))?.flatten() {
-            let entry = entry.path();
-            let is_folder = entry.symlink_metadata().is_ok_and(|m| m.is_dir());
-            let gone = if is_folder { fs::remove_dir_all(&entry) } else { fs::remove_file(&entry) };
+        let left = fs::read_dir(&path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let left = left.map_err(|e| failed("read", e))?;
+        // Without the mark nobody has said that these files may go.
+        if !left.is_empty() && left.iter().all(|entry| entry.file_name() != MARK) {
+            return Err(Error::Exists(path));
+        }
+        for entry in left.iter().filter(|entry| entry.file_name() != MARK) {
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let gone = if is_folder { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) };
             gone.map_err(|e| failed("clear", e))?;
         }
+        fs::write(path.join(MARK), "").map_err(|e| failed("write into", e))?;
         for folder in folders {
             fs::create_dir(path.join(folder)).map_err(|e| failed("make a folder in", e))?;
         }
@@ -110,6 +122,7 @@ impl Partial {
             Kind::Folder { target, path, lock, whole } => {
                 rename(target, path, lock)?;
                 *whole = true;
+                fs::remove_file(target.join(MARK)).map_err(|e| TransferError::file("finish", target, e))?;
                 let parent = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
                 sync(parent).map_err(|e| TransferError::file("finish", parent, e))?;
             }

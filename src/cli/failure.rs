@@ -90,7 +90,7 @@ impl Failure {
         let red = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
         let (message, causes) = self.chain.split_first().expect("an error has a text");
         let _ = writeln!(err, "{red}error[{}]{red:#}: {message}", self.code);
-        for cause in causes {
+        for cause in causes.iter().filter(|cause| !message.ends_with(cause.as_str())) {
             let _ = writeln!(err, "  because {cause}");
         }
         if let Some(hint) = self.hint {

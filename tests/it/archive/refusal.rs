@@ -32,6 +32,17 @@ async fn an_archive_is_never_overwritten() {
     assert_eq!(error.code(), "archive-exists");
     assert_eq!(std::fs::read(room.at("a").join("SHA256SUMS")).expect("readable"), before);
     assert_eq!(room.names(), ["a", "file"]);
+    // Nor what only has the name of an archive under way.
+    std::fs::create_dir(room.at("b.partial")).expect("a folder");
+    std::fs::write(room.at("b.partial").join("mine"), "mine").expect("writable");
+    std::os::unix::fs::symlink(room.at("a"), room.at("c.partial")).expect("a link");
+    for name in ["b", "c"] {
+        let error = export(&db, "shop", &room.at(name)).await.expect_err("something is there");
+        assert_eq!(error.code(), "archive-exists");
+    }
+    assert_eq!(std::fs::read(room.at("b.partial").join("mine")).expect("readable"), b"mine");
+    assert_eq!(std::fs::read(room.at("a").join("SHA256SUMS")).expect("readable"), before);
+    assert!(!room.at("a").join("export.partial").exists());
 }
 
 #[tokio::test]
