@@ -242,6 +242,7 @@ impl Feed for Files {
             control.passed(batch.len(), 0).await?;
         }
         reading.await.expect("the reader does not panic")?;
+        control.passed(0, *rows).await?;
         Ok(*rows)
     }
 }

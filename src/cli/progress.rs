@@ -60,7 +60,9 @@ impl Progress {
         // The server's size on disk is only about what travels.
         let total = (*total_bytes).max(*bytes);
         if let Some(bar) = &self.bar {
-            bar.set_message(step.clone());
+            // Indexes and keys follow, in whose time no bytes pass.
+            let all = if *bytes == total { ", all rows are there" } else { "" };
+            bar.set_message(format!("{step}{all}"));
             bar.set_length(total);
             return bar.set_position(*bytes);
         }
@@ -68,9 +70,13 @@ impl Progress {
         if last.elapsed() >= Duration::from_secs(LOG_SECONDS) {
             *last = Instant::now();
             let seconds = self.started.elapsed().as_secs().max(1);
-            let left = (total - bytes) * seconds / (*bytes).max(1);
+            let left = match *bytes {
+                0 => String::new(),
+                bytes if bytes == total => ", all rows are there".to_owned(),
+                bytes => format!(", about {} s to go", (total - bytes) * seconds / bytes),
+            };
             let (done, all, rate) = (HumanBytes(*bytes), HumanBytes(total), HumanBytes(bytes / seconds));
-            context.story(&format!("{step}: {done} of about {all}, {rows} rows, {rate}/s, about {left} s to go"));
+            context.story(&format!("{step}: {done} of about {all}, {rows} rows, {rate}/s{left}"));
         }
     }
 
