@@ -80,6 +80,12 @@ impl Control {
         self.check()
     }
 
+    /// Tells whether there is a limit on bytes a second.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        self.rate.is_some()
+    }
+
     /// Gives the rows that have passed so far.
     #[must_use]
     pub fn rows(&self) -> u64 {

@@ -254,6 +254,10 @@ async fn run<F: Feed>(
         let memory = "set synchronous_commit = off; select pg_catalog.set_config('maintenance_work_mem', '256MB', false) \
             where pg_catalog.pg_size_bytes(pg_catalog.current_setting('maintenance_work_mem')) < 268435456";
         session::run(&mut connection, "prepare the load", memory).await?;
+        if control.is_limited() {
+            // Whoever is to be spared rows in haste is to be spared more processes for an index, too.
+            session::run(&mut connection, "prepare the load", "set max_parallel_maintenance_workers = 0").await?;
+        }
         let worker = Worker {
             connection,
             feed,
