@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::decode::At;
 use super::names;
+use super::path;
 use super::problem::{Kind, quoted};
 use super::raw::{RawCredential, RawExposed, RawReadModel, RawService};
 use super::report::Report;
@@ -30,25 +31,19 @@ pub type Disk = HashMap<PathBuf, Found>;
 
 /// Gives the paths that a manifest names, seen from where it stands.
 pub(crate) fn mentioned(raw: &RawService, folder: &Path) -> Vec<PathBuf> {
-    let queries = raw.read_models.iter().flatten().map(|model| &model.value.query);
+    let queries = raw.read_models.iter().flatten().filter_map(|model| model.value.query.get());
     raw.migrations.iter().chain(queries).map(|path| folder.join(&path.value)).collect()
 }
 
-/// Checks one manifest; nothing when not even its name can be used.
+/// Checks one manifest; nothing when its name or its schema cannot be used, but the rest is checked all the same.
 pub(crate) fn service(raw: &RawService, disk: &Disk, report: &mut Report<'_>) -> Option<Service> {
-    let name = names::simple("a service", &raw.service, report)?;
-    names::not_reserved("service", &raw.service, report)?;
-    let stem = report.file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-    if stem != name.as_str() {
-        let message =
-            format!("the service {} stands in the file {}", quoted(name.as_str()), quoted(&file_name(report.file)));
-        let help = format!("rename the file to `{}.yaml`, or write `service: {stem}`", name.as_str());
-        report.push(Kind::FileName, raw.service.span, message, help);
-    }
-    let schema = match &raw.schema {
-        Some(schema) => schema_name(schema, report)?,
-        None => schema_name(&raw.service, report)?,
+    let name = raw.service.get().and_then(|written| service_name(written, report));
+    let schema = match (&raw.schema, raw.service.get().filter(|_| name.is_some())) {
+        (Some(written), _) => schema_name(written, report),
+        (None, Some(written)) => schema_name(written, report),
+        (None, None) => None,
     };
+    let written = raw.schema.as_ref().or(raw.service.get()).map_or("", |written| written.value.as_str());
     let folder = report.file.parent().unwrap_or(Path::new("")).to_path_buf();
     Some(Service {
         description: raw.description.clone(),
@@ -56,19 +51,32 @@ pub(crate) fn service(raw: &RawService, disk: &Disk, report: &mut Report<'_>) ->
         migrations: raw.migrations.as_ref().and_then(|path| existing(path, &folder, Found::Folder, disk, report)),
         extensions: extensions(raw, report),
         credentials: credentials(raw, report),
-        exposes: exposes(raw, schema.as_str(), report),
+        exposes: exposes(raw, written, report),
         consumes: consumes(raw, report),
         read_models: read_models(raw, &folder, disk, report),
         event_log: raw.event_log.as_ref().and_then(|log| {
-            let table = names::object("a table", &log.value.table, report)?;
+            let table = names::object("a table", log.value.table.get()?, report)?;
             Some(EventLog { table, at: report.position(log.span) })
         }),
         outbox: outbox(raw, report),
-        database_url_env: raw.database.as_ref().and_then(|d| value::variable(&d.value.url_env, report)),
-        at: report.position(raw.service.span),
-        name,
-        schema,
+        database_url_env: raw.database.as_ref().and_then(|d| value::variable(d.value.url_env.get()?, report)),
+        at: report.position(raw.service.get()?.span),
+        name: name?,
+        schema: schema?,
     })
+}
+
+fn service_name(written: &At<String>, report: &mut Report<'_>) -> Option<Ident> {
+    let name = names::simple("a service", written, report)?;
+    names::not_reserved("service", written, report)?;
+    let stem = report.file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    if stem != name.as_str() {
+        let message =
+            format!("the service {} stands in the file {}", quoted(name.as_str()), quoted(&file_name(report.file)));
+        let help = format!("rename the file to `{}.yaml`, or write `service: {stem}`", name.as_str());
+        report.push(Kind::FileName, written.span, message, help);
+    }
+    Some(name)
 }
 
 fn file_name(path: &Path) -> String {
@@ -85,11 +93,12 @@ fn existing(path: &At<String>, folder: &Path, wanted: Found, disk: &Disk, report
     let what = if wanted == Found::Folder { "folder" } else { "file" };
     let (message, help) = match disk.get(&whole) {
         Some(found) if *found == wanted => return Some(whole),
-        Some(_) => {
-            (format!("{} is no {what}", whole.display()), format!("name a {what}, seen from the manifest's folder"))
-        }
+        Some(_) => (
+            format!("{} is no {what}", path::shown(&whole).display()),
+            format!("name a {what}, seen from the manifest's folder"),
+        ),
         None => (
-            format!("there is no {what} {}", whole.display()),
+            format!("there is no {what} {}", path::shown(&whole).display()),
             format!("make it, or correct the path: it is seen from {}", shown(folder)),
         ),
     };
@@ -133,14 +142,15 @@ impl Once {
 fn credentials(raw: &RawService, report: &mut Report<'_>) -> BTreeMap<String, Credential> {
     let mut all = BTreeMap::new();
     for (name, At { value: raw, .. }) in raw.credentials.iter().flat_map(|named| &named.0) {
-        if names::simple("a credential", name, report).is_some() {
-            all.insert(name.value.clone(), credential(name, raw, report));
+        let is_named = names::simple("a credential", name, report).is_some();
+        if let Some(credential) = credential(name, raw, report).filter(|_| is_named) {
+            all.insert(name.value.clone(), credential);
         }
     }
     all
 }
 
-fn credential(name: &At<String>, raw: &RawCredential, report: &mut Report<'_>) -> Credential {
+fn credential(name: &At<String>, raw: &RawCredential, report: &mut Report<'_>) -> Option<Credential> {
     if let Some(limit) = raw.connection_limit.as_ref().filter(|limit| limit.value < 1) {
         let message = format!("a connection limit of {} lets nobody in", limit.value);
         report.push(Kind::BadValue, limit.span, message, "write 1 or more, or remove it for no limit");
@@ -151,12 +161,12 @@ fn credential(name: &At<String>, raw: &RawCredential, report: &mut Report<'_>) -
             settings.insert(key.value.clone(), scalar.value.0.clone());
         }
     }
-    Credential {
-        access: raw.access.value,
+    Some(Credential {
+        access: raw.access.get()?.value,
         connection_limit: raw.connection_limit.as_ref().map(|limit| limit.value),
         settings,
         at: report.position(name.span),
-    }
+    })
 }
 
 fn exposes(raw: &RawService, schema: &str, report: &mut Report<'_>) -> Vec<Exposed> {
@@ -175,6 +185,7 @@ fn exposes(raw: &RawService, schema: &str, report: &mut Report<'_>) -> Vec<Expos
 
 fn exposed(raw: &At<RawExposed>, schema: &str, report: &mut Report<'_>) -> Option<Exposed> {
     let RawExposed { view, table, function, procedure, sequence, r#type, to, privileges } = &raw.value;
+    let to = to.get().map(|list| services(list, report)).unwrap_or_default();
     let given: Vec<_> = [
         (ContractKind::View, "a view", view),
         (ContractKind::Table, "a table", table),
@@ -192,6 +203,7 @@ fn exposed(raw: &At<RawExposed>, schema: &str, report: &mut Report<'_>) -> Optio
         report.push(Kind::BadValue, raw.span, message, help);
         return None;
     };
+    let privileges = granted(*kind, privileges.as_ref(), report);
     let (name, arguments) = match kind {
         ContractKind::Function => {
             let (name, arguments) = routine(what, written, schema, report)?;
@@ -200,14 +212,7 @@ fn exposed(raw: &At<RawExposed>, schema: &str, report: &mut Report<'_>) -> Optio
         _ => (names::object(what, written, report)?, None),
     };
     let at = report.position(written.span);
-    Some(Exposed {
-        kind: *kind,
-        name,
-        arguments,
-        to: services(to, report),
-        privileges: granted(*kind, privileges.as_ref(), report),
-        at,
-    })
+    Some(Exposed { kind: *kind, name, arguments, to, privileges, at })
 }
 
 fn routine(what: &str, written: &At<String>, schema: &str, report: &mut Report<'_>) -> Option<(Ident, String)> {
@@ -323,7 +328,9 @@ fn read_models(raw: &RawService, folder: &Path, disk: &Disk, report: &mut Report
     let mut once = Once::default();
     let mut all = Vec::new();
     for At { value: raw, span } in raw.read_models.iter().flatten() {
-        once.check("the read model", &raw.name.value, raw.name.span, report);
+        if let Some(name) = raw.name.get() {
+            once.check("the read model", &name.value, name.span, report);
+        }
         all.extend(read_model(raw, *span, folder, disk, report));
     }
     all
@@ -336,8 +343,8 @@ fn read_model(
     disk: &Disk,
     report: &mut Report<'_>,
 ) -> Option<ReadModel> {
-    let name = names::object("a read model", &raw.name, report);
-    let query = existing(&raw.query, folder, Found::File, disk, report);
+    let name = raw.name.get().and_then(|name| names::object("a read model", name, report));
+    let query = raw.query.get().and_then(|path| existing(path, folder, Found::File, disk, report));
     let mut once = Once::default();
     let mut key = Vec::new();
     for column in raw.key.iter().flat_map(|key| &key.value) {
@@ -362,7 +369,8 @@ fn read_model(
 fn outbox(raw: &RawService, report: &mut Report<'_>) -> Option<Outbox> {
     let outbox = raw.outbox.as_ref()?;
     let mut topics = BTreeMap::new();
-    for (topic, consumers) in &outbox.value.topics.value.0 {
+    for (topic, consumers) in outbox.value.topics.get().iter().flat_map(|topics| &topics.value.0) {
+        let consumers = services(&At { value: consumers.clone(), span: topic.span }, report);
         let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-' | b'.');
         if topic.value.is_empty() || topic.value.len() > 100 || !topic.value.bytes().all(fits) {
             let message = format!("{} cannot be a topic", quoted(&topic.value));
@@ -374,8 +382,7 @@ fn outbox(raw: &RawService, report: &mut Report<'_>) -> Option<Outbox> {
             );
             continue;
         }
-        let consumers = At { value: consumers.clone(), span: topic.span };
-        topics.insert(topic.value.clone(), services(&consumers, report));
+        topics.insert(topic.value.clone(), consumers);
     }
     Some(Outbox { topics, at: report.position(outbox.span) })
 }

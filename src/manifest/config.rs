@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::decode::At;
+use super::decode::{At, Must};
 use super::names;
 use super::problem::{Kind, nearest, quoted};
 use super::raw::{FailOn, RawAudit, RawConfig, RawEnvironment, RawSecrets};
@@ -109,7 +109,7 @@ fn sink(raw: &At<RawSecrets>, root: &Path, report: &mut Report<'_>) -> Option<Se
         return path(json).map(SecretSink::Json);
     }
     if let Some(kubernetes) = kubernetes {
-        let directory = path(&kubernetes.value.directory)?;
+        let directory = kubernetes.value.directory.get().and_then(path)?;
         return Some(SecretSink::Kubernetes { directory, namespace: kubernetes.value.namespace.clone() });
     }
     let command = command.as_ref()?;
@@ -124,10 +124,11 @@ fn sink(raw: &At<RawSecrets>, root: &Path, report: &mut Report<'_>) -> Option<Se
 fn audit(raw: &RawAudit, report: &mut Report<'_>) -> AuditPolicy {
     let mut waivers = Vec::new();
     for At { value: raw, span } in raw.waivers.iter().flatten() {
-        let rule = value::something("the rule", &raw.rule, report);
-        let object = value::something("the object", &raw.object, report);
-        let reason = value::something("the reason", &raw.reason, report);
-        let expires = value::date(&raw.expires, report);
+        let mut text = |what: &str, field: &Must<String>| field.get().and_then(|v| value::something(what, v, report));
+        let rule = text("the rule", &raw.rule);
+        let object = text("the object", &raw.object);
+        let reason = text("the reason", &raw.reason);
+        let expires = raw.expires.get().and_then(|v| value::date(v, report));
         if let (Some(rule), Some(object), Some(reason), Some(expires)) = (rule, object, reason, expires) {
             let principal = raw.principal.as_ref().map(|p| p.value.clone());
             waivers.push(Waiver { rule, object, principal, reason, expires, at: report.position(*span) });

@@ -24,7 +24,8 @@ impl Known<'_> {
 
     /// Checks that a service that is named in a file has a manifest.
     pub(crate) fn check(&self, name: &super::decode::At<String>, report: &mut Report<'_>) {
-        if !self.names.contains(&name.value) {
+        // a name that nothing can have is told where the list is read
+        if super::names::is_simple(&name.value) && !self.names.contains(&name.value) {
             let help = likely_service(&name.value, self.names.iter().map(String::as_str));
             report.push(Kind::UnknownService, name.span, format!("there is no service {}", quoted(&name.value)), help);
         }

@@ -65,20 +65,25 @@ pub(crate) trait Decode: Sized {
 
 /// What can be a field of a record.
 pub(crate) trait Field: Sized {
-    /// Reads a value that is there.
-    fn present(node: &Node, reading: &mut Reading<'_>) -> Option<Self>;
+    /// Whether its key has to be there.
+    const REQUIRED: bool;
 
-    /// Gives the value of a key that is not there, if there may be none.
-    fn absent() -> Option<Self>;
+    /// Reads a value that is there.
+    fn present(node: &Node, reading: &mut Reading<'_>) -> Self;
+
+    /// Gives what stands for a value that is not there.
+    fn absent() -> Self;
 }
 
 impl<T: Decode> Field for Option<T> {
-    fn present(node: &Node, reading: &mut Reading<'_>) -> Option<Self> {
-        if node.is_null() { Some(None) } else { Some(T::decode(node, reading)) }
+    const REQUIRED: bool = false;
+
+    fn present(node: &Node, reading: &mut Reading<'_>) -> Self {
+        if node.is_null() { None } else { T::decode(node, reading) }
     }
 
-    fn absent() -> Option<Self> {
-        Some(None)
+    fn absent() -> Self {
+        None
     }
 }
 
@@ -95,33 +100,53 @@ impl<T: Decode> Decode for At<T> {
     }
 }
 
-impl<T: Decode> Field for At<T> {
-    fn present(node: &Node, reading: &mut Reading<'_>) -> Option<Self> {
-        Self::decode(node, reading)
-    }
+/// A value that has to be there; nothing once its absence, or that it cannot be read, has been told.
+///
+/// The rest of its record can so be checked all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Must<T>(Option<At<T>>);
 
-    fn absent() -> Option<Self> {
-        None
+impl<T> Must<T> {
+    pub(crate) fn get(&self) -> Option<&At<T>> {
+        self.0.as_ref()
     }
 }
 
-impl<T: JsonSchema> JsonSchema for At<T> {
-    fn inline_schema() -> bool {
-        T::inline_schema()
+impl<T: Decode> Field for Must<T> {
+    const REQUIRED: bool = true;
+
+    fn present(node: &Node, reading: &mut Reading<'_>) -> Self {
+        Self(At::decode(node, reading))
     }
 
-    fn schema_name() -> Cow<'static, str> {
-        T::schema_name()
-    }
-
-    fn schema_id() -> Cow<'static, str> {
-        T::schema_id()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        T::json_schema(generator)
+    fn absent() -> Self {
+        Self(None)
     }
 }
+
+/// Gives a wrapper the JSON Schema of what it holds.
+macro_rules! transparent_schema {
+    ($($name:ident)*) => {$(
+        impl<T: JsonSchema> JsonSchema for $name<T> {
+            fn inline_schema() -> bool {
+                T::inline_schema()
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                T::schema_name()
+            }
+
+            fn schema_id() -> Cow<'static, str> {
+                T::schema_id()
+            }
+
+            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+                T::json_schema(generator)
+            }
+        }
+    )*};
+}
+transparent_schema!(At Must);
 
 impl Decode for String {
     fn decode(node: &Node, reading: &mut Reading<'_>) -> Option<Self> {
@@ -307,15 +332,14 @@ impl<'n> Fields<'n> {
     }
 
     /// Reads one key's value.
-    pub(crate) fn take<T: Field>(&self, key: &'static str, reading: &mut Reading<'_>) -> Option<T> {
+    pub(crate) fn take<T: Field>(&self, key: &'static str, reading: &mut Reading<'_>) -> T {
         match self.entries.iter().find(|(k, _)| k.text == key) {
             None => {
-                let absent = T::absent();
-                if absent.is_none() && !self.meant.contains(&key) {
+                if T::REQUIRED && !self.meant.contains(&key) {
                     let span = Span { length: 1, ..self.span };
                     reading.push(Kind::MissingKey, span, format!("`{key}` is missing"), format!("add `{key}: …`"));
                 }
-                absent
+                T::absent()
             }
             Some(_) if reading.full() => T::absent(),
             Some((_, value)) => {
@@ -357,7 +381,7 @@ macro_rules! record {
                 const KEYS: &[&str] = &[$($crate::manifest::decode::plain(stringify!($field))),*];
                 let fields = $crate::manifest::decode::Fields::of(node, KEYS, reading)?;
                 $(let $field = fields.take($crate::manifest::decode::plain(stringify!($field)), reading);)*
-                Some(Self { $($field: $field?,)* })
+                Some(Self { $($field,)* })
             }
         }
     )*};

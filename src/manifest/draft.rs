@@ -92,13 +92,14 @@ impl Draft {
             self.opaque.insert(stem);
             return;
         };
-        self.names.insert(raw.service.value.clone());
-        if raw.service.value != stem {
+        let name = raw.service.get().map_or_else(|| stem.clone(), |name| name.value.clone());
+        if raw.service.get().is_none() || name != stem {
             self.opaque.insert(stem);
         }
         if flawed.iter().any(|key| matches!(*key, "exposes" | "consumes")) {
-            self.opaque.insert(raw.service.value.clone());
+            self.opaque.insert(name.clone());
         }
+        self.names.insert(name);
         self.services.push((file.path.clone(), raw));
     }
 
@@ -157,23 +158,23 @@ impl Draft {
         for (path, raw) in &self.services {
             let before = problems.len();
             let mut report = Report { file: path, problems };
-            let Some(service) = check::service(raw, disk, &mut report) else {
-                self.opaque.insert(raw.service.value.clone());
-                continue;
-            };
+            let checked = check::service(raw, disk, &mut report);
             let is_flawed =
                 |p: &Problem| matches!(p.kind, Kind::BadName | Kind::BadSignature | Kind::BadValue | Kind::NameTooLong);
-            if report.problems[before..].iter().any(is_flawed) {
-                self.opaque.insert(raw.service.value.clone());
+            // without a name of its own, it is known by its file's
+            let Some(name) = raw.service.get() else { continue };
+            if checked.is_none() || report.problems[before..].iter().any(is_flawed) {
+                self.opaque.insert(name.value.clone());
             }
+            let Some(service) = checked else { continue };
             if let Some(first) = services.get(&service.name) {
                 let message = format!("there are two manifests of the service `{}`", service.name.as_str());
                 let also = Some((first.at.clone(), "the first one is".to_owned()));
-                let length = raw.service.span.length;
+                let length = name.span.length;
                 report.at(Kind::DuplicateService, service.at, length, message, "keep one of them".into(), also);
                 continue;
             }
-            let schema_span = raw.schema.as_ref().unwrap_or(&raw.service).span;
+            let schema_span = raw.schema.as_ref().unwrap_or(name).span;
             let schema_at = report.position(schema_span);
             if let Some(first) = schemas.get(&service.schema) {
                 let message = format!("the schema `{}` has an owner already", service.schema.as_str());
@@ -197,8 +198,9 @@ impl Draft {
         let known = Known { names: &self.names, opaque: &self.opaque };
         for (path, raw) in &self.services {
             let mut report = Report { file: path, problems };
-            let exposed_to = raw.exposes.iter().flatten().flat_map(|e| &e.value.to.value);
-            let topics = raw.outbox.iter().flat_map(|o| &o.value.topics.value.0).flat_map(|(_, to)| to);
+            let exposed_to = raw.exposes.iter().flatten().filter_map(|e| e.value.to.get()).flat_map(|to| &to.value);
+            let topics = raw.outbox.iter().filter_map(|o| o.value.topics.get()).flat_map(|t| &t.value.0);
+            let topics = topics.flat_map(|(_, to)| to);
             for name in exposed_to.chain(topics) {
                 known.check(name, &mut report);
             }

@@ -13,6 +13,7 @@ mod decode;
 mod draft;
 pub mod home;
 mod names;
+pub mod path;
 pub mod problem;
 mod raw;
 mod report;

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 
-use super::decode::{At, Decode, Named, Reading, Scalar, record, word};
+use super::decode::{At, Decode, Must, Named, Reading, Scalar, record, word};
 use super::yaml::Node;
 use crate::model::naming::Access;
 
@@ -46,7 +46,7 @@ record! {
     RawService {
         /// The service's name; the file is named like it, `<service>.yaml`.
         #[schemars(extend("pattern" = "^[a-z][a-z0-9_]{0,39}$"))]
-        service: At<String>,
+        service: Must<String>,
         /// What the service does, for people.
         description: Option<String>,
         /// The team that looks after it.
@@ -77,7 +77,7 @@ record! {
     #[schemars(rename = "Credential")]
     RawCredential {
         /// What it may do: `write` for the service itself, `read` for reports, `owner` for migrations.
-        access: At<Access>,
+        access: Must<Access>,
         /// How many sessions at once.
         #[schemars(extend("minimum" = 1))]
         connection_limit: Option<At<i32>>,
@@ -104,7 +104,7 @@ record! {
         /// A type or domain.
         r#type: Option<At<String>>,
         /// The services that may use it.
-        to: At<Vec<At<String>>>,
+        to: Must<Vec<At<String>>>,
         /// What they may do: `select`, `insert`, `update`, `delete`, `execute`, `usage`; by default `select`,
         /// `execute` or `usage`, as fits the kind.
         privileges: Option<At<Vec<At<String>>>>,
@@ -114,9 +114,9 @@ record! {
     #[schemars(rename = "ReadModel")]
     RawReadModel {
         /// Its name.
-        name: At<String>,
+        name: Must<String>,
         /// The file with its query, seen from this file's folder.
-        query: At<String>,
+        query: Must<String>,
         /// The columns that identify a row.
         key: Option<At<Vec<At<String>>>>,
         /// When it is refreshed.
@@ -137,21 +137,21 @@ record! {
     #[schemars(rename = "EventLog")]
     RawEventLog {
         /// Its table.
-        table: At<String>,
+        table: Must<String>,
     }
 
     /// Events for other services.
     #[schemars(rename = "Outbox")]
     RawOutbox {
         /// Topic → the services that take its events.
-        topics: At<Named<Vec<At<String>>>>,
+        topics: Must<Named<Vec<At<String>>>>,
     }
 
     /// A database of a service's own.
     #[schemars(rename = "Database")]
     RawDatabase {
         /// The environment variable that holds its connection string.
-        url_env: At<String>,
+        url_env: Must<String>,
     }
 
     /// pgcleave.yaml: what is not a service.
@@ -196,7 +196,7 @@ record! {
     #[schemars(rename = "Kubernetes")]
     RawKubernetes {
         /// The folder.
-        directory: At<String>,
+        directory: Must<String>,
         /// The Secrets' namespace.
         namespace: Option<String>,
     }
@@ -214,15 +214,15 @@ record! {
     #[schemars(rename = "Waiver")]
     RawWaiver {
         /// The rule's id.
-        rule: At<String>,
+        rule: Must<String>,
         /// The object as the finding prints it; `*` for any.
-        object: At<String>,
+        object: Must<String>,
         /// The role as the finding prints it; any by default.
         principal: Option<At<String>>,
         /// Why it is accepted.
-        reason: At<String>,
+        reason: Must<String>,
         /// The last day on which it holds, `YYYY-MM-DD`.
         #[schemars(extend("format" = "date"))]
-        expires: At<String>,
+        expires: Must<String>,
     }
 }

@@ -8,6 +8,7 @@ use super::*;
 use crate::manifest::service::Project;
 
 mod contracts;
+mod together;
 
 const CONFIG: &str = "environments: { staging: { role_prefix: stg_ }, prod: {} }\n";
 

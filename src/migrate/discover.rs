@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use refinery_core::Migration;
 
+use crate::manifest::path::shown;
+
 /// The largest migration that is read, in bytes; beyond that, data should be loaded in another way.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -29,7 +31,7 @@ impl File {
 
 /// Something in a migrations folder that keeps the service from being migrated.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-#[error("{}: {why}", path.display())]
+#[error("{}: {why}", shown(path).display())]
 pub struct BadFile {
     /// The file or folder.
     pub path: PathBuf,

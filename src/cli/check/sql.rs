@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pgcleave::analyze::circle::Definitions;
 use pgcleave::analyze::coupling::{Judged, Owners, Source as Holds};
 use pgcleave::manifest::Invalid;
+use pgcleave::manifest::path::shown;
 use pgcleave::manifest::problem::{Kind, Problem, Source};
 use pgcleave::manifest::service::{Position, Project, Service};
 use pgcleave::migrate::discover::{self, Why};
@@ -131,36 +132,4 @@ fn read(path: &Path) -> Result<String, String> {
         return Err(format!("has more than {MAX_BYTES} bytes"));
     }
     fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))
-}
-
-/// Gives a path as a person would type it: without `folder/..`.
-fn shown(path: &Path) -> PathBuf {
-    let mut shown = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::ParentDir if matches!(shown.components().next_back(), Some(Component::Normal(_))) => {
-                shown.pop();
-            }
-            Component::CurDir => {}
-            other => shown.push(other),
-        }
-    }
-    shown
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_shown_without_detours() {
-        for (path, expected) in [
-            ("manifests/../migrations/a", "migrations/a"),
-            ("../x/./y", "../x/y"),
-            ("../../x", "../../x"),
-            ("/a/../b", "/b"),
-        ] {
-            assert_eq!(shown(Path::new(path)), Path::new(expected));
-        }
-    }
 }

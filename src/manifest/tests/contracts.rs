@@ -58,6 +58,7 @@ fn contracts_need_both_sides() {
             m/a.yaml:2:26: the list names nobody [bad-value]; name the services that may use it, or remove the entry
             m/a.yaml:2:32: an entry of `exposes` names exactly one object [bad-value]; write one of view, table, function, procedure, sequence and type: `{ view: order_summary, to: [billing] }`
             m/a.yaml:2:58: there is no service `b` [unknown-service]; add a manifest `b.yaml`, or remove this
+            m/a.yaml:2:61: the service `b` is listed twice [duplicate-entry]; the first one is at m/a.yaml:2:58; keep one of them
             m/a.yaml:2:61: there is no service `b` [unknown-service]; add a manifest `b.yaml`, or remove this
         "#]],
     );
