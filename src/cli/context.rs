@@ -12,6 +12,7 @@ use pgcleave::pg::error::Error;
 use secrecy::SecretString;
 
 use super::failure::Failure;
+use super::progress::{self, ProgressStyle};
 
 /// The options of every command.
 #[derive(Debug, Clone, Args)]
@@ -31,6 +32,9 @@ pub(crate) struct Global {
     /// When to use colours
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
     pub(crate) color: Color,
+    /// How to tell on stderr what happens
+    #[arg(long, global = true, value_enum, default_value_t = ProgressStyle::Auto, value_name = "HOW")]
+    pub(crate) progress: ProgressStyle,
     /// Says nothing on stderr but errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
@@ -138,8 +142,23 @@ impl Context {
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 
+    /// Gives how many characters fit on a line of the answer; without a terminal there is no end.
+    pub(crate) fn width(&self) -> usize {
+        use std::io::IsTerminal as _;
+        let out = std::io::stdout();
+        let columns = out.is_terminal().then(|| rustix::termios::tcgetwinsize(&out).ok()).flatten();
+        columns.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(usize::MAX)
+    }
+
     /// Writes a line of the story to stderr, unless it should be quiet.
     pub(crate) fn story(&self, line: &str) {
+        if self.global.progress == ProgressStyle::Json {
+            return self.tell(&Event::Note { message: line.to_owned() });
+        }
+        self.line(line);
+    }
+
+    fn line(&self, line: &str) {
         use std::io::Write as _;
         if !self.global.quiet {
             let _ = writeln!(anstream::stderr().lock(), "{line}");
@@ -148,6 +167,9 @@ impl Context {
 
     /// Tells an event on stderr.
     pub(crate) fn tell(&self, event: &Event) {
+        if self.global.progress == ProgressStyle::Json {
+            return self.line(&progress::json(event));
+        }
         let who = |service: &Option<String>| service.as_deref().map(|s| format!("{s}: ")).unwrap_or_default();
         match event {
             Event::Waiting { what, holder, held_seconds } => {

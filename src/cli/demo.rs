@@ -71,7 +71,7 @@ async fn story(context: &Context, server: &Server, folder: &Path, split: bool) -
     step(context, 5, "Each credential logs in and tries everything: pgcleave credentials verify");
     let sink = Sink::new(&project.secrets, &project.root, &project.naming);
     let matrix = verify::verify(&mut connection, &target, &project, &sink).await?;
-    context.answer(&report::credentials::matrix::human(&matrix));
+    context.answer(&report::credentials::matrix::human(&matrix, context.width()));
     if !matrix.is_right() || !plan.is_empty() {
         return Ok(Verdict::Failed);
     }

@@ -13,7 +13,7 @@ use pgcleave::transfer::coupling::CouplingKind;
 
 use super::context::{Context, Format};
 use super::failure::Failure;
-use super::progress::{Progress, ProgressStyle};
+use super::progress::Progress;
 
 /// Writes a service's schema into an archive that opens without pgcleave
 #[derive(Debug, Args)]
@@ -51,9 +51,6 @@ pub(crate) struct CopyArgs {
     /// The most that all of them read in a second: 50M, 1G (bytes before compression)
     #[arg(long, value_name = "BYTES", value_parser = rate)]
     pub(crate) max_rate: Option<u64>,
-    /// How to show progress on stderr
-    #[arg(long, value_enum, default_value_t = ProgressStyle::Auto, value_name = "HOW")]
-    pub(crate) progress: ProgressStyle,
 }
 
 /// What an export writes.
@@ -123,7 +120,7 @@ pub(crate) async fn run(context: &Context, args: &ExportArgs) -> Result<Verdict,
         interrupt: context.interrupt.clone(),
     };
     let to = location(&args.to)?;
-    let progress = Progress::new(context, args.copy.progress);
+    let progress = Progress::new(context);
     let listener = |event| progress.tell(context, &event);
     let text = match args.kind {
         As::Archive => {

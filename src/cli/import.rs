@@ -29,7 +29,7 @@ pub(crate) async fn run(context: &Context, args: &ImportArgs) -> Result<Verdict,
         max_bytes_per_second: args.copy.max_rate,
         interrupt: context.interrupt.clone(),
     };
-    let progress = Progress::new(context, args.copy.progress);
+    let progress = Progress::new(context);
     let listener = |event| progress.tell(context, &event);
     let imported = import::import(&archive, &target, &options, &listener).await;
     progress.end();

@@ -24,6 +24,15 @@ pub(crate) enum ProgressStyle {
     None,
 }
 
+/// Writes an event for programs, on one line.
+pub(crate) fn json(event: &Event) -> String {
+    let mut value = serde_json::to_value(event).expect("an event has only texts for keys");
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("format".to_owned(), "pgcleave.event/1".into());
+    }
+    value.to_string()
+}
+
 /// Shows progress.
 pub(crate) struct Progress {
     style: ProgressStyle,
@@ -33,8 +42,8 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    pub(crate) fn new(context: &Context, style: ProgressStyle) -> Self {
-        let style = if context.global.quiet { ProgressStyle::None } else { style };
+    pub(crate) fn new(context: &Context) -> Self {
+        let style = if context.global.quiet { ProgressStyle::None } else { context.global.progress };
         let terminal = style == ProgressStyle::Auto && std::io::stderr().is_terminal();
         let bar = terminal.then(|| {
             let template = "{msg} {wide_bar} {bytes}/{total_bytes}  {binary_bytes_per_sec}  {eta}";
@@ -45,10 +54,8 @@ impl Progress {
 
     /// Tells an event.
     pub(crate) fn tell(&self, context: &Context, event: &Event) {
-        if self.style == ProgressStyle::Json {
-            return self.tell_json(context, event);
-        }
-        let Event::Progress { step, bytes, total_bytes, rows, .. } = event else {
+        let shown = self.style != ProgressStyle::Json;
+        let (true, Event::Progress { step, bytes, total_bytes, rows, .. }) = (shown, event) else {
             return match &self.bar {
                 Some(bar) => bar.suspend(|| context.tell(event)),
                 None => context.tell(event),
@@ -78,14 +85,6 @@ impl Progress {
             let (done, all, rate) = (HumanBytes(*bytes), HumanBytes(total), HumanBytes(bytes / seconds));
             context.story(&format!("{step}: {done} of about {all}, {rows} rows, {rate}/s{left}"));
         }
-    }
-
-    fn tell_json(&self, context: &Context, event: &Event) {
-        let mut value = serde_json::to_value(event).expect("an event has only texts for keys");
-        if let Some(fields) = value.as_object_mut() {
-            fields.insert("format".to_owned(), "pgcleave.event/1".into());
-        }
-        context.story(&value.to_string());
     }
 
     /// Takes the bar away.

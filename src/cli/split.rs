@@ -214,7 +214,7 @@ async fn begin(
         max_wal_bytes: args.max_wal,
         interrupt: context.interrupt.clone(),
     };
-    let progress = Progress::new(context, args.copy.progress);
+    let progress = Progress::new(context);
     let started = start::start(between, project, &options, &|event| progress.tell(context, &event)).await;
     progress.end();
     Ok(status::of(&started?))

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::context::{Context, Format};
 use super::export::location;
 use super::failure::Failure;
-use super::progress::{Progress, ProgressStyle};
+use super::progress::Progress;
 
 /// Compares rows, definitions, positions and grants of two sides, each an archive or a database
 #[derive(Debug, Args)]
@@ -29,9 +29,6 @@ pub(crate) struct VerifyArgs {
     /// How many differing rows of a table are named
     #[arg(long, value_name = "N", default_value_t = 10)]
     rows: u16,
-    /// How to show progress on stderr
-    #[arg(long, value_enum, default_value_t = ProgressStyle::Auto, value_name = "HOW")]
-    progress: ProgressStyle,
 }
 
 /// Runs the command.
@@ -49,7 +46,7 @@ pub(crate) async fn run(context: &Context, args: &VerifyArgs) -> Result<Verdict,
         lock_seconds: 30,
         interrupt: context.interrupt.clone(),
     };
-    let progress = Progress::new(context, args.progress);
+    let progress = Progress::new(context);
     let verified = verify::verify(&a, &b, &options, &|event| progress.tell(context, &event)).await;
     progress.end();
     let verified = verified?;

@@ -226,6 +226,8 @@ impl Draft {
                 let message = format!("byte {} of the file, {byte:#04x}, is not UTF-8", error.valid_up_to() + 1);
                 let at = Position { file: file.path.clone(), line, column };
                 self.refuse_at(at, Kind::NotText, message, "save the file as UTF-8");
+                let readable = Source::new(&String::from_utf8_lossy(&file.bytes));
+                self.invalid.sources.insert(file.path.clone(), Arc::new(readable));
                 return (None, Vec::new());
             }
         };

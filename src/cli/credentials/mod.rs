@@ -52,7 +52,7 @@ async fn run_list(context: &Context) -> Result<Verdict, Failure> {
     listed.sort_by(|a, b| (&a.service, &a.credential).cmp(&(&b.service, &b.credential)));
     context.answer(&match format {
         Format::Json => report::credentials::list::json(&listed),
-        _ => report::credentials::list::human(&listed),
+        _ => report::credentials::list::human(&listed, context.width()),
     });
     Ok(Verdict::Done)
 }
@@ -69,7 +69,7 @@ async fn run_verify(context: &Context) -> Result<Verdict, Failure> {
     }
     context.answer(&match format {
         Format::Json => report::credentials::matrix::json(&matrix),
-        _ => report::credentials::matrix::human(&matrix),
+        _ => report::credentials::matrix::human(&matrix, context.width()),
     });
     Ok(match (matrix.is_right(), matrix.has_findings()) {
         (true, _) => Verdict::Done,

@@ -45,13 +45,14 @@ pub fn json(list: &[Listed]) -> String {
 
 /// Writes the list for a person.
 #[must_use]
-pub fn human(list: &[Listed]) -> String {
+pub fn human(list: &[Listed], width: usize) -> String {
     if list.is_empty() {
         return "No credentials.\n".to_owned();
     }
     columns(
-        &["CREDENTIAL", "ACCESS", "ACTIVE LOGIN", "PHASE", "LAST ROTATED", "SESSIONS", "ON THE OTHER"],
-        list.iter().map(row).collect(),
+        &["CREDENTIAL", "ACCESS", "ACTIVE LOGIN", "PHASE", "LAST ROTATED (UTC)", "SESSIONS", "ON THE OTHER"],
+        &list.iter().map(row).collect::<Vec<_>>(),
+        width,
     )
 }
 
@@ -99,6 +100,6 @@ fn entry(listed: &Listed) -> Entry<'_> {
 }
 
 fn minutes(at: OffsetDateTime) -> String {
-    let format = time::macros::format_description!("[year]-[month]-[day] [hour]:[minute] UTC");
+    let format = time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]");
     at.format(format).unwrap_or_else(|_| "-".to_owned())
 }

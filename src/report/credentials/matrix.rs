@@ -104,7 +104,7 @@ fn word(cell: &Cell) -> &'static str {
 
 /// Writes the matrix for a person: one row for each credential, one column for each service, what is wrong below.
 #[must_use]
-pub fn human(matrix: &Matrix) -> String {
+pub fn human(matrix: &Matrix, width: usize) -> String {
     let mut heading = vec!["CREDENTIAL"];
     heading.extend(matrix.services.iter().map(|service| service.as_str()));
     let rows = matrix.credentials.iter().map(|reaches| {
@@ -115,7 +115,7 @@ pub fn human(matrix: &Matrix) -> String {
         }
         row
     });
-    let table = columns(&heading, rows.collect());
+    let table = columns(&heading, &rows.collect::<Vec<_>>(), width);
     // colours come last: the columns are measured without them
     let mut out = table.replace("LEAK", &format!("{REMOVED}LEAK{REMOVED:#}"));
     out = out.replace("MISSING", &format!("{REMOVED}MISSING{REMOVED:#}"));
