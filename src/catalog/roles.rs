@@ -33,6 +33,7 @@ pub(super) async fn attributes(
                 replication: row.get("replication"),
                 bypassrls: row.get("bypassrls"),
                 connection_limit: row.get("connection_limit"),
+                expires: row.get("expires"),
             };
             (ident(row, "name"), role)
         })

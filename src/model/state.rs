@@ -61,6 +61,8 @@ pub struct Role {
     pub bypassrls: bool,
     /// How many sessions at once; -1 for no limit.
     pub connection_limit: i32,
+    /// Whether its password is refused from some time on (VALID UNTIL).
+    pub expires: bool,
 }
 
 impl Role {
@@ -76,6 +78,7 @@ impl Role {
             replication: false,
             bypassrls: false,
             connection_limit: -1,
+            expires: false,
         }
     }
 }

@@ -47,7 +47,8 @@ fn role(comparison: &Comparison<'_>, name: &Ident, desired: &Role, found: &mut D
 
 /// Gives the attributes that differ, each with a blank before it; a non-superuser may not even name the others.
 fn attributes(desired: &Role, actual: &Role) -> Sql {
-    let Role { login, superuser, inherit, createrole, createdb, replication, bypassrls, connection_limit } = desired;
+    let Role { login, superuser, inherit, createrole, createdb, replication, bypassrls, connection_limit, expires } =
+        desired;
     let mut out = Sql::new();
     let mut flag = |wanted: bool, is: bool, yes: &'static str, no: &'static str| {
         if wanted != is {
@@ -64,6 +65,10 @@ fn attributes(desired: &Role, actual: &Role) -> Sql {
     if *connection_limit != actual.connection_limit {
         out.push_static(" connection limit ");
         out.push(&i64::from(*connection_limit));
+    }
+    if *expires != actual.expires {
+        // no manifest names a day, so it can only be taken away
+        out.push_static(" valid until 'infinity'");
     }
     out
 }

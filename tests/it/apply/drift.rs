@@ -6,13 +6,21 @@ use super::{BILLING, ORDERS, Shop};
 async fn revokes_what_no_manifest_gives_to_a_managed_role_once_allowed() {
     let shop = Shop::applied().await;
     shop.sql("grant insert on billing.invoices to \"@orders_reader\"; grant select on orders.orders to public").await;
-    shop.sql("grant update (total) on orders.orders to \"@orders_reports_a\"").await;
+    shop.sql("grant update (total) on orders.orders to \"@orders_reports_a\"; grant create on schema public to public")
+        .await;
+    if shop.db.major() >= 17 {
+        shop.sql("grant maintain on orders.orders to \"@orders_writer\"").await;
+    }
     let refused = shop.project.run(&["apply"]).exits(5);
     assert!(refused.stderr.contains("revoke"), "{}", refused.stderr);
     shop.apply(&[]).exits(0);
     shop.converged();
     assert!(!shop.holds("has_table_privilege('@orders_reader', 'billing.invoices', 'insert')").await);
     assert!(!shop.holds("has_any_column_privilege('@orders_reports_a', 'orders.orders', 'update')").await);
+    assert!(!shop.holds("has_schema_privilege('@orders_app_a', 'public', 'create')").await);
+    if shop.db.major() >= 17 {
+        assert!(!shop.holds("has_table_privilege('@orders_writer', 'orders.orders', 'maintain')").await);
+    }
 }
 
 #[tokio::test]
@@ -21,7 +29,7 @@ async fn restores_what_was_revoked_by_hand() {
     shop.sql(
         "revoke select on orders.orders from \"@orders_reader\"; revoke usage on schema orders from \"@orders_writer\"; \
          revoke \"@orders_writer\" from \"@orders_app_a\"; revoke all on orders.lines from \"@orders_owner\"; \
-         alter role \"@orders_app_a\" createdb connection limit 3; \
+         alter role \"@orders_app_a\" createdb connection limit 3 valid until '2020-01-01'; \
          alter role \"@orders_app_a\" in database :db set statement_timeout = '1h'; \
          alter role \"@orders_app_b\" in database :db set work_mem = '1GB'; \
          alter default privileges for role \"@orders_owner\" in schema orders revoke select on tables from \"@orders_reader\"; \
@@ -30,11 +38,21 @@ async fn restores_what_was_revoked_by_hand() {
             .as_str(),
     )
     .await;
+    // one schema of a strange name, not two
+    shop.sql(&format!(
+        "alter role \"@orders_app_b\" in database {} set search_path = 'orders, billing'",
+        shop.db.name()
+    ))
+    .await;
+    if shop.db.major() >= 16 {
+        shop.sql("grant \"@orders_reader\" to \"@orders_reports_a\" with inherit false, set false").await;
+    }
     shop.project.run(&["plan", "--detailed-exitcode"]).exits(3);
     shop.apply(&[]).exits(0);
     shop.converged();
+    assert!(shop.holds("pg_has_role('@orders_reports_a', '@orders_reader', 'usage')").await);
     assert!(
-        shop.holds("(select not rolcreatedb and rolconnlimit = 7 from pg_roles where rolname = '@orders_app_a')").await
+        shop.holds("(select not rolcreatedb and rolconnlimit = 7 and rolvaliduntil = 'infinity' from pg_roles where rolname = '@orders_app_a')").await
     );
 }
 

@@ -162,7 +162,7 @@ async fn takes_over_a_schema_that_somebody_else_made() {
     let shop = Shop { db, project };
     shop.sql(
         "create role \"@legacy\"; create schema old authorization \"@legacy\"; set role \"@legacy\"; \
-         create table old.t (id serial primary key, v text); create table old.p (d date) partition by range (d); \
+         create table old.t (id serial primary key, v text, n int generated always as identity); create table old.p (d date) partition by range (d); \
          create table old.p1 partition of old.p default; create view old.v as select * from old.t; \
          create materialized view old.m as select 1 as one; create function old.f() returns int language sql as 'select 1'; \
          create type old.e as enum ('a'); create domain old.d as text; create sequence old.s; \
