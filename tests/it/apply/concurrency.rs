@@ -5,7 +5,7 @@ use sqlx::{Connection as _, PgConnection};
 use std::time::Duration;
 
 use super::Shop;
-use crate::support::answer;
+use crate::support::{Proxy, answer};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eight_at_once_all_end_well_while_tables_are_altered() {
@@ -46,16 +46,30 @@ async fn whoever_waits_is_told_who_holds_the_lock() {
     assert!(told.stderr.contains("waiting for pgcleave apply: held by somebody"), "{}", told.stderr);
 }
 
-#[tokio::test]
-async fn killed_at_random_times_the_next_run_converges_and_every_credential_works() {
-    let shop = Shop::new().await;
-    for round in 0..12u64 {
-        let mut run = shop.project.start(&["apply", "--allow", "revoke"]);
-        // spread over the whole of a run, from the connection to the last commit
-        std::thread::sleep(Duration::from_millis(30 + round * 35));
-        let _ = run.kill();
-        let _ = run.wait();
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_after_any_round_trip_the_next_run_converges_and_every_credential_works() {
+    let mut shop = Shop::new().await;
+    let url = shop.db.url();
+    let address = url.rsplit_once('@').expect("a login").1.split(['/', '?']).next().expect("an address");
+    let (host, port) = address.rsplit_once(':').expect("a port");
+    let proxy = Proxy::start(host, port.parse().expect("a port"), Duration::ZERO).await;
+    shop.project.connect_as(proxy.through(&url));
+    let mut killed = 0;
+    // each run is let a little further, from the first message to the server until one ends before it is killed
+    for allowed in (1..).step_by(24) {
+        let before = proxy.round_trips();
+        let mut run = shop.project.start(&["apply", "--allow", "revoke", "--lock-wait", "60"]);
+        while run.try_wait().expect("it is ours").is_none() && proxy.round_trips() < before + allowed {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        if run.try_wait().expect("it is ours").is_some() {
+            break;
+        }
+        run.kill().expect("it is ours");
+        run.wait().expect("it is ours");
+        killed += 1;
     }
+    assert!(killed > 3, "killed {killed} times only");
     shop.apply(&[]).exits(0);
     shop.converged();
     for (service, credential) in [("orders", "app"), ("orders", "reports"), ("orders", "migrator"), ("billing", "app")]
