@@ -222,7 +222,7 @@ async fn around(
     couplings: &[Coupling],
     options: &Options,
 ) -> Result<(Vec<Text>, Facts), Error> {
-    let Surroundings { roles, extensions, sequences, grants, refreshes, act, leave, positions } =
+    let Surroundings { roles, logins: _, extensions, sequences, grants, refreshes, act, leave, positions } =
         surroundings::read(connection, &options.schema, &options.service, couplings, options.verifiers).await?;
     let texts = vec![
         (layout::ROLES, roles + &act),

@@ -33,6 +33,15 @@ pub(crate) fn of(code: &str) -> Option<String> {
         "no-pg-dump" => "install the client programs of that version, or set PGCLEAVE_PG_BIN to their folder",
         "table-locked" => "look in pg_stat_activity for who holds it, or wait longer: --lock-wait 300",
         "target-not-empty" => "choose another database, or drop the schema there yourself",
+        "no-split" => "split start begins one; name the two databases that it began with",
+        "split-target" => "name the two databases that the split began with; split check tells whether a new one fits",
+        "split-blocked" => "split check lists what is in the way, with each thing's fix",
+        "split-bridge" => {
+            "leave out what cannot be bridged: --leave-out \"schema.function(types)\", or --bridge none for all"
+        }
+        "split-route" => {
+            "the writes are where split status says; mend the pooler or the command, and run the same command again"
+        }
         "archive-damaged" => "take the archive from another copy, or export again",
         _ => return None,
     };

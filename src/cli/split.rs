@@ -8,8 +8,9 @@ use pgcleave::pg::connect::Target;
 use pgcleave::report;
 use pgcleave::split::finish::StandIn;
 use pgcleave::split::pooler::Pooler;
+use pgcleave::split::state::Side;
 use pgcleave::split::status::{self, Status};
-use pgcleave::split::{Between, abort, finish, start, turn};
+use pgcleave::split::{Between, abort, alone, finish, start, turn};
 use secrecy::SecretString;
 
 use super::context::{Context, Format};
@@ -52,6 +53,9 @@ pub(crate) struct BetweenArgs {
     /// The dedicated database as the shared one's server reaches it, where that is another way than ours
     #[arg(long, value_name = "URL", env = "PGCLEAVE_TARGET_FROM_SOURCE", hide_env_values = true)]
     target_from_source: Option<SecretString>,
+    /// A contract that gets no bridge, as "orders.cancel_order(uuid, text)"; can be repeated
+    #[arg(long, value_name = "CONTRACT")]
+    leave_out: Vec<String>,
 }
 
 /// Tells what stands in the way, and what to do about it
@@ -126,6 +130,9 @@ pub(crate) struct FinishArgs {
     /// Drops the old schema, by the name under which it is kept
     #[arg(long, value_name = "SCHEMA")]
     drop: Option<String>,
+    /// The shared database is gone for good: removes what the dedicated one has of the split, and opens that
+    #[arg(long, conflicts_with = "drop")]
+    source_is_gone: bool,
 }
 
 /// What stands in for contracts.
@@ -144,13 +151,15 @@ enum BridgeKind {
 pub(crate) struct AbortArgs {
     #[command(flatten)]
     between: BetweenArgs,
+    /// The dedicated database is gone for good: takes back what the shared one has of the split, and opens that
+    #[arg(long)]
+    target_is_gone: bool,
 }
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, args: &SplitArgs) -> Result<Verdict, Failure> {
     let format = context.format(&[Format::Human, Format::Json])?;
-    let project = context.project_if_any()?;
-    let project = project.as_ref();
+    let mut project = context.project_if_any()?;
     let between = match &args.command {
         Command::Check(CheckArgs { between })
         | Command::Start(StartArgs { between, .. })
@@ -158,8 +167,13 @@ pub(crate) async fn run(context: &Context, args: &SplitArgs) -> Result<Verdict, 
         | Command::Cutover(TurnArgs { between, .. })
         | Command::Rollback(TurnArgs { between, .. })
         | Command::Finish(FinishArgs { between, .. })
-        | Command::Abort(AbortArgs { between }) => between.read(context, project)?,
+        | Command::Abort(AbortArgs { between, .. }) => between,
     };
+    if let Some(project) = &mut project {
+        between.leave_out(project)?;
+    }
+    let project = project.as_ref();
+    let between = between.read(context, project)?;
     let listener = |event| context.tell(&event);
     let status = match &args.command {
         Command::Check(_) => return super::split_check::run(context, project, &between).await,
@@ -176,6 +190,9 @@ pub(crate) async fn run(context: &Context, args: &SplitArgs) -> Result<Verdict, 
             let name = Ident::new(name).map_err(|e| Failure::usage(e.to_string()))?;
             status::of(&finish::drop_kept(&between, &name, &listener).await?)
         }
+        Command::Finish(FinishArgs { source_is_gone: true, .. }) => {
+            status::of(&alone::alone(&between, Side::Target, project, &listener).await?)
+        }
         Command::Finish(args) => {
             let bridge = match (args.bridge, project) {
                 (BridgeKind::None, _) => StandIn::Nothing,
@@ -185,8 +202,17 @@ pub(crate) async fn run(context: &Context, args: &SplitArgs) -> Result<Verdict, 
                     return Err(Failure::usage("without manifests no contract is known: say --bridge none"));
                 }
             };
-            let options = finish::Options { keep_days: args.keep, bridge };
-            status::of(&finish::finish(&between, &options, &listener).await?)
+            let options = finish::Options { keep_days: args.keep, bridge, project };
+            let finished = finish::finish(&between, &options, &listener).await?;
+            let service = project.and_then(|project| project.services.get(between.service.as_str()));
+            if service.is_some_and(|service| service.database_url_env.is_none()) {
+                let name = between.service.as_str();
+                context.story(&format!("next: say in {name}.yaml where it lives now, database: {{ url_env: … }}"));
+            }
+            status::of(&finished)
+        }
+        Command::Abort(AbortArgs { target_is_gone: true, .. }) => {
+            status::of(&alone::alone(&between, Side::Source, project, &listener).await?)
         }
         Command::Abort(_) => status::of(&abort::abort(&between, project, &listener).await?),
     };
@@ -261,6 +287,25 @@ impl TurnArgs {
 }
 
 impl BetweenArgs {
+    /// Takes the contracts out of the manifests that get no bridge.
+    fn leave_out(&self, project: &mut Project) -> Result<(), Failure> {
+        for named in &self.leave_out {
+            let mut found = false;
+            for service in project.services.values_mut().chain(project.elsewhere.values_mut()) {
+                let schema = service.schema.clone();
+                service.exposes.retain(|exposed| {
+                    let is_it = exposed.label(&schema) == *named;
+                    found |= is_it;
+                    !is_it
+                });
+            }
+            if !found {
+                return Err(Failure::usage(format!("no manifest exposes {named}; split check names the contracts")));
+            }
+        }
+        Ok(())
+    }
+
     /// Reads the connection strings; the service is a schema where no manifest knows it.
     fn read(&self, context: &Context, project: Option<&Project>) -> Result<Between, Failure> {
         let service = project.and_then(|p| p.services.get(self.service.as_str()));

@@ -43,7 +43,9 @@ pub async fn list(connection: &mut PgConnection, project: &Project) -> Result<Ve
             known.insert((service.name.clone(), name.clone()), (Some(credential.access), None));
         }
     }
-    for row in credential::all(connection).await? {
+    // Of a service that has moved away, its own database knows more.
+    let rows = credential::all(connection).await?;
+    for row in rows.into_iter().filter(|row| !project.elsewhere.contains_key(&row.service)) {
         let key = (row.service.clone(), row.name.clone());
         known.entry(key).or_default().1 = Some(row);
     }

@@ -7,6 +7,7 @@ pub mod error;
 pub mod issue;
 pub mod list;
 pub mod password;
+pub mod relocate;
 pub mod rotate;
 pub mod secret;
 pub mod sink;

@@ -140,6 +140,15 @@ pub struct Exposed {
     pub at: Position,
 }
 
+impl Exposed {
+    /// Gives `schema.name`, with a function's types.
+    #[must_use]
+    pub fn label(&self, schema: &Ident) -> String {
+        let arguments = self.arguments.as_ref().map(|types| format!("({types})")).unwrap_or_default();
+        format!("{}.{}{arguments}", schema.as_str(), self.name.as_str())
+    }
+}
+
 /// One object of another service that a service uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Consumed {

@@ -3,6 +3,7 @@
 pub mod credential;
 mod error;
 mod history;
+pub mod moved;
 mod plan;
 mod service;
 pub mod split;

@@ -23,13 +23,16 @@ use crate::transfer::table;
 /// The target has the writes, or a server refused something: run again, it goes on.
 pub async fn abort(between: &Between, project: Option<&Project>, listener: Listener<'_>) -> Result<Split, Error> {
     let mut ends = Ends::open(between).await?;
-    ends.lock(&between.service, listener).await?;
-    let mut split = ends.split(between).await?;
+    let mut split = ends.drive(between, listener).await?;
     if settle::settle(&split) == Settled::Reopen {
         recover::reopen(&mut ends, &mut split).await?;
     }
     if split.writable == Side::Target || split.phase == Phase::Finished {
-        let why = "the target has the writes; split rollback brings them back first".to_owned();
+        let why = match split.phase {
+            Phase::Finished => "nothing of it is left to be taken back, and the target has the writes",
+            _ => "the target has the writes; split rollback brings them back first",
+        };
+        let why = why.to_owned();
         return Err(Error::WrongPhase { service: split.service, phase: split.phase.as_str(), why });
     }
     if split.phase != Phase::Aborted {

@@ -71,7 +71,7 @@ async fn read(source: &mut PgConnection, between: &Between, couplings: &[Couplin
     surroundings::read(source, &between.schema, &between.service, couplings, true).await
 }
 
-async fn run(connection: &mut PgConnection, script: &str) -> Result<(), PgError> {
+pub(super) async fn run(connection: &mut PgConnection, script: &str) -> Result<(), PgError> {
     exec::script(connection, "prepare the target", script).await.map_err(|e| e.error)
 }
 

@@ -4,6 +4,7 @@ use sqlx::postgres::PgConnection;
 
 use super::Between;
 use super::error::Error;
+use super::link;
 use super::settle;
 use super::state::{Side, Split};
 use crate::event::Listener;
@@ -58,9 +59,8 @@ impl Ends {
 
     /// Keeps every other pgcleave from driving this split for as long as the connections live.
     pub(super) async fn lock(&mut self, service: &str, listener: Listener<'_>) -> Result<(), Error> {
-        let what = format!("the split of service {service}");
         for side in [Side::Source, Side::Target] {
-            lock::take(self.side(side), &what, LOCK_SECONDS, listener).await?;
+            lock(self.side(side), service, listener).await?;
         }
         Ok(())
     }
@@ -87,6 +87,23 @@ impl Ends {
         Ok(split)
     }
 
+    /// Locks and reads the split that a command is to change, and takes back what a start that was cut off has lent.
+    pub(super) async fn drive(&mut self, between: &Between, listener: Listener<'_>) -> Result<Split, Error> {
+        self.lock(&between.service, listener).await?;
+        let split = self.split(between).await?;
+        self.take_back(&split).await?;
+        Ok(split)
+    }
+
+    /// Takes the right to read everything from the follower's login, if it has that still.
+    pub(super) async fn take_back(&mut self, split: &Split) -> Result<(), Error> {
+        let login = split.link(Side::Source);
+        if link::reads_all(&mut self.source, &login).await? {
+            link::read_all(&mut self.source, &login, false).await?;
+        }
+        Ok(())
+    }
+
     /// Writes the split on both sides.
     pub(super) async fn write(&mut self, split: &mut Split) -> Result<(), Error> {
         split.revision += 1;
@@ -95,6 +112,12 @@ impl Ends {
         }
         Ok(())
     }
+}
+
+/// Keeps every other pgcleave from driving this split on one side.
+pub(super) async fn lock(connection: &mut PgConnection, service: &str, listener: Listener<'_>) -> Result<(), Error> {
+    let what = format!("the split of service {service}");
+    Ok(lock::take(connection, &what, LOCK_SECONDS, listener).await?)
 }
 
 /// Writes the split on one side, in the transaction under way if there is one.
@@ -112,7 +135,7 @@ pub(super) async fn put(connection: &mut PgConnection, split: &Split, side: Side
     Err(Error::Overtaken(format!("another pgcleave has gone on with the split of service {}", split.service)))
 }
 
-async fn record(connection: &mut PgConnection, service: &str, side: Side) -> Result<Option<Split>, Error> {
+pub(super) async fn record(connection: &mut PgConnection, service: &str, side: Side) -> Result<Option<Split>, Error> {
     // A database may be one service's source and another's target, but one service's it is only one of them.
     let Some(row) = registry::split::get(connection, service).await?.filter(|row| row.side == side.as_str()) else {
         return Ok(None);

@@ -1,5 +1,6 @@
 //! What can go wrong with a split.
 
+use crate::credentials::Error as CredentialsError;
 use crate::error::{Coded, Verdict};
 use crate::pg::error::Error as PgError;
 use crate::pg::lock::LockError;
@@ -19,6 +20,9 @@ pub enum Error {
     /// A registry could not be made or read.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// The service's secrets could not be published with their new place.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
     /// Another pgcleave drives this split.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -128,6 +132,7 @@ impl Coded for Error {
             Self::Server(error) => error.code(),
             Self::Transfer(error) => error.code(),
             Self::Registry(error) => error.code(),
+            Self::Credentials(error) => error.code(),
             Self::Lock(error) => error.code(),
             Self::None(_) => "no-split",
             Self::WrongPhase { .. } => "split-phase",
@@ -153,6 +158,7 @@ impl Coded for Error {
             Self::Server(error) => error.verdict(),
             Self::Transfer(error) => error.verdict(),
             Self::Registry(error) => error.verdict(),
+            Self::Credentials(error) => error.verdict(),
             Self::Lock(error) => error.verdict(),
             Self::None(_) => Verdict::Invalid,
             Self::Blocked { .. } => Verdict::Pending,

@@ -9,7 +9,7 @@ use super::bridge::contract::Direction;
 use super::ends::Ends;
 use super::error::Error;
 use super::state::{Kept, Phase, Side, Split};
-use super::{gate, link};
+use super::{carry, gate, link};
 use crate::event::Listener;
 use crate::ident::Ident;
 use crate::manifest::service::Project;
@@ -27,6 +27,8 @@ pub struct Options<'a> {
     pub keep_days: u32,
     /// What stands in for the service's contracts.
     pub bridge: StandIn<'a>,
+    /// The manifests whose sink has the service's secrets.
+    pub project: Option<&'a Project>,
 }
 
 /// What stands in for contracts in the shared database.
@@ -55,8 +57,7 @@ impl<'a> StandIn<'a> {
 /// The target does not have the writes, or a server refused something: run again, it goes on.
 pub async fn finish(between: &Between, options: &Options<'_>, listener: Listener<'_>) -> Result<Split, Error> {
     let mut ends = Ends::open(between).await?;
-    ends.lock(&between.service, listener).await?;
-    let mut split = ends.split(between).await?;
+    let mut split = ends.drive(between, listener).await?;
     if !matches!(split.phase, Phase::Reversed | Phase::Finished) {
         let why = "only a split that was cut over can be finished".to_owned();
         return Err(Error::WrongPhase { service: split.service, phase: split.phase.as_str(), why });
@@ -77,6 +78,13 @@ pub async fn finish(between: &Between, options: &Options<'_>, listener: Listener
             return Err(Error::Bridge(why.to_owned()));
         }
         bridge.connect().await?;
+    }
+    if split.phase == Phase::Reversed {
+        carry::logins(&mut ends, between, &mut split).await?;
+        carry::registry(&mut ends, &split).await?;
+        if let Some(project) = options.project {
+            carry::secrets(&mut ends, between, project, listener).await?;
+        }
     }
     if split.kept.is_none() {
         let now = OffsetDateTime::now_utc();
@@ -118,8 +126,7 @@ pub async fn finish(between: &Between, options: &Options<'_>, listener: Listener
 /// It is not the kept schema's name, its time has not come, or the server refused.
 pub async fn drop_kept(between: &Between, name: &Ident, listener: Listener<'_>) -> Result<Split, Error> {
     let mut ends = Ends::open(between).await?;
-    ends.lock(&between.service, listener).await?;
-    let mut split = ends.split(between).await?;
+    let mut split = ends.drive(between, listener).await?;
     let refuse = |split: &Split, why: String| {
         Err(Error::WrongPhase { service: split.service.clone(), phase: split.phase.as_str(), why })
     };

@@ -64,6 +64,18 @@ pub(super) async fn read_all(connection: &mut PgConnection, name: &Ident, may: b
     exec::batch(connection, "let the follower read new tables", &change).await
 }
 
+/// Tells whether the follower's login may read everything: a start copies new tables, or was cut off while it did.
+pub(super) async fn reads_all(connection: &mut PgConnection, name: &Ident) -> Result<bool, PgError> {
+    sqlx::query_scalar(
+        "select exists (select from pg_catalog.pg_roles r where r.rolname = $1 and (r.rolbypassrls or exists ( \
+           select from pg_catalog.pg_auth_members m where m.member = r.oid and m.roleid = 'pg_read_all_data'::pg_catalog.regrole)))",
+    )
+    .bind(name.as_str())
+    .fetch_one(connection)
+    .await
+    .map_err(|e| PgError::new("ask what the follower may read", &e))
+}
+
 /// Tells how many tables of a subscription are still being copied by it.
 pub(super) async fn arriving(connection: &mut PgConnection, name: &Ident) -> Result<i64, PgError> {
     sqlx::query_scalar(

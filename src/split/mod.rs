@@ -10,7 +10,9 @@
 //! id in its name, and is known on both sides before it is made, so that going on and going back find all of it.
 
 pub mod abort;
+pub mod alone;
 pub mod bridge;
+mod carry;
 pub mod check;
 mod compare;
 mod copy;

@@ -68,6 +68,7 @@ pub async fn start(
         let why = "a change of sides was cut off; run the same split cutover or split rollback again".to_owned();
         return Err(Error::WrongPhase { service: split.service, phase: split.phase.as_str(), why });
     }
+    ends.take_back(&split).await?;
     if options.max_wal_bytes.is_some() && options.max_wal_bytes != split.max_wal_bytes {
         split.max_wal_bytes = options.max_wal_bytes;
         ends.write(&mut split).await?;

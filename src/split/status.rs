@@ -104,6 +104,14 @@ pub async fn status(between: &Between) -> Result<Status, Error> {
             status.blockers.push(format!("the schema's definitions have changed since the copy: {list}"));
         }
     }
+    if link::reads_all(&mut ends.source, &split.link(Side::Source)).await? {
+        let login = split.link(Side::Source);
+        status.warnings.push(format!(
+            "{} reads everything on the source: split start copies new tables, or was cut off while it did; the next split \
+             command takes that back",
+            login.as_str()
+        ));
+    }
     if split.phase == Phase::Ready && !gate::closed(&mut ends.target, &split).await? {
         status.blockers.push("the target is not closed to writers".to_owned());
     }

@@ -14,6 +14,8 @@ use crate::sql::{Literal, Sql};
 pub(super) struct Roles {
     /// Creates roles.
     pub(super) create: Sql,
+    /// Brings logins that are there already to the passwords and the state that they have here.
+    pub(super) renew: Sql,
     /// Gives memberships, settings and default privileges.
     pub(super) grant: Sql,
     /// Lets whoever restores, if that is no superuser, act as the owners.
@@ -52,6 +54,9 @@ pub(super) async fn read(
     for role in roles.iter().filter(|r| !r.predefined) {
         let secret = secrets.iter().find(|(oid, _)| *oid == role.oid).map(|(_, secret)| secret.as_str());
         out.create.push(&create(role, secret));
+        if let Some(secret) = secret.filter(|_| role.own && !role.superuser) {
+            out.renew.push(&renew(role, secret));
+        }
         if role.owns {
             out.act.push(&act(&role.name));
             out.leave.push(&leave(&role.name));
@@ -115,6 +120,14 @@ fn create(role: &Role, secret: Option<&str>) -> Sql {
     }
     let name = Literal(role.name.as_str());
     block(&sql!("if not exists (select from pg_catalog.pg_roles where rolname = ", name, ") then ", body, "; end if;"))
+}
+
+/// What a rotation changes.
+fn renew(role: &Role, secret: &str) -> Sql {
+    let mut body = sql!("alter role ", role.name);
+    body.push_static(if role.login { " login" } else { " nologin" });
+    body.push(&sql!(" password ", Literal(secret), ";\n"));
+    body
 }
 
 /// Making a role does not let an administrator act as it: before 16 not at all, from 16 on by ADMIN alone.

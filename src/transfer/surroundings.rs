@@ -13,6 +13,8 @@ use crate::pg::error::Error as PgError;
 pub struct Surroundings {
     /// Creates the roles that own or may use what is in the schema.
     pub roles: String,
+    /// Brings logins that are there already to the passwords and the state that they have here; after `roles`.
+    pub logins: String,
     /// Creates the extensions that it needs.
     pub extensions: String,
     /// Sets each sequence where it stands.
@@ -49,6 +51,7 @@ pub async fn read(
     let refreshes = sequences::refreshes(connection, schema).await?;
     Ok(Surroundings {
         roles: roles.create.as_str().to_owned(),
+        logins: roles.renew.as_str().to_owned(),
         extensions: extensions.as_str().to_owned(),
         sequences: positions.sql.as_str().to_owned(),
         grants: roles.grant.as_str().to_owned(),

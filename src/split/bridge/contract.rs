@@ -23,23 +23,14 @@ pub struct Crossing {
     pub schema: Ident,
     /// Its name.
     pub name: Ident,
-    /// A function's argument types.
-    pub arguments: Option<String>,
+    /// `schema.name`, with a function's types.
+    pub label: String,
     /// What it is.
     pub kind: ContractKind,
     /// What the consumers may do with it.
     pub privileges: Privileges,
     /// The consumers' readers.
     pub readers: Vec<Ident>,
-}
-
-impl Crossing {
-    /// Gives `schema.name`, with a function's types.
-    #[must_use]
-    pub fn label(&self) -> String {
-        let arguments = self.arguments.as_ref().map(|types| format!("({types})")).unwrap_or_default();
-        format!("{}.{}{arguments}", self.schema.as_str(), self.name.as_str())
-    }
 }
 
 /// Lists what the move of a service cuts, in the manifests' order.
@@ -57,7 +48,7 @@ pub fn crossings(project: &Project, moved: &Service, direction: Direction) -> Ve
             provider: provider.name.clone(),
             schema: provider.schema.clone(),
             name: exposed.name.clone(),
-            arguments: exposed.arguments.clone(),
+            label: exposed.label(&provider.schema),
             kind: exposed.kind,
             privileges: exposed.privileges,
             readers,

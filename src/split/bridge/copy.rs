@@ -18,8 +18,8 @@ impl Bridge {
     /// Says which contracts cannot be kept as copies, and why, in sentences.
     #[must_use]
     pub fn copy_refusals(&self) -> Vec<String> {
-        let refusal = |crossing| {
-            let label = crate::split::bridge::contract::Crossing::label(crossing);
+        let refusal = |crossing: &super::contract::Crossing| {
+            let label = crossing.label.clone();
             match self.shapes.of(crossing).map(|relation| relation.kind) {
                 Some('r') => self.shapes.refusal(crossing),
                 Some('p') => Some(format!("{label} cannot be copied as one table: it has partitions")),

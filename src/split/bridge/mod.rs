@@ -250,6 +250,14 @@ impl Bridge {
         }
         transaction(&mut consumer, "take the bridge down", all).await?;
         drop_role(&mut consumer, bridge, &side).await?;
+        self.remove_caller().await
+    }
+
+    /// Takes away what the providing side has of it; what is not there is no error.
+    ///
+    /// # Errors
+    /// The server refused.
+    pub async fn remove_caller(&self) -> Result<(), Error> {
         let mut provider = open(&self.provider).await?;
         let side = self.side(&mut provider).await?;
         drop_role(&mut provider, &self.names.caller, &side).await

@@ -93,7 +93,7 @@ impl Shapes {
     /// Says why a contract cannot be bridged, in one sentence; nothing if it can.
     #[must_use]
     pub fn refusal(&self, crossing: &Crossing) -> Option<String> {
-        let label = crossing.label();
+        let label = crossing.label.clone();
         let kind = match crossing.kind {
             ContractKind::View | ContractKind::Table => None,
             ContractKind::Function => Some("a function runs where its data are: expose a view, or call the service"),

@@ -34,7 +34,7 @@ pub async fn check(between: &Between, project: Option<&Project>) -> Result<Readi
     }
     for message in bridges.iter().flat_map(Bridge::refusals) {
         let object = message.split(' ').next().unwrap_or_default().to_owned();
-        let fix = "take the contract out of both manifests, or finish with --bridge none".to_owned();
+        let fix = "let start and finish leave it out: --leave-out, or finish with --bridge none".to_owned();
         let cost = Some("a change to the consumers".to_owned());
         readiness.add(false, Item { kind: "bridge".to_owned(), object, message, fix, cost });
     }

@@ -3,7 +3,9 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use tokio::process::Command;
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::AsyncReadExt as _;
+use tokio::process::{ChildStderr, Command};
 
 use super::Options;
 use super::pause::Lines;
@@ -15,22 +17,25 @@ use crate::split::{Between, fence, link};
 /// How long the user's command may take, in seconds.
 const COMMAND_SECONDS: u64 = 60;
 
+/// How much is repeated of what the command says on stderr at its end, in bytes.
+const SAID_BYTES: usize = 1000;
+
 /// How long the first row may take on its way back, in seconds.
 const BACK_SECONDS: u64 = 60;
 
-/// Sends clients to the writable side.
+/// Sends clients to the writable side; without the pause's beginning nobody knows how long it was.
 pub(super) async fn route(
     between: &Between,
     lines: &mut Lines,
     split: &mut Split,
     options: &Options,
-    started: Instant,
+    started: Option<Instant>,
 ) -> Result<(), Error> {
     let sent = send(between, lines, split.writable, &split.service, options).await;
     // Whatever came: nobody waits for ever, and the old side tells its clients where to go.
     let resumed = lines.resume().await;
     let turn = split.turn.as_mut().expect("a change of sides is under way");
-    turn.pause_ms = Some(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
+    turn.pause_ms = started.map(|at| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX));
     sent?;
     resumed?;
     turn.step = Step::Routed;
@@ -51,9 +56,12 @@ async fn send(between: &Between, lines: &mut Lines, to: Side, service: &str, opt
 }
 
 /// Runs the user's command with the new place in its environment; no password is in it.
+///
+/// One that takes too long is ended with all that it has started: what it still did later would be wrong by then.
 async fn run(command: &str, between: &Between, to: Side, service: &str) -> Result<(), Error> {
     let place = between.target(to);
-    let running = Command::new("/bin/sh")
+    let failed = |why: String| Error::Route(format!("the command of --on-cutover {why}"));
+    let mut running = Command::new("/bin/sh")
         .args(["-c", command])
         .env("PGCLEAVE_SERVICE", service)
         .env("PGCLEAVE_SIDE", to.as_str())
@@ -63,19 +71,33 @@ async fn run(command: &str, between: &Between, to: Side, service: &str) -> Resul
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
+        .process_group(0)
         .kill_on_drop(true)
-        .output();
+        .spawn()
+        .map_err(|error| failed(format!("could not be started: {error}")))?;
+    let group = running.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    let said = running.stderr.take().expect("it was piped");
     let bound = Duration::from_secs(COMMAND_SECONDS);
-    let failed = |why: String| Error::Route(format!("the command of --on-cutover {why}"));
-    match tokio::time::timeout(bound, running).await {
-        Err(_) => Err(failed(format!("has not ended within {COMMAND_SECONDS} s"))),
-        Ok(Err(error)) => Err(failed(format!("could not be started: {error}"))),
-        Ok(Ok(output)) if output.status.success() => Ok(()),
-        Ok(Ok(output)) => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            Err(failed(format!("failed: {} {}", output.status, said.trim())))
+    let ended = tokio::time::timeout(bound, async { tokio::join!(running.wait(), last_words(said)) }).await;
+    match ended {
+        Err(_) => {
+            let _ = group.map(|group| kill_process_group(group, Signal::KILL));
+            Err(failed(format!("has not ended within {COMMAND_SECONDS} s, and is killed")))
         }
+        Ok((Err(error), _)) => Err(failed(format!("could not be waited for: {error}"))),
+        Ok((Ok(status), _)) if status.success() => Ok(()),
+        Ok((Ok(status), said)) => Err(failed(format!("failed: {status} {said}"))),
     }
+}
+
+/// Reads to the end, and keeps what came last.
+async fn last_words(mut from: ChildStderr) -> String {
+    let (mut kept, mut buffer) = (Vec::new(), vec![0; SAID_BYTES]);
+    while let Ok(n @ 1..) = from.read(&mut buffer).await {
+        kept.extend_from_slice(&buffer[..n]);
+        kept.drain(..kept.len().saturating_sub(SAID_BYTES));
+    }
+    String::from_utf8_lossy(&kept).trim().to_owned()
 }
 
 /// Removes the replication that has done its work, and starts that of the other direction from the recorded point.

@@ -7,7 +7,7 @@ use crate::pg::exec;
 use crate::split::ends::Ends;
 use crate::split::error::Error;
 use crate::split::state::{Side, Split};
-use crate::split::{Between, fence, gate, link, sequence};
+use crate::split::{Between, carry, fence, gate, link, sequence};
 use crate::sql;
 use crate::transfer::table;
 
@@ -30,11 +30,14 @@ const SLOT_MILLIS: i64 = 60_000;
 pub(super) async fn prepare(
     ends: &mut Ends,
     between: &Between,
-    split: &Split,
+    split: &mut Split,
     to: Side,
     options: &Options,
 ) -> Result<(), Error> {
     let from = to.other();
+    if to == Side::Target {
+        carry::logins(ends, between, split).await?;
+    }
     runs(ends, split, to, options).await?;
     if !gate::closed(ends.side(to), split).await? {
         let side = between.target(to).label();

@@ -91,8 +91,7 @@ async fn turn(
     listener: Listener<'_>,
 ) -> Result<(Split, Vec<String>), Error> {
     let mut ends = Ends::open(between).await?;
-    ends.lock(&between.service, listener).await?;
-    let split = ends.split(between).await?;
+    let split = ends.drive(between, listener).await?;
     if let Some(split) = recover::first(&mut ends, between, split, options, listener).await? {
         return turned(ends, between, split, to, compare, options, listener).await;
     }
@@ -119,20 +118,23 @@ async fn turned(
         Side::Source => split.phase == Phase::Reversed,
     };
     if !ready {
-        let why = match to {
-            Side::Target => "only a split that is ready can be cut over",
-            Side::Source => "only one that was cut over can be rolled back",
+        let why = match (to, split.phase) {
+            (_, Phase::Finished) => "the target has the writes, and nothing follows it any more",
+            (Side::Target, _) => "only a split that is ready can be cut over: split start sees to it",
+            (Side::Source, _) => "only one that was cut over can be rolled back",
         };
         let (service, phase) = (split.service, split.phase.as_str());
         return Err(Error::WrongPhase { service, phase, why: why.to_owned() });
     }
     definitions::changed(&mut ends, &split).await?.refuse(&split)?;
     let was = split.phase;
-    before::prepare(&mut ends, between, &split, to, options).await?;
+    before::prepare(&mut ends, between, &mut split, to, options).await?;
     let mut lines = Lines::open(between, from, options).await?;
     let done = try_often(&mut ends, &mut lines, between, &mut split, to, options, listener).await;
     let (frozen, locks) = match done {
         Ok(done) => done,
+        // Clients are not sent a second time by what has just failed.
+        Err(error @ Error::Route(_)) if split.phase == Phase::Switched => return Err(error),
         Err(error) => {
             drop((ends, lines));
             return match recover::after_failure(between, was, options, listener).await {
@@ -206,7 +208,7 @@ async fn try_often(
         let tried = tokio::time::timeout(bound, trying).await.map_err(|_| Error::Silent)?;
         let why = match tried? {
             Attempt::Opened { frozen, started } => {
-                after::route(between, lines, split, options, started).await?;
+                after::route(between, lines, split, options, Some(started)).await?;
                 return Ok((frozen, locks));
             }
             Attempt::Again(why) => why,

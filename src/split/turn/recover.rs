@@ -49,7 +49,7 @@ pub(super) async fn first(
             let to = split.writable;
             if step < Step::Routed {
                 let mut lines = Lines::open(between, to.other(), options).await?;
-                after::route(between, &mut lines, &mut split, options, Instant::now()).await?;
+                after::route(between, &mut lines, &mut split, options, None).await?;
             }
             after::turn_round(ends, between, &mut split, to).await?;
             Ok(Some(split))
@@ -82,8 +82,7 @@ async fn settle_now(
     listener: Listener<'_>,
 ) -> Result<Option<Split>, Error> {
     let mut ends = Ends::open(between).await?;
-    ends.lock(&between.service, listener).await?;
-    let split = ends.split(between).await?;
+    let split = ends.drive(between, listener).await?;
     let forward = matches!(settle::settle(&split), Settled::Forward(_));
     if settle::settle(&split) == Settled::Steady && split.phase == was {
         Lines::open(between, split.writable, options).await?.resume().await?;

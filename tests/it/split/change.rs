@@ -58,8 +58,19 @@ async fn rows_that_a_new_table_has_got_already_are_taken_along() {
         insert into {s}.\"New Table\" select g, 'x' from generate_series(1, 500) g"
         .replace("{s}", &service.name);
     run(&service.source, &rows).await;
+    // As a start leaves it that was killed while it copied new tables.
+    let lent = "do $$ declare login text := (select 'pgcleave_' || id || '_forward' from pgcleave.split); begin
+        execute format('grant pg_read_all_data to %I', login); execute format('alter role %I bypassrls', login); end $$";
+    run(&service.source, lent).await;
+    let status = service.run(&["status"]).await.exits(0);
+    assert!(status.stdout.contains("_forward reads everything on the source"), "{}", status.stdout);
+    service.run(&["cutover"]).await.exits(5);
+    let still = "select rolname::text from pg_roles where rolname = (select 'pgcleave_' || id || '_forward' from pgcleave.split)
+        and (rolbypassrls or pg_has_role(oid, 'pg_read_all_data', 'member'))";
+    assert_eq!(texts(&service.source, still).await, Vec::<String>::new());
     run(&service.target, &tables).await;
     service.run(&["start"]).await.exits(0);
+    assert_eq!(texts(&service.source, still).await, Vec::<String>::new());
     run(&service.source, &format!("update {}.part set id = id + 1000 where k = 3", service.name)).await;
     service.run(&["cutover"]).await.exits(0);
     run(&service.target, &format!("delete from {}.part where k = 3 and id > 1400", service.name)).await;

@@ -68,7 +68,19 @@ async fn logins_keep_their_passwords_and_the_old_side_names_the_new_place() {
     };
     let closed = refused(try_it(&service.target).await.expect_err("the target is closed"));
     assert!(closed.contains(&format!("schema {} is written at", service.name)), "{closed}");
+    // Rotated since the copy.
+    let rotated = format!("alter role {s}_app nologin; alter role {s}_app login password 'new'", s = service.name);
+    run(&service.source, &rotated).await;
     service.run(&["cutover"]).await.exits(0);
+    assert!(try_it(&service.target).await.is_err(), "the old password is void");
+    let login = |url: &str| url.replace("postgres:postgres@", &format!("{}_app:new@", service.name));
+    let try_it = async |url: &str| {
+        let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&login(url)).await?;
+        sqlx::raw_sql(sqlx::AssertSqlSafe("set search_path = ".to_owned() + &service.name))
+            .execute(&mut connection)
+            .await?;
+        sqlx::raw_sql(insert).execute(&mut connection).await.map(|_| ())
+    };
     try_it(&service.target).await.expect("the target is open");
     let moved = refused(try_it(&service.source).await.expect_err("the source is closed"));
     let target = service.target.rsplit_once('@').expect("a login").1;
@@ -96,6 +108,8 @@ async fn sequences_never_give_a_value_twice() {
 async fn an_abort_leaves_nothing_behind_and_a_new_start_works() {
     let service = Move::new().await;
     service.run(&["start"]).await.exits(0);
+    let checked = service.run(&["check"]).await;
+    assert!(!checked.stdout.contains("split_moved"), "its own triggers are in nobody's way: {}", checked.stdout);
     service.run(&["abort"]).await.exits(0);
     service.expect_nothing_left().await;
     service.run(&["start"]).await.exits(0);
@@ -105,6 +119,52 @@ async fn an_abort_leaves_nothing_behind_and_a_new_start_works() {
     service.run(&["abort"]).await.exits(0);
     service.expect_nothing_left().await;
     run(&service.source, &format!("insert into {}.nothing values (1)", service.name)).await;
+}
+
+#[tokio::test]
+async fn when_one_side_is_gone_for_good_the_other_is_left_clean_and_open() {
+    let left = "select 'slot ' || slot_name from pg_replication_slots where database = current_database()
+        union all select 'publication ' || pubname from pg_publication
+        union all select 'subscription ' || subname from pg_subscription s join pg_database d on d.oid = s.subdbid
+          where d.datname = current_database()
+        union all select 'trigger ' || tgname from pg_trigger where tgname like 'pgcleave\\_%'
+        union all select 'fence' from pgcleave.split_fence order by 1";
+    for (cut_over, end, gone) in [
+        (false, ["abort", "--target-is-gone"], "target"),
+        (true, ["abort", "--target-is-gone"], "target"),
+        (true, ["finish", "--source-is-gone"], "source"),
+    ] {
+        let mut service = Move::new().await;
+        service.run(&["start"]).await.exits(0);
+        if cut_over {
+            service.run(&["cutover"]).await.exits(0);
+        }
+        let refused = service.run(&end).await.exits(5);
+        assert!(refused.stderr.contains("is not gone"), "{}", refused.stderr);
+        let nowhere = "postgresql://postgres@127.0.0.1:1/nothing".to_owned();
+        let lost = if gone == "target" { &mut service.target } else { &mut service.source };
+        *lost = nowhere;
+        let ended = service.run(&end).await.exits(0);
+        assert_eq!(ended.stderr.contains("is lost"), cut_over && gone == "target", "{}", ended.stderr);
+        let rest = if gone == "target" { &service.source } else { &service.target };
+        assert_eq!(texts(rest, left).await, Vec::<String>::new());
+        run(rest, &format!("insert into {}.nothing values (1)", service.name)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_fails_at_the_cutover_is_told_of_briefly_and_runs_once() {
+    let service = Move::new().await;
+    service.run(&["start"]).await.exits(0);
+    let command = "echo run >> runs; seq 1 100000 >&2; echo no route >&2; exit 3";
+    let failed = service.run(&["cutover", "--on-cutover", command]).await.exits(1);
+    assert!(failed.stderr.contains("split-route") && failed.stderr.contains("no route"), "{}", failed.stderr);
+    assert!(failed.stderr.len() < 2000, "{} bytes", failed.stderr.len());
+    let runs = std::fs::read_to_string(service.folder.path().join("runs")).expect("it ran");
+    assert_eq!(runs, "run\n");
+    assert_eq!(service.phase().await, "switched");
+    service.run(&["cutover"]).await.exits(0);
+    service.expect_equal().await;
 }
 
 #[tokio::test]

@@ -1,0 +1,70 @@
+//! What pgcleave knows of the service, and what its logins have got since the copy: it comes along, so that nobody needs a
+//! new password.
+
+use super::Between;
+use super::copy;
+use super::ends::{self, Ends};
+use super::error::Error;
+use super::state::Split;
+use crate::credentials::issue::Issuer;
+use crate::credentials::relocate;
+use crate::credentials::secret::Place;
+use crate::credentials::sink::Sink;
+use crate::event::{Event, Listener};
+use crate::manifest::service::Project;
+use crate::registry::{credential, moved};
+use crate::transfer::{session, surroundings};
+
+/// Gives the target the logins as they are on the source now: those that are new, and passwords that were rotated.
+pub(super) async fn logins(ends: &mut Ends, between: &Between, split: &mut Split) -> Result<(), Error> {
+    // On one server they are the same.
+    if ends::identity(&mut ends.source).await?.system == ends::identity(&mut ends.target).await?.system {
+        return Ok(());
+    }
+    let (new, _) = copy::missing(ends, between, &[]).await?;
+    if !new.is_empty() {
+        split.made_roles.extend(new);
+        ends.write(split).await?;
+    }
+    let around = surroundings::read(&mut ends.source, &between.schema, &between.service, &[], true).await?;
+    for script in [&around.roles, &around.logins, &around.grants] {
+        copy::run(&mut ends.target, script).await?;
+    }
+    Ok(session::pin(&mut ends.target).await?)
+}
+
+/// Gives the target's registry what the source's knows of the service: its credentials, and its applied migrations.
+pub(super) async fn registry(ends: &mut Ends, split: &Split) -> Result<(), Error> {
+    Ok(moved::carry(&mut ends.source, &mut ends.target, &split.service, &split.schema).await?)
+}
+
+/// Publishes the service's secrets once more, with the same passwords and the new place.
+pub(super) async fn secrets(
+    ends: &mut Ends,
+    between: &Between,
+    project: &Project,
+    listener: Listener<'_>,
+) -> Result<(), Error> {
+    let rows = credential::all(&mut ends.target).await?;
+    let rows: Vec<_> = rows.into_iter().filter(|row| row.service.as_str() == between.service).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let sink = Sink::new(&project.secrets, &project.root, &project.naming);
+    let label = sink.label();
+    if !sink.is_readable() {
+        let message = format!(
+            "{label} takes secrets and does not give them back: enter {} there as the new place, with the passwords as they are",
+            ends::label(&between.target)
+        );
+        listener(Event::Note { message });
+        return Ok(());
+    }
+    let issuer = Issuer { sink, place: Place::from(&between.target), naming: project.naming.clone() };
+    let published = relocate::relocate(&issuer, &rows, listener).await?;
+    if !published.is_empty() {
+        let (all, place) = (published.join(", "), ends::label(&between.target));
+        listener(Event::Note { message: format!("{label} has {place} as the new place of {all}; no password is new") });
+    }
+    Ok(())
+}
