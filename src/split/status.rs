@@ -118,10 +118,12 @@ pub async fn status(between: &Between) -> Result<Status, Error> {
     Ok(status)
 }
 
-/// Tells what the record says.
+/// Tells what a command that has come to its end has made of the split.
 #[must_use]
 pub fn of(split: &Split) -> Status {
-    told(split, &Lag::default())
+    let status = told(split, &Lag::default());
+    let over = split.phase == Phase::Aborted;
+    Status { waiting_for: status.waiting_for.filter(|_| !over), ..status }
 }
 
 fn told(split: &Split, lag: &Lag) -> Status {

@@ -110,7 +110,8 @@ async fn an_abort_leaves_nothing_behind_and_a_new_start_works() {
     service.run(&["start"]).await.exits(0);
     let checked = service.run(&["check"]).await;
     assert!(!checked.stdout.contains("split_moved"), "its own triggers are in nobody's way: {}", checked.stdout);
-    service.run(&["abort"]).await.exits(0);
+    let aborted = service.run(&["abort"]).await.exits(0);
+    assert!(!aborted.stdout.contains("waits for"), "{}", aborted.stdout);
     service.expect_nothing_left().await;
     service.run(&["start"]).await.exits(0);
     service.run(&["cutover"]).await.exits(0);
