@@ -8,7 +8,13 @@ use crate::support::{Project, Proxy, TestDb};
 #[tokio::test]
 async fn provisions_an_empty_database_and_the_next_plan_is_empty() {
     let shop = Shop::new().await;
-    let applied = shop.apply(&["--format", "json"]).exits(0).json();
+    let said = shop.apply(&["--format", "json", "--progress", "json"]).exits(0);
+    for line in said.stderr.lines() {
+        let event: serde_json::Value = serde_json::from_str(line).expect("one JSON object a line");
+        assert_eq!(event["format"], "pgcleave.event/1", "{line}");
+    }
+    assert!(said.stderr.contains("\"event\":\"finished\""), "{}", said.stderr);
+    let applied = said.json();
     let services = applied["services"].as_array().expect("services");
     let orders = services.iter().find(|s| s["service"] == "orders").expect("orders");
     assert_eq!(orders["migrations"], serde_json::json!(["V1__orders.sql"]));
