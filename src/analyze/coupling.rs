@@ -73,10 +73,9 @@ impl<'a> Owners<'a> {
         };
         if source == Source::Migration {
             for obstacle in script::read(sql).obstacles {
-                let column = 1 + indent(sql, obstacle.line);
                 let length = obstacle.words.chars().count();
                 let help = obstacle.kind.advice();
-                let place = at(obstacle.line, column);
+                let place = at(obstacle.line, obstacle.column);
                 judged.problems.push(problem(Kind::MigrationObstacle, place, length, obstacle.message(), help));
             }
         }
@@ -157,11 +156,6 @@ impl Verdict {
     fn warning(kind: Kind, message: String, help: &str) -> Self {
         Self { kind, is_problem: false, message, help: help.to_owned() }
     }
-}
-
-fn indent(sql: &str, line: usize) -> usize {
-    let line = sql.lines().nth(line - 1).unwrap_or_default();
-    line.chars().take_while(|c| c.is_whitespace()).count()
 }
 
 fn shown(reference: &Reference) -> String {

@@ -26,6 +26,8 @@ pub struct Script {
 pub struct Obstacle {
     /// The line, from 1.
     pub line: usize,
+    /// The character in the line, from 1.
+    pub column: usize,
     /// What it is.
     pub kind: ObstacleKind,
     /// The first words of it.
@@ -117,11 +119,16 @@ pub fn read(text: &str) -> Script {
     found.extend(set_config_calls(&tokens));
     found.extend(in_do_blocks(&root));
     found.retain(|(_, kind, _)| transaction || *kind != ObstacleKind::NoTransaction);
-    let mut obstacles: Vec<_> =
-        found.into_iter().map(|(at, kind, words)| Obstacle { line: line_at(text, at), kind, words }).collect();
+    let mut obstacles: Vec<_> = found.into_iter().map(|(at, kind, words)| obstacle(text, at, kind, words)).collect();
     obstacles.sort();
     obstacles.dedup();
     Script { transaction, statements, obstacles }
+}
+
+fn obstacle(text: &str, at: usize, kind: ObstacleKind, words: String) -> Obstacle {
+    let before = String::from_utf8_lossy(&text.as_bytes()[..at.min(text.len())]);
+    let column = 1 + before.chars().rev().take_while(|c| *c != '\n').count();
+    Obstacle { line: line_at(text, at), column, kind, words }
 }
 
 /// Gives the statements to run one by one, for a script whose header asks for that.

@@ -146,8 +146,9 @@ grant orders_reader to orders_writer;",
 #[test]
 fn what_cannot_run_or_be_read_is_told() {
     check(
-        "create table a (b int);\n  commit;\nselect * frm x y z;",
+        "create table a (b int); rollback;\n  commit;\nselect * frm x y z;",
         &expect![[r#"
+        1:25 migration-obstacle: ROLLBACK would break the file's transaction; remove it: each file runs in one transaction, committed together with its history row
         2:3 migration-obstacle: COMMIT would break the file's transaction; remove it: each file runs in one transaction, committed together with its history row
         3:9 sql-syntax: this is not understood as SQL: missing comma; correct the statement; where the server takes it as it stands, write it more plainly
     "#]],
