@@ -7,12 +7,13 @@ mod objects;
 mod registry;
 mod roles;
 mod schemas;
+mod snapshot;
 pub mod survey;
 
 use std::collections::BTreeSet;
 
+use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{Executor, Row};
 
 use crate::ident::Ident;
 use crate::model::acl::AclError;
@@ -74,13 +75,7 @@ impl crate::error::Coded for Error {
 /// # Errors
 /// The server refused a query, is too old, or keeps the registry from this login.
 pub async fn observe(connection: &mut PgConnection, scope: &Scope) -> Result<Observed, Error> {
-    let begin = "begin transaction isolation level repeatable read, read only; set local search_path = ''";
-    connection.execute(sqlx::raw_sql(begin)).await.map_err(|e| PgError::new("begin to read the catalog", &e))?;
-    let observed = read(connection, scope).await;
-    let end = connection.execute(sqlx::raw_sql("commit")).await;
-    let observed = observed?;
-    end.map_err(|e| PgError::new("end reading the catalog", &e))?;
-    Ok(observed)
+    snapshot::in_one(connection, async |connection| read(connection, scope).await).await
 }
 
 async fn read(connection: &mut PgConnection, scope: &Scope) -> Result<Observed, Error> {

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sqlx::Row;
 use sqlx::postgres::PgConnection;
-use sqlx::{Executor, Row};
 
 use super::{Error, Scope, administrator, ident};
 use crate::ident::Ident;
@@ -27,13 +27,7 @@ pub struct Survey {
 /// # Errors
 /// The server refused a query, is too old, or keeps the registry from this login.
 pub async fn survey(connection: &mut PgConnection) -> Result<Survey, Error> {
-    let begin = "begin transaction isolation level repeatable read, read only; set local search_path = ''";
-    connection.execute(sqlx::raw_sql(begin)).await.map_err(|e| PgError::new("begin to read the catalog", &e))?;
-    let survey = read(connection).await;
-    let end = connection.execute(sqlx::raw_sql("rollback")).await;
-    let survey = survey?;
-    end.map_err(|e| PgError::new("end reading the catalog", &e))?;
-    Ok(survey)
+    super::snapshot::in_one(connection, read).await
 }
 
 async fn read(connection: &mut PgConnection) -> Result<Survey, Error> {
