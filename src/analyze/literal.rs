@@ -153,6 +153,17 @@ pub(super) fn set_config(call: &SyntaxNode, site: &Site<'_>, found: &mut Vec<Fou
     }
 }
 
+/// Notes the schema that a foreign table's options name; whether its server is this one, nobody knows from the text.
+pub(super) fn foreign_option(option: &SyntaxNode, site: &Site<'_>, found: &mut Vec<Found>) {
+    let is_table = |node: SyntaxNode| matches!(node.kind(), CREATE_FOREIGN_TABLE | ALTER_FOREIGN_TABLE);
+    let literal = option.children().find(|child| child.kind() == LITERAL);
+    let named = option.children().find(|child| child.kind() != LITERAL);
+    let named = named.is_some_and(|name| walk::folded(name.text().to_string().trim()) == "schema_name");
+    let (Some(literal), true, true) = (literal, named, option.ancestors().any(is_table)) else { return };
+    let site = Site { certainty: Certainty::Possible, ..*site };
+    walk::schema(&literal, Use::Schema, &value(&literal).unwrap_or_default(), &site, found);
+}
+
 /// Splits a name as the server does when it reads one from text; what follows it (arguments, modifiers) is left out.
 #[must_use]
 pub fn parts(text: &str) -> Vec<String> {

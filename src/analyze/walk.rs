@@ -75,6 +75,8 @@ pub(super) fn tree(root: &SyntaxNode, site: &Site<'_>, found: &mut Vec<Found>) {
             SCHEMA_REF | SCHEMA => schema(&node, Use::Schema, &ast::normalize_name_node(&node), site, found),
             SET_CONFIG | SET_CONFIG_PARAM | SET_SCHEMA_VALUE => search_path(&node, site, found),
             ROLE_NAME_REF => role(&node, site, found),
+            AUTHORIZATION_SCHEMA => authorization(&node, site, found),
+            ADD_FOREIGN_OPTION | SET_FOREIGN_OPTION => literal::foreign_option(&node, site, found),
             CREATE_FUNCTION | CREATE_PROCEDURE | DO => body::routine(&node, site, found),
             ERROR if root.kind() == PLPGSQL => body::repaired(&node, site, found),
             _ => {}
@@ -198,12 +200,22 @@ fn role(node: &SyntaxNode, site: &Site<'_>, found: &mut Vec<Found>) {
     // The parser takes privileges for roles.
     let Some(given) = around.find(|ancestor| !matches!(ancestor.kind(), ROLE_REF | ROLE_REF_LIST)) else { return };
     let used = match given.kind() {
-        GRANT | GRANT_DEFAULT_PRIVILEGES | OWNER_TO | POLICY_ROLES | USER_MAPPING_ROLE => Use::Role,
+        GRANT | GRANT_DEFAULT_PRIVILEGES | OWNER_TO | POLICY_ROLES | USER_MAPPING_ROLE | NAMED_SCHEMA => Use::Role,
         _ if node.ancestors().any(|ancestor| matches!(ancestor.kind(), REVOKE | REVOKE_DEFAULT_PRIVILEGES)) => return,
         _ => Use::RoleName,
     };
     if dynamic::hole(&name).is_none() {
         found.push(Found { name: Some(name), ..Found::new(site, range(node), used) });
+    }
+}
+
+/// Notes the role that `CREATE SCHEMA AUTHORIZATION` names the schema after, and gives it to.
+fn authorization(node: &SyntaxNode, site: &Site<'_>, found: &mut Vec<Found>) {
+    for role in node.descendants().filter(|part| part.kind() == ROLE) {
+        let name = folded(role.text().to_string().trim());
+        if dynamic::hole(&name).is_none() {
+            found.push(Found { name: Some(name), ..Found::new(site, range(&role), Use::Role) });
+        }
     }
 }
 

@@ -270,6 +270,29 @@ fn schemas_search_paths_and_roles_are_told() {
 }
 
 #[test]
+fn what_lends_or_names_a_schema_in_passing_is_told() {
+    check(
+        "create schema authorization billing_owner; create schema orders2 authorization billing_owner;
+        create foreign table orders.f (a int) server s options (schema_name 'billing', table_name 'invoices');
+        alter foreign table orders.f options (set schema_name 'billing', add other 'billing');
+        create publication p for table billing.t, orders.o; security label on table billing.t is 'x';
+        create server s foreign data wrapper w options (schema_name 'billing');",
+        &expect![[r#"
+            1:29+13 Role -.billing_owner
+            1:58+7 Schema orders2.-
+            1:80+13 Role -.billing_owner
+            2:30+8 Define orders.f
+            2:77+9 Schema billing.-, Possible
+            3:29+8 Define orders.f
+            3:63+9 Schema billing.-, Possible
+            4:40+9 Define billing.t
+            4:51+8 Define orders.o
+            4:85+9 Define billing.t
+        "#]],
+    );
+}
+
+#[test]
 fn plpgsql_bodies_are_read() {
     check(
         "create function orders.f() returns bigint language plpgsql as $$
