@@ -8,6 +8,7 @@ pub mod facts;
 pub mod finding;
 pub mod graph;
 pub mod name;
+mod passage;
 pub mod path;
 pub mod proof;
 pub mod rules;

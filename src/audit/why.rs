@@ -8,8 +8,10 @@ use super::facts::object::{Object, SchemaId};
 use super::facts::relation::RelationKind;
 use super::facts::role::RoleId;
 use super::graph::{Edge, Reach};
+use super::passage::{self, Beginning, Passage, beginnings};
 use super::path::Path;
 use super::rules::body::{Bodies, Used};
+use super::rules::view::down;
 use super::scene::Scene;
 use super::services::Services;
 use super::through::{Checked, bases, views_over};
@@ -158,8 +160,14 @@ fn acl_of(facts: &Facts, object: Object) -> Option<(AclKind, AclId)> {
 pub fn why(facts: &Facts, question: &Question) -> Answer {
     let services = Services::default();
     let scene = Scene::new(facts, &services);
-    let definers = definers(&scene, question);
-    let mut search = Search { scene: &scene, question, paths: Vec::new(), identities: 0, definers };
+    let (passages, definers) = match question.object {
+        Object::Relation(_) => {
+            let bodies = Bodies::new(&scene);
+            (passage::all(&scene, &bodies), definers(&scene, &bodies))
+        }
+        _ => Default::default(),
+    };
+    let mut search = Search { scene: &scene, question, paths: Vec::new(), identities: 0, passages, definers };
     search.run();
     let examined = search.examined();
     let mut paths = search.paths;
@@ -183,26 +191,62 @@ struct Search<'a> {
     question: &'a Question,
     paths: Vec<Path>,
     identities: usize,
+    /// What using one relation does to another.
+    passages: Vec<Passage>,
     /// The definer routines with what each is known to use.
     definers: Vec<(u32, Vec<Used>)>,
 }
 
-/// Reads the bodies of definer routines, for a question about a relation.
-fn definers(scene: &Scene<'_>, question: &Question) -> Vec<(u32, Vec<Used>)> {
-    if !matches!(question.object, Object::Relation(_)) {
-        return Vec::new();
-    }
-    let bodies = Bodies::new(scene);
+/// Reads the bodies of definer routines.
+fn definers(scene: &Scene<'_>, bodies: &Bodies<'_>) -> Vec<(u32, Vec<Used>)> {
     let all = (0..).zip(&scene.facts.routines).filter(|(_, r)| r.security_definer);
     all.map(|(at, _)| (at, bodies.used(at))).collect()
 }
 
 impl Search<'_> {
     fn run(&mut self) {
+        let (object, any) = (self.question.object, Privileges::from(self.question.privilege));
+        let beginnings = match object {
+            Object::Relation(relation) => beginnings(&self.passages, relation, any),
+            _ => Vec::new(),
+        };
         for identity in self.identities() {
             self.identities += 1;
-            self.under(&identity);
+            if self.scene.role(identity.role).superuser {
+                self.paths.push(identity.path.using("superuser", self.scene.facts.label(object)));
+                continue;
+            }
+            if beginnings.is_empty() {
+                self.paths.extend(self.direct(&identity, object, any));
+            }
+            for beginning in &beginnings {
+                for path in self.begin(&identity, beginning) {
+                    let end = self.lead_on(path, beginning);
+                    self.paths.push(end);
+                }
+            }
         }
+    }
+
+    /// Finds the ways to the first use of a chain of passages.
+    fn begin(&self, identity: &Identity, beginning: &Beginning) -> Vec<Path> {
+        let (relation, any) = (beginning.relation, beginning.any);
+        let mut ways = Vec::new();
+        if beginning.open.to(identity.role) {
+            ways.extend(self.direct(identity, Object::Relation(relation), any));
+            ways.extend(self.through_parents(identity, relation, any));
+        }
+        ways.extend(self.through_views(identity, beginning));
+        ways.extend(self.through_routines(identity, beginning));
+        ways
+    }
+
+    /// Leads a way to the first use on to the object itself.
+    fn lead_on(&self, path: Path, beginning: &Beginning) -> Path {
+        let passages: Vec<&Passage> = beginning.passages.iter().map(|at| &self.passages[*at]).collect();
+        let next = passages.iter().skip(1).map(|passage| passage.by).chain([self.question.privilege.into()]);
+        let led = passages.iter().zip(next);
+        led.fold(path, |path, (passage, needed)| passage.lead(self.scene, path, passage.gives.intersection(needed)))
     }
 
     /// Goes through `set*`, and through what ADMIN OPTION and, before 16, CREATEROLE make of it.
@@ -246,101 +290,103 @@ impl Search<'_> {
         steps.iter().fold(path.clone(), |path, (edge, role)| path.then(edge.word(), self.scene.name(*role)))
     }
 
-    fn under(&mut self, identity: &Identity) {
-        let (scene, object) = (self.scene, self.question.object);
-        let label = scene.facts.label(object);
-        if scene.role(identity.role).superuser {
-            self.paths.push(identity.path.clone().using("superuser", label));
-            return;
-        }
-        if self.may_use(identity.role, scene.facts.schema_of(object).filter(|_| !matches!(object, Object::Schema(_)))) {
-            self.direct(identity, &label);
-        }
-        if let Object::Relation(relation) = object {
-            self.through_views(identity, relation);
-            self.through_parents(identity, relation);
-            self.through_routines(identity, relation);
-        }
-    }
-
     /// Tells whether an identity may use a schema, or owns it.
     fn may_use(&self, identity: RoleId, schema: Option<SchemaId>) -> bool {
         let Some(schema) = schema else { return true };
         self.scene.usage_is_public(schema) || self.scene.users_of(schema).contains(identity)
     }
 
-    fn direct(&mut self, identity: &Identity, label: &str) {
-        let (scene, question) = (self.scene, self.question);
-        let Some((kind, acl)) = acl_of(scene.facts, question.object) else { return };
+    /// Finds what access lists, ownership and predefined roles give.
+    fn direct(&self, identity: &Identity, object: Object, any: Privileges) -> Vec<Path> {
+        let (scene, label) = (self.scene, self.scene.facts.label(object));
+        let mut ways = Vec::new();
+        let Some((kind, acl)) = acl_of(scene.facts, object) else { return ways };
+        let schema = scene.facts.schema_of(object).filter(|_| !matches!(object, Object::Schema(_)));
+        if !self.may_use(identity.role, schema) {
+            return ways;
+        }
         let inherited = scene.inherited(identity.role);
-        if let Some(owner) = scene.facts.owner_of(question.object)
+        if let Some(owner) = scene.facts.owner_of(object)
             && inherited.contains(owner)
         {
-            self.paths.push(self.inherit(&identity.path, &inherited, owner).using("owner", label));
+            ways.push(self.inherit(&identity.path, &inherited, owner).using("owner", &label));
         }
-        let granted = scene.facts.acls[acl].entries.iter().filter(|e| e.privileges.contains(question.privilege));
-        for entry in granted {
-            match entry.grantee {
-                None => {
-                    self.paths.push(identity.path.clone().then("public", "PUBLIC").using(question.privilege, label))
-                }
-                Some(role) if inherited.contains(role) => {
-                    self.paths.push(self.inherit(&identity.path, &inherited, role).using(question.privilege, label));
-                }
-                Some(_) => {}
-            }
+        ways.extend(self.granted(identity, &inherited, acl, any, &label));
+        if let Object::Relation(relation) = object {
+            ways.extend(self.columns(identity, &inherited, relation, any));
         }
-        self.columns(identity, &inherited);
         for role in inherited.roles().filter(|r| scene.role(*r).is_system()) {
             let name = scene.role(role).name.as_str();
-            if super::scene::by_predefined_roles(kind, |n| n == name).contains(question.privilege) {
-                self.paths.push(self.inherit(&identity.path, &inherited, role).using(question.privilege, label));
+            let given = super::scene::by_predefined_roles(kind, |n| n == name).intersection(any);
+            if !given.is_empty() {
+                ways.push(self.inherit(&identity.path, &inherited, role).using(given, &label));
             }
         }
+        ways
+    }
+
+    /// Finds the entries of one access list that an identity holds.
+    fn granted(
+        &self,
+        identity: &Identity,
+        inherited: &Reach,
+        acl: AclId,
+        any: Privileges,
+        label: &str,
+    ) -> impl Iterator<Item = Path> {
+        let entries = self.scene.facts.acls[acl].entries.iter();
+        let given = entries.map(move |e| (e.grantee, e.privileges.intersection(any))).filter(|(_, p)| !p.is_empty());
+        given.filter_map(move |(grantee, privileges)| {
+            let path = match grantee {
+                None => identity.path.clone().then("public", "PUBLIC"),
+                Some(role) if inherited.contains(role) => self.inherit(&identity.path, inherited, role),
+                Some(_) => return None,
+            };
+            Some(path.using(privileges, label))
+        })
     }
 
     /// Finds what columns' own access lists give, for a relation that was asked for as a whole.
-    fn columns(&mut self, identity: &Identity, inherited: &Reach) {
-        let (scene, privilege) = (self.scene, self.question.privilege);
-        let Object::Relation(relation) = self.question.object else { return };
-        let oid = scene.facts.relations[relation as usize].oid;
-        let from = scene.facts.columns.partition_point(|c| c.relation < oid);
-        for (at, column) in (from as u32..).zip(scene.facts.columns_of(oid)) {
-            let label = scene.facts.label(Object::Column(at));
-            let granted = scene.facts.acls[column.acl].entries.iter().filter(|e| e.privileges.contains(privilege));
-            for entry in granted {
-                let path = match entry.grantee {
-                    None => identity.path.clone().then("public", "PUBLIC"),
-                    Some(role) if inherited.contains(role) => self.inherit(&identity.path, inherited, role),
-                    Some(_) => continue,
-                };
-                self.paths.push(path.using(privilege, &label));
-            }
-        }
+    fn columns(&self, identity: &Identity, inherited: &Reach, relation: u32, any: Privileges) -> Vec<Path> {
+        let facts = self.scene.facts;
+        let oid = facts.relations[relation as usize].oid;
+        let from = facts.columns.partition_point(|c| c.relation < oid);
+        let columns = (from as u32..).zip(facts.columns_of(oid));
+        let ways = columns.flat_map(|(at, column)| {
+            let label = facts.label(Object::Column(at));
+            self.granted(identity, inherited, column.acl, any, &label).collect::<Vec<_>>()
+        });
+        ways.collect()
     }
 
     /// Finds definer routines that the identity may call and whose bodies are known to do this with the relation.
-    fn through_routines(&mut self, identity: &Identity, relation: u32) {
-        let (scene, privilege) = (self.scene, self.question.privilege);
+    fn through_routines(&self, identity: &Identity, beginning: &Beginning) -> Vec<Path> {
+        let (scene, relation) = (self.scene, beginning.relation);
+        let mut ways = Vec::new();
         for (at, used) in &self.definers {
             let routine = &scene.facts.routines[*at as usize];
             let may_call = scene.held(identity.role, routine.acl, AclKind::Routine).contains(Privilege::Execute);
             if !may_call || !self.may_use(identity.role, Some(routine.schema)) {
                 continue;
             }
-            let does = |used: &&Used| used.relation == relation && used.privileges.contains(privilege);
-            let may = |used: &&Used| super::through::held(scene, used.by, relation, &[]).contains(privilege);
-            for used in used.iter().filter(does).filter(may) {
+            for used in used.iter().filter(|used| used.relation == relation && beginning.open.to(used.by)) {
+                let held = super::through::held(scene, used.by, relation, &[]);
+                let does = used.privileges.intersection(beginning.any).intersection(held);
+                if does.is_empty() {
+                    continue;
+                }
                 let path = identity.path.clone().using(Privilege::Execute, scene.facts.label(Object::Routine(*at)));
                 let path = path.then("definer", scene.name(used.by));
-                self.paths.push(path.using(privilege, scene.facts.label(Object::Relation(relation))));
+                ways.push(path.using(does, scene.facts.label(Object::Relation(relation))));
             }
         }
+        ways
     }
 
-    /// Finds every view, however far above, that the identity may read and that leads down to the relation.
-    fn through_views(&mut self, identity: &Identity, relation: u32) {
-        let scene = self.scene;
+    /// Finds every view, however far above, that the identity may use and that leads down to the relation.
+    fn through_views(&self, identity: &Identity, beginning: &Beginning) -> Vec<Path> {
+        let (scene, relation) = (self.scene, beginning.relation);
+        let mut ways = Vec::new();
         let mut seen = BTreeSet::new();
         let mut queue = VecDeque::from(views_over(scene, relation));
         while let Some(view) = queue.pop_front() {
@@ -349,31 +395,28 @@ impl Search<'_> {
             }
             queue.extend(views_over(scene, view));
             let row = &scene.facts.relations[view as usize];
-            let held = super::through::held(scene, identity.role, view, &[]);
-            if !held.contains(self.question.privilege) || !self.may_use(identity.role, Some(row.schema)) {
+            let held = super::through::held(scene, identity.role, view, &[]).intersection(beginning.any);
+            if held.is_empty() || !self.may_use(identity.role, Some(row.schema)) {
                 continue;
             }
-            let found =
-                bases(scene, row, Checked::by(identity.role)).into_iter().find(|base| base.relation == relation);
-            let Some(base) = found.filter(|base| base.privileges.contains(self.question.privilege)) else { continue };
-            let privilege = self.question.privilege;
-            let mut path = identity.path.clone().using(privilege, scene.facts.label(Object::Relation(view)));
-            for (through, who) in &base.through {
-                let copied = base.copied && who.is_some();
-                path = match who {
-                    Some(role) if copied => path.then("copy made by", scene.name(*role)),
-                    Some(role) => path.then("view owner", scene.name(*role)),
-                    None => path.then("invoker", scene.name(identity.role)),
-                };
-                path = path.using(privilege, scene.facts.label(Object::Relation(*through)));
+            let found = bases(scene, row, Checked::by(identity.role)).into_iter();
+            for base in found.filter(|base| base.relation == relation) {
+                let does = held.intersection(base.privileges);
+                let acting = base.checked_as.unwrap_or(identity.role);
+                // what reads a copy uses nothing any more
+                let goes_on = beginning.passages.is_empty() || (!base.copied && beginning.open.to(acting));
+                if !does.is_empty() && goes_on {
+                    ways.push(down(scene, identity.path.clone(), does, view, &base, identity.role));
+                }
             }
-            self.paths.push(path);
         }
+        ways
     }
 
-    /// Finds parents that the identity may read: their children are not checked.
-    fn through_parents(&mut self, identity: &Identity, relation: u32) {
+    /// Finds parents that the identity may use: their children are not checked.
+    fn through_parents(&self, identity: &Identity, relation: u32, any: Privileges) -> Vec<Path> {
         let scene = self.scene;
+        let mut ways = Vec::new();
         let oid = scene.facts.relations[relation as usize].oid;
         let mut queue = VecDeque::from([oid]);
         let mut seen = BTreeSet::from([oid]);
@@ -384,17 +427,15 @@ impl Search<'_> {
                 };
                 queue.push_back(link.parent);
                 let row = &scene.facts.relations[parent];
-                let held = super::through::held(scene, identity.role, parent as u32, &[]);
-                if held.contains(self.question.privilege) && self.may_use(identity.role, Some(row.schema)) {
-                    let path = identity
-                        .path
-                        .clone()
-                        .using(self.question.privilege, scene.facts.label(Object::Relation(parent as u32)));
-                    let label = scene.facts.label(Object::Relation(relation));
-                    self.paths.push(path.then("child, unchecked", label));
+                let held = super::through::held(scene, identity.role, parent as u32, &[]).intersection(any);
+                if !held.is_empty() && self.may_use(identity.role, Some(row.schema)) {
+                    let parent = scene.facts.label(Object::Relation(parent as u32));
+                    let path = identity.path.clone().using(held, parent);
+                    ways.push(path.then("child, unchecked", scene.facts.label(Object::Relation(relation))));
                 }
             }
         }
+        ways
     }
 
     fn examined(&self) -> Vec<String> {
@@ -408,6 +449,11 @@ impl Search<'_> {
             examined.push(format!("{} views that name it", views_over(self.scene, relation).len()));
             let using = self.definers.iter().filter(|(_, used)| used.iter().any(|u| u.relation == relation)).count();
             examined.push(format!("{} definer routines, {using} of which are known to use it", self.definers.len()));
+            let here = self.passages.iter().filter(|passage| passage.to == relation).count();
+            examined.push(format!(
+                "{} rules, keys, triggers and foreign tables that reach others, {here} of them it",
+                self.passages.len()
+            ));
             if facts.relations[relation as usize].kind == RelationKind::Table {
                 let oid = facts.relations[relation as usize].oid;
                 let parents = facts.inheritance.iter().filter(|l| l.child == oid).count();

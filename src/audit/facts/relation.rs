@@ -131,6 +131,8 @@ pub struct Rule {
     pub enabled: bool,
     /// Whether the original command is left out.
     pub instead: bool,
+    /// Its text; nothing for a view's query.
+    pub definition: Option<String>,
 }
 
 /// One trigger.
@@ -146,7 +148,7 @@ pub struct Trigger {
     pub function: u32,
     /// The writes that fire it.
     pub events: Privileges,
-    /// Whether it fires.
+    /// Whether it fires in an ordinary session; what only a replica fires does not.
     pub enabled: bool,
 }
 

@@ -48,6 +48,12 @@ impl<'s> Bodies<'s> {
         Self { scene, relations, routines, schemas }
     }
 
+    /// Finds a relation by its schema and name.
+    pub(in crate::audit) fn relation(&self, schema: &str, name: &str) -> Option<u32> {
+        let schema = self.schemas.get(schema)?;
+        self.relations.get(&(*schema, name)).copied()
+    }
+
     /// Gives what a definer routine uses, the routines that it calls included, by relation.
     pub(in crate::audit) fn used(&self, routine: u32) -> Vec<Used> {
         let mut found: BTreeMap<(u32, RoleId), Privileges> = BTreeMap::new();

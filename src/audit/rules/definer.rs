@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use super::acl::revoke;
 use super::body::{Bodies, Used};
-use super::view::{readers, securable};
+use super::view::{securable, users};
 use super::{Draft, Rule, Sink};
 use crate::audit::facts::acl::Entry;
+use crate::audit::facts::dependency::Class;
 use crate::audit::facts::object::{Object, SchemaId, Securable};
 use crate::audit::facts::relation::Trigger;
 use crate::audit::facts::role::RoleId;
@@ -141,6 +142,7 @@ fn foreign(scene: &Scene<'_>, out: &mut Sink<'_>) {
         }
         lent(scene, &bodies, out, &securable, at);
     }
+    aggregates(scene, &bodies, out);
     for (firer, mut draft, routine) in firers(scene).filter(|(_, _, r)| !scene.role(r.owner).superuser) {
         let (own, at) = (scene.map.of_role(routine.owner), scene.facts.routine(routine.oid));
         if own == scene.map.of_role(firer) {
@@ -148,6 +150,39 @@ fn foreign(scene: &Scene<'_>, out: &mut Sink<'_>) {
         }
         draft.path = reaches(scene, &bodies, draft.path, at.unwrap_or_default() as u32, own);
         out.add(draft);
+    }
+}
+
+/// Tells what aggregates pass on: the definer functions that they are made of are asked for as their owner.
+fn aggregates(scene: &Scene<'_>, bodies: &Bodies<'_>, out: &mut Sink<'_>) {
+    let facts = scene.facts;
+    for securable in scene.securables() {
+        let Object::Routine(at) = securable.object else { continue };
+        let aggregate = &facts.routines[at as usize];
+        if aggregate.kind != 'a' {
+            continue;
+        }
+        let made_of = facts.dependencies.of(Class::Routine, aggregate.oid).filter(|d| d.ref_class == Class::Routine);
+        for function in made_of.filter_map(|d| facts.routine(d.ref_oid)) {
+            let routine = &facts.routines[function];
+            let own = scene.map.of_role(routine.owner);
+            let may = scene.held(aggregate.owner, routine.acl, AclKind::Routine).contains(Privilege::Execute);
+            if !routine.security_definer || scene.role(routine.owner).superuser || !may {
+                continue;
+            }
+            for (reacher, way) in callers(scene, &securable, own) {
+                let mut draft = Draft::new(scene, reacher.as_ref(), Object::Routine(function as u32));
+                if draft.declared {
+                    continue;
+                }
+                let (owner, who) = (scene.name(routine.owner), who(scene, reacher.as_ref()));
+                let path = way.path.then("aggregate of", &draft.object).then("definer", &owner);
+                draft.path = reaches(scene, bodies, path, function as u32, own);
+                draft.message = format!("{who} runs {} with the rights of {owner} by {}", draft.object, way.object);
+                draft.fix.clone_from(&way.fix);
+                out.add(draft);
+            }
+        }
     }
 }
 
@@ -212,16 +247,16 @@ fn fired<'s>(scene: &'s Scene<'_>, trigger: &Trigger, table: u32, function: u32)
         return Vec::new();
     }
     let (label, owner) = (scene.facts.label(object), scene.name(routine.owner));
-    let writers = readers(scene, &securable).into_iter();
-    let writers = writers.filter(|(_, held)| !held.intersection(trigger.events).is_empty());
-    let told = writers.map(|(reacher, held)| {
-        let mut draft = Draft::new(scene, Some(&reacher), function);
-        let event = held.intersection(trigger.events);
-        draft.path = draft.path.using(event, &label).then("trigger", &draft.object).then("definer", &owner);
-        let who = scene.name(reacher.principal);
+    let writers = users(scene, &securable).into_iter();
+    let writers = writers.filter(|user| !user.held.intersection(trigger.events).is_empty());
+    let told = writers.map(|user| {
+        let mut draft = Draft::new(scene, Some(&user.reacher), function);
+        let way = user.path(scene, &securable, user.held.intersection(trigger.events));
+        draft.path = way.then("trigger", &draft.object).then("definer", &owner);
+        let who = scene.name(user.reacher.principal);
         draft.message = format!("a write of {who} to {label} fires {} with the rights of {owner}", draft.object);
         draft.fix = format!("drop trigger {} on {label};", crate::audit::name::shown(&trigger.name));
-        (reacher.principal, draft, routine)
+        (user.reacher.principal, draft, routine)
     });
     told.collect()
 }

@@ -1,12 +1,13 @@
 //! FDW: ways out of the database, and back in as somebody else.
 
 use super::acl::sweep;
-use super::view::{readers, securable};
+use super::view::{securable, users};
 use super::{Draft, Rule, Sink};
 use crate::audit::facts::object::Object;
-use crate::audit::facts::outside::{ForeignTable, Server, UserMapping, option};
+use crate::audit::facts::outside::{Server, UserMapping};
 use crate::audit::facts::role::RoleId;
 use crate::audit::finding::Severity;
+use crate::audit::passage::{is_loop, lends, remote};
 use crate::audit::path::Path;
 use crate::audit::scene::Scene;
 use crate::model::acl::AclKind;
@@ -72,43 +73,10 @@ pub(super) fn is_dblink_connect_u(scene: &Scene<'_>, object: Object) -> bool {
     matches!(object, Object::SystemGrant(at) if named(at))
 }
 
-/// Tells whether a server's options lead to the database that is being read.
-fn is_loop(scene: &Scene<'_>, server: &Server) -> bool {
-    let session = &scene.facts.session;
-    let host = option(&server.options, "host").or_else(|| option(&server.options, "hostaddr"));
-    let here = host.is_none_or(|h| h.is_empty() || h.starts_with('/') || session.own_hosts.iter().any(|own| own == h));
-    // under another name of the host, a remote role that is a local one of a service gives it away
-    let here =
-        here || scene.facts.user_mappings.iter().filter(|m| m.server == server.oid).any(|m| lends(scene, m).is_some());
-    let port = option(&server.options, "port").is_none_or(|p| p == session.port);
-    let database = option(&server.options, "dbname").is_none_or(|d| d == session.database);
-    here && port && database
-}
-
-/// Gives the local role of a service that a mapping logs in as, where the name is one.
-fn lends(scene: &Scene<'_>, mapping: &UserMapping) -> Option<RoleId> {
-    let remote = mapping.remote_role.as_deref().and_then(|name| scene.facts.roles.find(name))?;
-    scene.map.of_role(remote).map(|_| remote)
-}
-
 /// Finds the mapping that a role uses on a server: its own, else PUBLIC's.
 fn mapping<'a>(scene: &'a Scene<'_>, server: u32, role: RoleId) -> Option<&'a UserMapping> {
     let own = scene.facts.user_mappings.iter().find(|m| m.server == server && m.role == Some(role));
     own.or_else(|| scene.facts.user_mappings.iter().find(|m| m.server == server && m.role.is_none()))
-}
-
-/// Names the table that a foreign table stands for.
-fn remote(scene: &Scene<'_>, table: &ForeignTable, at: usize) -> (String, Option<Object>) {
-    let local = &scene.facts.relations[at];
-    let schema = option(&table.options, "schema_name").unwrap_or(scene.facts.schema_row(local.schema).name.as_str());
-    let name = option(&table.options, "table_name").unwrap_or(local.name.as_str());
-    let found = (0..)
-        .zip(&scene.facts.relations)
-        .find(|(_, r)| r.name.as_str() == name && scene.facts.schema_row(r.schema).name.as_str() == schema);
-    match found {
-        Some((at, _)) => (scene.facts.label(Object::Relation(at)), Some(Object::Relation(at))),
-        None => (format!("{schema}.{name}"), None),
-    }
 }
 
 fn loops(scene: &Scene<'_>, out: &mut Sink<'_>) {
@@ -116,17 +84,20 @@ fn loops(scene: &Scene<'_>, out: &mut Sink<'_>) {
         let Some(server) = scene.facts.servers.iter().find(|s| s.oid == table.server) else { continue };
         let Some(at) = scene.facts.relation(table.relation).filter(|_| is_loop(scene, server)) else { continue };
         let Some(securable) = securable(scene, at as u32) else { continue };
-        let (remote, target) = remote(scene, table, at);
-        for (reacher, held) in readers(scene, &securable) {
-            let Some(mapping) = mapping(scene, server.oid, reacher.principal) else { continue };
-            if target.is_some_and(|target| !scene.is_foreign(reacher.principal, target)) {
+        let (remote, target) = remote(scene.facts, table, at);
+        let target = target.map(Object::Relation);
+        for user in users(scene, &securable) {
+            let (principal, held) = (user.reacher.principal, user.held);
+            // a view's owner connects with its own mapping
+            let Some(mapping) = mapping(scene, server.oid, user.acting()) else { continue };
+            if target.is_some_and(|target| !scene.is_foreign(principal, target)) {
                 continue;
             }
-            let mut draft = Draft::new(scene, Some(&reacher), target.unwrap_or(securable.object));
+            let mut draft = Draft::new(scene, Some(&user.reacher), target.unwrap_or(securable.object));
             let local = scene.facts.label(securable.object);
             let as_whom = mapping.remote_role.clone().unwrap_or_else(|| "the mapped role".to_owned());
-            draft.path = draft.path.using(held, &local).then("user mapping", &as_whom).using(held, &remote);
-            let who = scene.name(reacher.principal);
+            draft.path = user.path(scene, &securable, held).then("user mapping", &as_whom).using(held, &remote);
+            let who = scene.name(principal);
             draft.message = format!("{who} reaches {remote} through {local}, which connects back as {as_whom}");
             draft.fix = drop_mapping(scene, mapping, server);
             out.add(draft);

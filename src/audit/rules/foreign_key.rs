@@ -1,10 +1,12 @@
 //! FKX: foreign keys across the line, as seen by who can use them.
 
-use super::view::{readers, securable};
+use super::view::{securable, users};
 use super::{Draft, Rule, Sink};
-use crate::audit::facts::object::Object;
+use crate::audit::facts::object::{Object, Securable};
 use crate::audit::facts::relation::ForeignKey;
 use crate::audit::finding::Severity;
+use crate::audit::passage::of_key;
+use crate::audit::path::Path;
 use crate::audit::scene::{Reacher, Scene};
 use crate::model::privilege::{Privilege, Privileges};
 
@@ -31,15 +33,16 @@ pub(super) static FKX02: Rule = Rule {
 };
 
 fn keys(scene: &Scene<'_>, out: &mut Sink<'_>, cascading: bool) {
-    for key in &scene.facts.foreign_keys {
+    // a key that is not enforced is a word in the catalog only
+    for key in scene.facts.foreign_keys.iter().filter(|key| key.enforced) {
         let (Some(from), Some(to)) = (scene.facts.relation(key.from), scene.facts.relation(key.to)) else { continue };
-        let (from, to) = (Object::Relation(from as u32), Object::Relation(to as u32));
-        if scene.service_of(from) == scene.service_of(to) {
+        let Some((from, to)) = securable(scene, from as u32).zip(securable(scene, to as u32)) else { continue };
+        if scene.service_of(from.object) == scene.service_of(to.object) {
             continue;
         }
         match cascading {
-            true => cascade(scene, out, key, from, to),
-            false => oracle(scene, out, key, from, to),
+            true => cascade(scene, out, key, from.object, &to),
+            false => oracle(scene, out, key, &from, to.object),
         }
     }
 }
@@ -48,43 +51,43 @@ fn drop_key(scene: &Scene<'_>, key: &ForeignKey, from: Object) -> String {
     format!("alter table {} drop constraint {};", scene.facts.label(from), crate::audit::name::shown(&key.name))
 }
 
-/// Gives everyone who holds one of the privileges on a table and is foreign to `object`, else the table's owner.
-fn users(scene: &Scene<'_>, table: Object, privileges: Privileges, object: Object) -> Vec<(Reacher, Privileges)> {
-    let Object::Relation(at) = table else { return Vec::new() };
-    let securable = securable(scene, at);
-    let all = securable.map(|s| readers(scene, &s)).unwrap_or_default().into_iter();
-    let held = all.map(|(reacher, held)| (reacher, held.intersection(privileges)));
-    let found: Vec<_> = held.filter(|(r, held)| !held.is_empty() && scene.is_foreign(r.principal, object)).collect();
-    let owner = scene.facts.owner_of(table).map(|owner| (Reacher::itself(owner), privileges));
-    if found.is_empty() { owner.into_iter().collect() } else { found }
+/// Gives everyone who can use a table in one of these ways and is foreign to `object`, else the table's owner.
+fn strangers(scene: &Scene<'_>, table: &Securable, privileges: Privileges, object: Object) -> Vec<(Reacher, Path)> {
+    let all = users(scene, table).into_iter();
+    let all = all.filter(|user| scene.is_foreign(user.reacher.principal, object));
+    let using = all.map(|user| (user.held.intersection(privileges), user)).filter(|(held, _)| !held.is_empty());
+    let found: Vec<_> = using.map(|(held, user)| (user.path(scene, table, held), user.reacher)).collect();
+    if found.is_empty() {
+        let owner = Reacher::itself(table.owner);
+        let path = scene.path(&owner).using(privileges, scene.facts.label(table.object));
+        return vec![(owner, path)];
+    }
+    found.into_iter().map(|(path, reacher)| (reacher, path)).collect()
 }
 
-fn oracle(scene: &Scene<'_>, out: &mut Sink<'_>, key: &ForeignKey, from: Object, to: Object) {
+fn oracle(scene: &Scene<'_>, out: &mut Sink<'_>, key: &ForeignKey, from: &Securable, to: Object) {
     let writes = Privileges::of(&[Privilege::Insert, Privilege::Update]);
-    for (reacher, held) in users(scene, from, writes, to) {
+    for (reacher, path) in strangers(scene, from, writes, to) {
         if scene.declared(reacher.principal, to).contains(Privilege::References) {
             continue;
         }
         let mut draft = Draft::new(scene, Some(&reacher), to);
-        let table = scene.facts.label(from);
+        let table = scene.facts.label(from.object);
         let who = scene.name(reacher.principal);
-        draft.path = draft.path.using(held, &table).then("foreign key", &draft.object);
+        draft.path = path.then("foreign key", &draft.object);
         draft.message = format!("{who} learns by writing {table} which rows {} has, and holds them", draft.object);
-        draft.fix = drop_key(scene, key, from);
+        draft.fix = drop_key(scene, key, from.object);
         out.add(draft);
     }
 }
 
-fn cascade(scene: &Scene<'_>, out: &mut Sink<'_>, key: &ForeignKey, from: Object, to: Object) {
-    for (action, event) in [(key.on_delete, Privilege::Delete), (key.on_update, Privilege::Update)] {
-        if !action.writes() {
-            continue;
-        }
-        for (reacher, held) in users(scene, to, event.into(), from) {
+fn cascade(scene: &Scene<'_>, out: &mut Sink<'_>, key: &ForeignKey, from: Object, to: &Securable) {
+    for passage in of_key(scene, key) {
+        for (reacher, path) in strangers(scene, to, passage.by, from) {
             let mut draft = Draft::new(scene, Some(&reacher), from);
-            let (table, who) = (scene.facts.label(to), scene.name(reacher.principal));
-            let by = format!("foreign key, {}", action.words());
-            draft.path = draft.path.using(held, &table).then(by, &draft.object);
+            let (table, who) = (scene.facts.label(to.object), scene.name(reacher.principal));
+            draft.path = passage.lead(scene, path, passage.gives);
+            let event = passage.by;
             draft.message =
                 format!("{event} on {table} by {who} writes in {} without asking for a privilege there", draft.object);
             draft.fix = drop_key(scene, key, from);

@@ -115,6 +115,11 @@ fn called(scene: &Scene<'_>, caller: &Caller) -> BTreeSet<u32> {
             _ => {}
         }
     }
+    // an aggregate calls what it is made of
+    let is_aggregate = |oid: &&u32| scene.facts.routine(**oid).is_some_and(|at| scene.facts.routines[at].kind == 'a');
+    let made_of = found.iter().filter(is_aggregate).flat_map(|oid| dependencies.of(Class::Routine, *oid));
+    let made_of: Vec<u32> = made_of.filter(|d| d.ref_class == Class::Routine).map(|d| d.ref_oid).collect();
+    found.extend(made_of);
     found
 }
 

@@ -1,6 +1,6 @@
 //! INH01: child tables on the other side of the line.
 
-use super::view::{readers, securable};
+use super::view::{securable, users};
 use super::{Draft, Rule, Sink};
 use crate::audit::facts::object::Object;
 use crate::audit::finding::Severity;
@@ -36,16 +36,16 @@ fn check(scene: &Scene<'_>, out: &mut Sink<'_>) {
         } else {
             format!("alter table {} no inherit {};", scene.facts.label(object), scene.facts.label(above))
         };
-        for (reacher, held) in readers(scene, &securable) {
-            let held = held.intersection(DATA);
-            if held.is_empty() || !scene.is_foreign(reacher.principal, object) {
+        for user in users(scene, &securable) {
+            let held = user.held.intersection(DATA);
+            if held.is_empty() || !scene.is_foreign(user.reacher.principal, object) {
                 continue;
             }
-            let mut draft = Draft::new(scene, Some(&reacher), object);
-            draft.path = draft.path.using(held, scene.facts.label(above)).then("child, unchecked", &draft.object);
+            let mut draft = Draft::new(scene, Some(&user.reacher), object);
+            draft.path = user.path(scene, &securable, held).then("child, unchecked", &draft.object);
             draft.message = format!(
                 "{} reaches {} through its parent {}",
-                scene.name(reacher.principal),
+                scene.name(user.reacher.principal),
                 draft.object,
                 scene.facts.label(above)
             );

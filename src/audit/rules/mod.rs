@@ -33,7 +33,7 @@ mod rewrite_rule;
 mod row_security;
 mod secret;
 mod system;
-mod view;
+pub(in crate::audit) mod view;
 
 pub use sink::{Draft, Sink};
 

@@ -1,16 +1,13 @@
 //! VIW05: rules that write where their user may not.
 
-use std::collections::BTreeSet;
-
-use super::view::{readers, securable};
+use super::body::Bodies;
+use super::view::{securable, users};
 use super::{Draft, Rule, Sink};
-use crate::audit::facts::dependency::Class;
 use crate::audit::facts::object::Object;
 use crate::audit::facts::relation::RuleEvent;
 use crate::audit::finding::Severity;
+use crate::audit::passage::{Passage, of_rule};
 use crate::audit::scene::Scene;
-use crate::audit::through::held;
-use crate::model::privilege::{Privilege, Privileges};
 
 /// A rule passes a write on to a foreign table, with the rights of the table's owner.
 pub(super) static VIW05: Rule = Rule {
@@ -24,38 +21,24 @@ pub(super) static VIW05: Rule = Rule {
 };
 
 fn check(scene: &Scene<'_>, out: &mut Sink<'_>) {
+    let mut bodies = None;
     for rule in scene.facts.rules.iter().filter(|r| r.event != RuleEvent::Select && r.enabled) {
-        let Some(at) = scene.facts.relation(rule.relation) else { continue };
-        let Some(securable) = securable(scene, at as u32) else { continue };
-        let (own, owner) = (scene.service_of(securable.object), securable.owner);
-        let used: BTreeSet<u32> = scene
-            .facts
-            .dependencies
-            .of(Class::Rule, rule.oid)
-            .filter(|d| d.ref_class == Class::Relation)
-            .filter_map(|d| scene.facts.relation(d.ref_oid))
-            .map(|at| at as u32)
-            .collect();
-        let event = match rule.event {
-            RuleEvent::Update => Privilege::Update,
-            RuleEvent::Delete => Privilege::Delete,
-            _ => Privilege::Insert,
-        };
-        for target in used {
-            let object = Object::Relation(target);
-            let rights = held(scene, owner, target, &[]);
-            if scene.service_of(object) == own || rights.is_empty() {
-                continue;
-            }
-            for (reacher, _) in readers(scene, &securable).into_iter().filter(|(_, p)| p.contains(event)) {
-                if !scene.is_foreign(reacher.principal, object) || reacher.principal == owner {
+        let bodies = bodies.get_or_insert_with(|| Bodies::new(scene));
+        let passages = of_rule(scene, bodies, rule);
+        let Some(securable) = passages.first().and_then(|passage| securable(scene, passage.from)) else { continue };
+        let (own, users) = (scene.service_of(securable.object), users(scene, &securable));
+        let crossing = |passage: &&Passage| scene.service_of(Object::Relation(passage.to)) != own;
+        for passage in passages.iter().filter(crossing) {
+            let object = Object::Relation(passage.to);
+            for user in users.iter().filter(|user| !user.held.intersection(passage.by).is_empty()) {
+                let principal = user.reacher.principal;
+                if !scene.is_foreign(principal, object) || principal == securable.owner {
                     continue;
                 }
-                let mut draft = Draft::new(scene, Some(&reacher), object);
-                let table = scene.facts.label(securable.object);
-                draft.path = draft.path.using(event, &table).then("rule, as table owner", scene.name(owner));
-                draft.path = draft.path.using(rights.intersection(DATA), &draft.object);
-                let name = crate::audit::name::shown(&rule.name);
+                let mut draft = Draft::new(scene, Some(&user.reacher), object);
+                let way = user.path(scene, &securable, passage.by);
+                draft.path = passage.lead(scene, way, passage.gives);
+                let (table, name) = (scene.facts.label(securable.object), crate::audit::name::shown(&rule.name));
                 draft.message = format!("a write to {table} reaches {} by rule {name}", draft.object);
                 draft.fix = format!("drop rule {name} on {table};");
                 out.add(draft);
@@ -63,5 +46,3 @@ fn check(scene: &Scene<'_>, out: &mut Sink<'_>) {
         }
     }
 }
-
-const DATA: Privileges = Privileges::of(&[Privilege::Select, Privilege::Insert, Privilege::Update, Privilege::Delete]);

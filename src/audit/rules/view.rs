@@ -1,13 +1,16 @@
 //! VIW01–03: views that carry rows over the line.
 
+use std::collections::BTreeSet;
+
 use super::{Draft, Rule, Sink};
 use crate::audit::facts::object::{Object, Securable};
 use crate::audit::facts::relation::Relation;
 use crate::audit::facts::relation::RelationKind;
 use crate::audit::facts::role::RoleId;
 use crate::audit::finding::Severity;
+use crate::audit::path::Path;
 use crate::audit::scene::{Reacher, Scene};
-use crate::audit::through::{Base, Checked, bases, bases_for};
+use crate::audit::through::{Base, Checked, bases, bases_for, views_over};
 use crate::model::acl::AclKind;
 use crate::model::privilege::{Privilege, Privileges};
 
@@ -100,6 +103,83 @@ pub(super) fn readers(scene: &Scene<'_>, securable: &Securable) -> Vec<(Reacher,
     found
 }
 
+/// Someone who can use a relation, by its access list or through views of its own service over it.
+pub(super) struct User {
+    /// Who.
+    pub(super) reacher: Reacher,
+    /// What with.
+    pub(super) held: Privileges,
+    /// The view, and what it leads through; nothing for whoever needs none.
+    over: Option<(u32, Base)>,
+}
+
+impl User {
+    /// Gives the way down to the relation.
+    pub(super) fn path(&self, scene: &Scene<'_>, securable: &Securable, privileges: Privileges) -> Path {
+        let path = scene.path(&self.reacher);
+        match &self.over {
+            None => path.using(privileges, scene.facts.label(securable.object)),
+            Some((view, base)) => down(scene, path, privileges, *view, base, self.reacher.principal),
+        }
+    }
+
+    /// Gives as whom the relation is used.
+    pub(super) fn acting(&self) -> RoleId {
+        self.over.as_ref().and_then(|(_, base)| base.checked_as).unwrap_or(self.reacher.principal)
+    }
+}
+
+/// Gives everyone who can use a relation, through views of its own service over it too.
+pub(super) fn users(scene: &Scene<'_>, securable: &Securable) -> Vec<User> {
+    let direct = readers(scene, securable).into_iter();
+    let mut found: Vec<User> = direct.map(|(reacher, held)| User { reacher, held, over: None }).collect();
+    let Object::Relation(relation) = securable.object else { return found };
+    let own = scene.service_of(securable.object);
+    let (mut queue, mut seen) = (views_over(scene, relation), BTreeSet::new());
+    while let Some(at) = queue.pop() {
+        if scene.service_of(Object::Relation(at)) != own || !seen.insert(at) {
+            continue;
+        }
+        queue.extend(views_over(scene, at));
+        let view = &scene.facts.relations[at as usize];
+        let Some(over) = self::securable(scene, at) else { continue };
+        for (reacher, held) in readers(scene, &over) {
+            let known = found.iter().filter(|user| user.reacher.principal == reacher.principal);
+            let known = known.fold(Privileges::NONE, |known, user| known.union(user.held));
+            let bases = bases_for(scene, view, at, reacher.principal).into_iter();
+            let Some(base) = bases.into_iter().find(|base| base.relation == relation && !base.copied) else { continue };
+            let held = held.intersection(base.privileges).without(known);
+            if !held.is_empty() {
+                found.push(User { reacher, held, over: Some((at, base)) });
+            }
+        }
+    }
+    found
+}
+
+/// Leads a path from a view down to what is behind it.
+pub(in crate::audit) fn down(
+    scene: &Scene<'_>,
+    path: Path,
+    privileges: Privileges,
+    view: u32,
+    base: &Base,
+    invoker: RoleId,
+) -> Path {
+    let mut path = path.using(privileges, scene.facts.label(Object::Relation(view)));
+    for (through, who) in &base.through {
+        path = match who {
+            Some(role) if scene.role(*role).superuser => {
+                path.then("view owner", format!("{} (superuser)", scene.name(*role)))
+            }
+            Some(role) => path.then("view owner", scene.name(*role)),
+            None => path.then("invoker", scene.name(invoker)),
+        };
+        path = path.using(privileges, scene.facts.label(Object::Relation(*through)));
+    }
+    path
+}
+
 /// Gives the logins that hold a PUBLIC privilege in a schema, its own service's too.
 pub(super) fn everyone(scene: &Scene<'_>, securable: &Securable) -> Vec<Reacher> {
     let usable = securable.schema.filter(|s| !scene.usage_is_public(*s)).map(|s| scene.users_of(s));
@@ -157,17 +237,7 @@ fn draft(
     let object = Object::Relation(base.relation);
     let mut draft = Draft::new(scene, Some(reacher), object);
     let label = scene.facts.label(Object::Relation(at));
-    draft.path = draft.path.using(privileges, &label);
-    for (through, who) in &base.through {
-        draft.path = match who {
-            Some(role) if scene.role(*role).superuser => {
-                draft.path.then("view owner", format!("{} (superuser)", scene.name(*role)))
-            }
-            Some(role) => draft.path.then("view owner", scene.name(*role)),
-            None => draft.path.then("invoker", scene.name(reacher.principal)),
-        };
-        draft.path = draft.path.using(privileges, scene.facts.label(Object::Relation(*through)));
-    }
+    draft.path = down(scene, draft.path, privileges, at, base, reacher.principal);
     let verb = if kind == Kind::Copy { "a copy of the rows of" } else { "the rows of" };
     let word = if privileges == Privilege::Select.into() { "reads" } else { "reaches" };
     draft.message = format!("{} {word} {verb} {} through {label}", scene.name(reacher.principal), draft.object);

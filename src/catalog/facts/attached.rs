@@ -33,7 +33,8 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<(), Error> {
             };
             let (oid, name, relation) = (row.oid("oid"), row.name("name"), row.oid("relation"));
             let (enabled, instead) = (row.flag("enabled"), row.flag("instead"));
-            facts.rules.push(Rule { oid, name, relation, event, enabled, instead });
+            let definition = row.maybe_text("definition").map(str::to_owned);
+            facts.rules.push(Rule { oid, name, relation, event, enabled, instead, definition });
             Ok(())
         })
         .await?;

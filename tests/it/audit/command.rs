@@ -116,6 +116,53 @@ async fn why_sees_columns_and_definer_routines() {
     assert_eq!(ask()["paths"][0]["text"], format!("{p}c_app =SELECT=> {p}b.t.x"));
 }
 
+#[tokio::test]
+async fn why_follows_rules_keys_triggers_and_foreign_tables() {
+    let db = TestDb::new().await;
+    leak(&db).await;
+    let p = db.prefix();
+    // a key, a rule and a trigger lead from one table of a to one of b, the last through a view and another table
+    db.run(&format!(
+        "create role {p}d_app login; grant usage on schema {p}b to {p}a_owner; \
+         set role {p}b_owner; alter table {p}b.t add primary key (x); create table {p}b.log (x int); \
+         create table {p}b.seen (x int); grant references on {p}b.t to {p}a_owner; \
+         create function {p}b.note() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp \
+         as $$ begin insert into {p}b.seen values (1); return new; end $$; grant insert, select on {p}b.log to {p}a_owner; \
+         reset role; create schema if not exists {p}a authorization {p}a_owner; grant usage on schema {p}a to {p}d_app; \
+         create table {p}a.target (x int primary key); alter table {p}a.target owner to {p}a_owner; \
+         create table {p}a.front (x int); alter table {p}a.front owner to {p}a_owner; \
+         create view {p}a.door as select * from {p}a.front; alter view {p}a.door owner to {p}a_owner; \
+         alter table {p}b.t add constraint k foreign key (x) references {p}a.target on delete cascade; \
+         create rule r as on insert to {p}a.front do also insert into {p}b.log values (1); \
+         create trigger n after insert on {p}b.log for each row execute function {p}b.note(); \
+         grant insert on {p}a.door to {p}d_app; grant delete on {p}a.target to {p}d_app"
+    ))
+    .await;
+    let role = format!("{p}d_app");
+    let ask = |object: &str, privilege: &str| {
+        run(&db, &["why", &role, &format!("{p}{object}"), privilege, "--format", "json"]).exits(0).json()
+    };
+    let text = |told: &serde_json::Value| told["paths"][0]["text"].as_str().unwrap_or_default().replace(p, "");
+    let key = ask("b.t", "delete");
+    assert_eq!(text(&key), "d_app =DELETE=> a.target -foreign key, CASCADE-> k =DELETE=> b.t");
+    let rule = ask("b.log", "insert");
+    assert_eq!(
+        text(&rule),
+        "d_app =INSERT=> a.door -view owner-> a_owner =INSERT=> a.front -rule, as table owner-> a_owner =INSERT=> b.log"
+    );
+    assert_eq!(ask("b.log", "select")["reachable"], false, "the rule only inserts");
+    let trigger = ask("b.seen", "insert");
+    let end = "=INSERT=> b.log -trigger-> b.note() -definer-> b_owner =INSERT=> b.seen";
+    assert!(text(&trigger).ends_with(end), "{trigger:#}");
+    db.run(&format!(
+        "alter table {p}a.front disable rule r; alter table {p}b.t drop constraint k; revoke delete on {p}a.target from {p}d_app"
+    ))
+    .await;
+    for (object, privilege) in [("b.t", "delete"), ("b.log", "insert"), ("b.seen", "insert")] {
+        assert_eq!(ask(object, privilege)["reachable"], false, "{object}");
+    }
+}
+
 #[test]
 fn every_rule_can_be_explained_without_a_database() {
     let told = Command::new(env!("CARGO_BIN_EXE_pgcleave")).args(["audit", "--list-rules"]).output().expect("it runs");

@@ -958,3 +958,197 @@ create function billing.settle() returns void language plpgsql security definer 
 alter function billing.settle() owner to billing_owner;
 -- @leak
 grant create, usage on schema public to public;
+
+-- case grant_to_pg_database_owner | ACC01 | orders_migrator | billing.invoices
+alter database zoo owner to orders_owner;
+-- @leak
+grant usage on schema billing to pg_database_owner;
+grant select on billing.invoices to pg_database_owner;
+
+-- case grant_to_predefined_role | ACC01 | orders_app | billing.invoices
+grant pg_monitor to orders_app;
+-- @leak
+grant usage on schema billing to pg_monitor;
+grant select on billing.invoices to pg_monitor;
+
+-- case bypassrls_is_not_inherited | - | orders_ro | shipping | 16
+create role rlsfree bypassrls;
+-- @leak
+grant rlsfree to orders_ro with inherit true, set false;
+
+-- case createrole_is_not_inherited | - | orders_app | boss | 16
+create role boss createrole;
+-- @leak
+grant boss to orders_app with inherit true, set false;
+
+-- case replication_is_not_inherited | - | orders_app | boss | 16
+create role boss replication;
+-- @leak
+grant boss to orders_app with inherit true, set false;
+
+-- case replication_by_set | ATT03 | orders_app | boss
+create role boss replication;
+-- @leak
+grant boss to orders_app;
+
+-- case view_over_loop_table | FDW01 | orders_app | billing.payments
+create extension postgres_fdw;
+create server loop foreign data wrapper postgres_fdw options (host '@SOCKET@', port :'port', dbname 'zoo');
+create foreign table orders.ft_pay (id bigint, card_token text) server loop options (schema_name 'billing', table_name 'payments');
+alter foreign table orders.ft_pay owner to orders_owner;
+create view orders.v_pay as select * from orders.ft_pay;
+alter view orders.v_pay owner to orders_owner;
+revoke all on orders.ft_pay from orders_app;
+grant select on orders.v_pay to orders_app;
+-- @leak
+create user mapping for orders_owner server loop options (user 'billing_app', password_required 'false');
+
+-- case rule_behind_an_own_view | VIW05 | orders_app | billing.invoices
+grant usage on schema billing to orders_owner;
+grant select, insert on billing.invoices to orders_owner;
+set role orders_owner;
+create table orders.inner_t (a int);
+revoke all on orders.inner_t from orders_app, orders_ro;
+create view orders.outer_v as select * from orders.inner_t;
+grant insert on orders.outer_v to orders_app;
+reset role;
+-- @leak
+set role orders_owner;
+create rule r as on insert to orders.inner_t do also insert into billing.invoices (order_id, amount_cents) values (78, 7);
+reset role;
+
+-- case trigger_behind_an_own_view | DEF01 | orders_app | billing.seen()
+create function billing.seen() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $$ begin insert into billing.ledger values (9, '2026-01-01', 1); return new; end $$;
+alter function billing.seen() owner to billing_owner;
+set role orders_owner;
+create table orders.inner_t (a int);
+revoke all on orders.inner_t from orders_app, orders_ro;
+create view orders.outer_v as select * from orders.inner_t;
+grant insert on orders.outer_v to orders_app;
+reset role;
+-- @leak
+create trigger seen after insert on orders.inner_t for each row execute function billing.seen();
+
+-- case cascade_behind_a_view | FKX02 | billing_app | orders.orders
+set role billing_owner;
+create view billing.v_inv as select * from billing.invoices;
+revoke delete on billing.invoices from billing_app;
+grant delete, select on billing.v_inv to billing_app;
+reset role;
+-- @leak
+alter table orders.orders add column invoice bigint references billing.invoices on delete cascade;
+
+-- case aggregate_lends_its_function | DEF01 | orders_app | billing.step(bigint, bigint)
+grant usage on schema billing to orders_owner;
+create function billing.step(bigint, bigint) returns bigint language sql security definer set search_path = pg_catalog, pg_temp as 'select count(*) from billing.payments';
+alter function billing.step(bigint, bigint) owner to billing_owner;
+revoke all on function billing.step(bigint, bigint) from public;
+-- @leak
+grant execute on function billing.step(bigint, bigint) to orders_owner;
+create aggregate orders.agg(bigint) (sfunc = billing.step, stype = bigint, initcond = '0');
+alter aggregate orders.agg(bigint) owner to orders_owner;
+grant execute on function orders.agg(bigint) to orders_app;
+
+-- case policy_subquery_needs_rights | - | orders_app | billing.invoices
+alter table orders.orders enable row level security;
+-- @leak
+create policy p on orders.orders for select to orders_app using (id > 0 and exists (select from billing.invoices i where i.order_id = orders.id));
+
+-- case rule_instead_nothing | - | orders_app | billing
+-- @leak
+set role orders_owner;
+create rule quiet as on delete to orders.scratch do instead nothing;
+reset role;
+
+-- case operator_without_execute | - | orders_app | billing.cmp
+create function billing.cmp(int, int) returns boolean language sql security definer set search_path = pg_catalog, pg_temp as 'select true';
+alter function billing.cmp(int, int) owner to billing_owner;
+revoke all on function billing.cmp(int, int) from public;
+-- @leak
+create operator public.### (function = billing.cmp, leftarg = int, rightarg = int);
+grant usage on schema public to orders_app;
+
+-- case operator_calls_definer | DEF01 | orders_app | billing.cmp(integer, integer)
+grant usage on schema billing to orders_app;
+create function billing.cmp(int, int) returns boolean language sql security definer set search_path = pg_catalog, pg_temp as 'select count(*) > 0 from billing.payments';
+alter function billing.cmp(int, int) owner to billing_owner;
+revoke all on function billing.cmp(int, int) from public;
+create operator billing.### (function = billing.cmp, leftarg = int, rightarg = int);
+-- @leak
+grant execute on function billing.cmp(int, int) to orders_app;
+
+-- case database_create_public | DB03 | shipping_app | database
+-- @leak
+grant create on database zoo to public;
+
+-- case statistics_of_values | SYS02 | orders_app | pg_statistic
+-- @leak
+grant select on pg_statistic to orders_app;
+
+-- case foreign_parent | INH01 | billing_app | orders.kid
+-- @leak
+create table orders.kid (extra int) inherits (billing.payments);
+alter table orders.kid owner to orders_owner;
+
+-- case set_false_on_second_hop | - | orders_app | billing | 16
+create role team;
+grant billing_ro to team with inherit false, set false;
+-- @leak
+grant team to orders_app;
+
+-- case invoker_view_over_closed_view | - | orders_ro | billing.invoices | 15
+grant usage on schema billing to orders_owner;
+grant select on billing.invoices to orders_owner;
+set role orders_owner;
+create view orders.base_v as select id, amount_cents from billing.invoices;
+revoke all on orders.base_v from orders_app, orders_ro;
+create view orders.top_v with (security_invoker = true) as select * from orders.base_v;
+revoke all on orders.top_v from orders_app, orders_ro;
+reset role;
+-- @leak
+grant select on orders.top_v to orders_ro;
+
+-- case aggregate_of_foreign_function | INB01 | orders_app | billing.v_agg
+create function orders.plus(bigint, bigint) returns bigint language sql immutable as 'select $1 + $2';
+alter function orders.plus(bigint, bigint) owner to orders_owner;
+grant execute on function orders.plus(bigint, bigint) to billing_owner;
+grant usage on schema orders to billing_owner;
+create aggregate billing.agg(bigint) (sfunc = orders.plus, stype = bigint, initcond = '0');
+alter aggregate billing.agg(bigint) owner to billing_owner;
+-- @leak
+create view billing.v_agg as select billing.agg(amount_cents) from billing.invoices;
+alter view billing.v_agg owner to billing_owner;
+
+-- case superuser_invoker_function | - | orders_app | billing
+-- @leak
+create function orders.noroot() returns bigint language sql set search_path = pg_catalog, pg_temp as 'select count(*) from billing.payments';
+grant execute on function orders.noroot() to orders_app;
+
+-- case parameter_public | SYS03 | orders_app | parameter log_statement
+-- @leak
+grant set on parameter log_statement to public;
+
+-- case row_security_off_setting | - | orders_ro | shipping
+grant usage on schema shipping to shipping_ro;
+alter table shipping.shipments enable row level security;
+-- @leak
+alter role orders_ro set row_security = off;
+
+-- case always_trigger_replica_only | - | orders_app | billing
+create function billing.trg() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $$ begin return new; end $$;
+alter function billing.trg() owner to billing_owner;
+-- @leak
+create trigger t before insert on orders.scratch for each row execute function billing.trg();
+alter table orders.scratch enable replica trigger t;
+
+-- case adp_columnless_role_group | FUT01 | orders_app | future tables of billing_owner in billing
+create role readers;
+grant readers to orders_app;
+grant usage on schema billing to readers;
+-- @leak
+alter default privileges for role billing_owner in schema billing grant select on tables to readers;
+
+-- case key_that_is_not_enforced | - | billing_app | orders.orders | 18
+-- @leak
+alter table orders.orders add column invoice bigint;
+alter table orders.orders add constraint k foreign key (invoice) references billing.invoices on delete cascade not enforced;
