@@ -101,6 +101,9 @@ fn becomes(scene: &Scene<'_>, out: &mut Sink<'_>) {
             let mut draft = Draft::new(scene, Some(&Reacher::itself(principal)), Object::Role(target));
             let (who, name) = (scene.name(principal), scene.name(target));
             draft.path = draft.path.then("set at login", &name);
+            if let Some(service) = scene.service_name(scene.map.of_role(target)) {
+                draft.path = draft.path.using("all that it holds", format!("{service}.*"));
+            }
             draft.message = format!("every session of {who} begins as {name}");
             let whose = if setting.role.is_some() { who } else { "all".to_owned() };
             let database = setting.database.as_ref().map(|d| format!(" in database {}", crate::audit::name::shown(d)));

@@ -65,11 +65,27 @@ fn members(scene: &Scene<'_>, out: &mut Sink<'_>, names: &[&str]) {
         let bundled = |r: &Reacher| scene.role(r.last_member()).is_system();
         for reacher in scene.enterers(role).into_iter().filter(|r| !bundled(r)) {
             let mut draft = Draft::new(scene, Some(&reacher), Object::Role(role));
+            draft.path = draft.path.using("all that it holds", opened(scene.role(role).name.as_str()));
             let (who, name) = (scene.name(reacher.principal), scene.name(role));
             let verb = if reacher.inherits { "has" } else { "can become" };
             draft.message = format!("{who} {verb} {name}");
             draft.fix = super::membership::revoke(scene, role, reacher.last_member());
             out.add(draft);
         }
+    }
+}
+
+/// Says what a predefined role opens.
+fn opened(role: &str) -> &'static str {
+    match role {
+        "pg_read_all_data" | "pg_write_all_data" | "pg_maintain" => "everything",
+        "pg_read_server_files" | "pg_write_server_files" => "server files",
+        "pg_execute_server_program" => "server programs",
+        "pg_signal_backend" => "sessions",
+        "pg_read_all_settings" => "settings",
+        "pg_monitor" | "pg_read_all_stats" | "pg_stat_scan_tables" => "statistics",
+        "pg_signal_autovacuum_worker" => "autovacuum",
+        "pg_create_subscription" => "subscriptions",
+        _ => "server",
     }
 }

@@ -144,6 +144,8 @@ struct FindingRow<'a> {
     principal: &'a str,
     principal_service: Option<&'a str>,
     object: &'a str,
+    /// What the path ends in: of a membership's object, a role, it is what that one opens.
+    reaches: &'a str,
     path: String,
     steps: &'a [Step],
     declared: bool,
@@ -181,6 +183,7 @@ fn finding_row(f: &Finding) -> FindingRow<'_> {
         principal: &f.principal,
         principal_service: f.principal_service.as_deref(),
         object: &f.object,
+        reaches: f.path.steps.last().map_or(&f.object, |step| &step.to),
         path: f.path.to_string(),
         steps: &f.path.steps,
         declared: f.declared,

