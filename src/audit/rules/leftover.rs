@@ -30,7 +30,8 @@ pub(super) static HYG05: Rule = Rule {
     title: "stale contract",
     severity: Severity::Warning,
     explanation: "The manifests declare a contract whose object does not exist, or that nobody of the consumer was \
-                  granted: the consumer fails at run time, or the contract is no longer needed.",
+                  granted: the consumer fails at run time, or the contract is no longer needed. Whether the \
+                  consumer's statements still use what it was granted is in no catalog, and not told.",
     fix: "Run `pgcleave plan`, create the object, or take the contract out of both manifests.",
     check: contracts,
 };

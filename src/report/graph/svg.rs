@@ -11,7 +11,7 @@ use crate::audit::finding::Severity;
 pub const STYLE: &str = include_str!("../../../templates/graph.css");
 
 /// How many characters of a name fit in a box.
-const NAME_FITS: usize = 19;
+const NAME_FITS: usize = 17;
 /// How many characters of a team fit in a box.
 const TEAM_FITS: usize = 24;
 /// How many objects a line tells when it is pointed at.
