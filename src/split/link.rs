@@ -7,7 +7,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
 use super::error::Error;
-use super::state::{Side, Split};
+use super::state::{Side, Split, Step};
 use crate::credentials::password;
 use crate::ident::Ident;
 use crate::pg::connect::Target;
@@ -198,8 +198,7 @@ pub(super) async fn subscribe(
     let conninfo = conninfo(way, &name, password);
     let there = subscribed(connection, &name).await?;
     let statement = if there {
-        let connect = sql!("alter subscription ", name, " connection ", Literal(&conninfo));
-        sql!(connect, "; ", enabling(&name))
+        sql!("alter subscription ", name, " connection ", Literal(&conninfo))
     } else {
         sql!(
             "create subscription ",
@@ -210,7 +209,7 @@ pub(super) async fn subscribe(
             split.publication(),
             " with (create_slot = false, slot_name = ",
             Literal(name.as_str()),
-            ", copy_data = false)"
+            ", copy_data = false, enabled = false)"
         )
     };
     // A message is one transaction: the settings must hold before the statement comes.
@@ -220,7 +219,58 @@ pub(super) async fn subscribe(
         .map_err(|e| PgError::new("keep a password out of the log", &e))?;
     let made = exec::batch(connection, "make the subscription", &statement).await;
     let _ = sqlx::raw_sql(SPEECH).execute(&mut *connection).await;
-    made.map_err(|error| Error::NotFollowing { follower: followed.other().as_str(), why: error.to_string() })
+    made.map_err(|error| Error::NotFollowing { follower: followed.other().as_str(), why: error.to_string() })?;
+    begin_after_turn(connection, split, followed).await?;
+    Ok(enable(connection, &name).await?)
+}
+
+/// Lets the side that follows remember where the other one's own writes begin: what came before was its own.
+///
+/// The slot knows that, too, but after a crash of its server it may be back where it was at the last checkpoint.
+pub(super) async fn begin_after_turn(
+    connection: &mut PgConnection,
+    split: &Split,
+    followed: Side,
+) -> Result<(), PgError> {
+    let turn = split.turn.as_ref().filter(|turn| turn.to == followed && turn.step >= Step::Opened);
+    let Some(lsn) = turn.and_then(|turn| turn.lsn.as_deref()) else { return Ok(()) };
+    let name = split.link(followed);
+    let failed = |e: sqlx::Error| PgError::new("set where the subscription begins", &e);
+    let behind: bool = sqlx::query_scalar(
+        "select exists (select from pg_catalog.pg_subscription s join pg_catalog.pg_database d on d.oid = s.subdbid \
+         join pg_catalog.pg_replication_origin o on o.roname = 'pg_' || s.oid \
+         where s.subname = $1 and d.datname = pg_catalog.current_database() \
+           and coalesce(pg_catalog.pg_replication_origin_progress(o.roname, true), '0/0') < $2::pg_catalog.pg_lsn)",
+    )
+    .bind(name.as_str())
+    .bind(lsn)
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(failed)?;
+    if !behind {
+        return Ok(());
+    }
+    exec::batch(connection, "stop the subscription", &sql!("alter subscription ", name, " disable")).await?;
+    let started = Instant::now();
+    loop {
+        let moved = sqlx::query(
+            "select pg_catalog.pg_replication_origin_advance('pg_' || s.oid, $2::pg_catalog.pg_lsn) \
+             from pg_catalog.pg_subscription s join pg_catalog.pg_database d on d.oid = s.subdbid \
+             where s.subname = $1 and d.datname = pg_catalog.current_database()",
+        )
+        .bind(name.as_str())
+        .bind(lsn)
+        .execute(&mut *connection)
+        .await;
+        let Err(error) = moved else { break };
+        let error = failed(error);
+        // Its worker has it until it sees that it is to stop.
+        if error.sqlstate() != Some("55006") || started.elapsed() > Duration::from_secs(RELEASE_SECONDS) {
+            return Err(error);
+        }
+        tokio::time::sleep(Duration::from_millis(RELEASE_POLL_MILLIS)).await;
+    }
+    enable(connection, &name).await
 }
 
 /// Lets a subscription go on that an error or somebody has disabled, and by no error from now on: a server that was

@@ -176,6 +176,7 @@ async fn follow(ends: &mut Ends, between: &Between, split: &Split) -> Result<(),
     if let Some(why) = lag.broken(Side::Source) {
         return Err(Error::NotFollowing { follower: "target", why });
     }
+    link::begin_after_turn(&mut ends.target, split, Side::Source).await?;
     let seen = link::following(&mut ends.target, &split.link(Side::Source)).await?;
     if seen.running && seen.enabled {
         return Ok(());

@@ -38,6 +38,7 @@ pub(super) async fn prepare(
     if to == Side::Target {
         carry::logins(ends, between, split).await?;
     }
+    link::begin_after_turn(ends.side(to), split, from).await?;
     runs(ends, split, to, options).await?;
     if !gate::closed(ends.side(to), split).await? {
         let side = between.target(to).label();

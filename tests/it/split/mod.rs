@@ -140,7 +140,7 @@ impl Move {
     /// Runs a command again and again until it has done its work: a server or the way to it is away meanwhile.
     async fn persist(&self, arguments: &[&str]) {
         let mut last = self.run(arguments).await;
-        for _ in 0..60 {
+        for _ in 0..20 {
             if last.code == 0 {
                 return;
             }
