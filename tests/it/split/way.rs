@@ -56,33 +56,26 @@ async fn a_service_moves_to_the_newest_server_and_back() {
 async fn logins_keep_their_passwords_and_the_old_side_names_the_new_place() {
     let service = Move::new().await;
     service.run(&["start"]).await.exits(0);
-    let login = |url: &str| url.replace("postgres:postgres@", &format!("{}_app:app@", service.name));
+    let login =
+        |url: &str, password: &str| url.replace("postgres:postgres@", &format!("{}_app:{password}@", service.name));
     let insert = "insert into nothing values (1)";
     let refused = |error: sqlx::Error| error.as_database_error().map(|e| e.message().to_owned()).unwrap_or_default();
-    let try_it = async |url: &str| {
-        let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&login(url)).await?;
+    let try_it = async |url: &str, password: &str| {
+        let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&login(url, password)).await?;
         sqlx::raw_sql(sqlx::AssertSqlSafe("set search_path = ".to_owned() + &service.name))
             .execute(&mut connection)
             .await?;
         sqlx::raw_sql(insert).execute(&mut connection).await.map(|_| ())
     };
-    let closed = refused(try_it(&service.target).await.expect_err("the target is closed"));
+    let closed = refused(try_it(&service.target, "app").await.expect_err("the target is closed"));
     assert!(closed.contains(&format!("schema {} is written at", service.name)), "{closed}");
     // Rotated since the copy.
     let rotated = format!("alter role {s}_app nologin; alter role {s}_app login password 'new'", s = service.name);
     run(&service.source, &rotated).await;
     service.run(&["cutover"]).await.exits(0);
-    assert!(try_it(&service.target).await.is_err(), "the old password is void");
-    let login = |url: &str| url.replace("postgres:postgres@", &format!("{}_app:new@", service.name));
-    let try_it = async |url: &str| {
-        let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&login(url)).await?;
-        sqlx::raw_sql(sqlx::AssertSqlSafe("set search_path = ".to_owned() + &service.name))
-            .execute(&mut connection)
-            .await?;
-        sqlx::raw_sql(insert).execute(&mut connection).await.map(|_| ())
-    };
-    try_it(&service.target).await.expect("the target is open");
-    let moved = refused(try_it(&service.source).await.expect_err("the source is closed"));
+    assert!(try_it(&service.target, "app").await.is_err(), "the old password is void");
+    try_it(&service.target, "new").await.expect("the target is open");
+    let moved = refused(try_it(&service.source, "new").await.expect_err("the source is closed"));
     let target = service.target.rsplit_once('@').expect("a login").1;
     assert!(moved.contains(target), "{moved} does not name {target}");
     let read = format!("select count(*)::text from {}.made", service.name);
