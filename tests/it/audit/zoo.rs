@@ -108,6 +108,14 @@ struct Zoo {
     server: support::Dedicated,
     base: String,
     port: String,
+    /// On the leak-free base; nothing when a case has left its own traces there.
+    open: Option<PgConnection>,
+}
+
+/// What a case has come to: the findings on its context, and those with its leak.
+struct Replayed {
+    before: Vec<Finding>,
+    after: Vec<Finding>,
 }
 
 const DATABASE: &str = "zoo";
@@ -118,7 +126,7 @@ impl Zoo {
         let mut admin = PgConnection::connect(&server.url("postgres")).await.expect("the superuser connects");
         let port: String = sqlx::query_scalar("show port").fetch_one(&mut admin).await.expect("a port");
         let base = std::fs::read_to_string(folder().join("00_base.sql")).expect("the base is there");
-        Self { server, base: without_psql(&base, DATABASE, &port), port }
+        Self { server, base: without_psql(&base, DATABASE, &port), port, open: None }
     }
 
     /// Makes the leak-free base anew.
@@ -145,52 +153,91 @@ impl Zoo {
         zoo
     }
 
+    /// Gives the connection to the base, as no case has touched it.
+    async fn base(&mut self) -> PgConnection {
+        match self.open.take() {
+            Some(zoo) => zoo,
+            None => self.reset().await,
+        }
+    }
+
     /// Applies sections as the superuser.
-    async fn apply(&self, zoo: &mut PgConnection, text: &str, case: &Case, sections: &[&str]) {
+    async fn apply(
+        &self,
+        zoo: &mut PgConnection,
+        text: &str,
+        case: &Case,
+        sections: &[&str],
+    ) -> Result<(), sqlx::Error> {
         for name in sections {
             let sql = without_psql(&section(text, name), DATABASE, &self.port);
-            let what = format!("{}_{} @{name}", case.id, case.slug);
             // our own cases hold one statement a line, since some cannot run in a transaction
             let statements = if case.id == "own" { sql.lines().collect() } else { vec![sql.as_str()] };
             for statement in statements {
-                run(zoo, statement, &what).await;
+                zoo.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await?;
             }
-            run(zoo, "reset session authorization; reset role; reset all", "reset").await;
+            let reset = "reset session authorization; reset role; reset all";
+            zoo.execute(sqlx::raw_sql(reset)).await?;
         }
+        Ok(())
     }
 
-    async fn judge(&self) -> Vec<Finding> {
-        let mut zoo = PgConnection::connect(&self.server.url(DATABASE)).await.expect("the superuser connects");
-        let findings = findings(&mut zoo).await;
-        let _ = zoo.close().await;
-        findings
+    /// Judges the base with sections and fixes in a transaction of their own, of which nothing stays.
+    ///
+    /// The audit begins its reading in the same transaction, which therefore has its isolation level, and ends it by
+    /// taking all back: no database is made anew, and the reading sees what has not been committed.
+    async fn judge_within(&mut self, text: &str, case: &Case, sections: &[&str], fixes: &[&str]) -> Judged {
+        let mut zoo = self.base().await;
+        run(&mut zoo, "begin transaction isolation level repeatable read", "begin").await;
+        let done = match self.apply(&mut zoo, text, case, sections).await {
+            Ok(()) => mend(&mut zoo, fixes).await,
+            Err(error) => Err(error),
+        };
+        let judged = match done {
+            Ok(()) => Ok(findings(&mut zoo).await),
+            Err(error) => {
+                run(&mut zoo, "rollback", "rollback").await;
+                Err(error)
+            }
+        };
+        self.open = Some(zoo);
+        judged
     }
 
-    /// Judges a fresh base with a case's context, and again with its leak.
-    async fn replay(&self, text: &str, case: &Case, base: &[Finding]) -> (Vec<Finding>, Vec<Finding>) {
+    /// Judges the base with sections and fixes, for good: some statements run in no transaction.
+    async fn judge_alone(&mut self, text: &str, case: &Case, sections: &[&str], fixes: &[&str]) -> Judged {
         let mut zoo = self.reset().await;
-        self.apply(&mut zoo, text, case, &["given"]).await;
-        let given = !section(text, "given").trim().is_empty();
-        let before = if given { self.judge().await } else { base.to_vec() };
-        self.apply(&mut zoo, text, case, &["leak", "then"]).await;
+        let done = match self.apply(&mut zoo, text, case, sections).await {
+            Ok(()) => mend(&mut zoo, fixes).await,
+            Err(error) => Err(error),
+        };
         let _ = zoo.close().await;
-        (before, self.judge().await)
+        done?;
+        let mut zoo = PgConnection::connect(&self.server.url(DATABASE)).await.expect("the superuser connects");
+        let judged = findings(&mut zoo).await;
+        let _ = zoo.close().await;
+        Ok(judged)
     }
 
-    /// Runs the fixes, as they stand, and judges what is left.
-    async fn mended(&self, fixes: &[&str], case: &Case) -> Result<Vec<Finding>, String> {
-        let mut zoo = PgConnection::connect(&self.server.url(DATABASE)).await.expect("the superuser connects");
-        let mut run = Vec::new();
-        for line in fixes.iter().flat_map(|fix| fix.lines()).filter(|line| !line.starts_with("--")) {
-            if run.contains(&line) {
-                continue;
+    async fn judge(&mut self, text: &str, case: &Case, sections: &[&str], fixes: &[&str]) -> Judged {
+        match self.judge_within(text, case, sections, fixes).await {
+            Ok(judged) => Ok(judged),
+            Err(_) => {
+                self.open = None;
+                self.judge_alone(text, case, sections, fixes).await
             }
-            run.push(line);
-            let done = zoo.execute(sqlx::raw_sql(AssertSqlSafe(line))).await;
-            done.map_err(|error| format!("{}: the fix {line:?} fails: {error}", case.slug))?;
         }
-        let _ = zoo.close().await;
-        Ok(self.judge().await)
+    }
+
+    /// Judges the base with a case's context, and again with its leak.
+    async fn replay(&mut self, text: &str, case: &Case, base: &[Finding]) -> Replayed {
+        let broken = |error| panic!("{}_{}: {error}", case.id, case.slug);
+        let before = match section(text, "given").trim().is_empty() {
+            true => base.to_vec(),
+            false => self.judge(text, case, &["given"], &[]).await.unwrap_or_else(broken),
+        };
+        let after = self.judge(text, case, &["given", "leak", "then"], &[]).await.unwrap_or_else(broken);
+        Replayed { before, after }
     }
 
     /// Drops the subscriptions that a case has made: a database with one cannot be dropped.
@@ -203,6 +250,20 @@ impl Zoo {
         run(&mut zoo, subscriptions, "drop subscriptions").await;
         let _ = zoo.close().await;
     }
+}
+
+type Judged = Result<Vec<Finding>, sqlx::Error>;
+
+/// Runs fixes, as they stand, each line once.
+async fn mend(zoo: &mut PgConnection, fixes: &[&str]) -> Result<(), sqlx::Error> {
+    let mut run = Vec::new();
+    for line in fixes.iter().flat_map(|fix| fix.lines()).filter(|line| !line.starts_with("--")) {
+        if !run.contains(&line) {
+            run.push(line);
+            zoo.execute(sqlx::raw_sql(AssertSqlSafe(line))).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn run(connection: &mut PgConnection, sql: &str, what: &str) {
@@ -300,11 +361,11 @@ fn show(findings: &[&Finding]) -> String {
 }
 
 /// Runs the fixes of the case's rule: each is SQL as it stands, and nothing of what the leak brought is left.
-async fn unmended(zoo: &Zoo, case: &Case, before: &[Finding], found: &[Finding]) -> Option<String> {
+async fn unmended(zoo: &mut Zoo, text: &str, case: &Case, before: &[Finding], found: &[Finding]) -> Option<String> {
     let told: Vec<_> = found.iter().filter(|f| f.rule == case.rule).collect();
     let fixes: Vec<&str> = told.iter().map(|f| f.fix.as_str()).collect();
-    match zoo.mended(&fixes, case).await {
-        Err(fault) => Some(fault),
+    match zoo.judge(text, case, &["given", "leak", "then"], &fixes).await {
+        Err(error) => Some(format!("{}: of the fixes {fixes:?} one fails: {error}", case.slug)),
         Ok(after) => {
             let left = brought(before, after);
             // what another holds by itself, as a view's owner does its tables, is another finding's fix
@@ -316,11 +377,12 @@ async fn unmended(zoo: &Zoo, case: &Case, before: &[Finding], found: &[Finding])
 
 /// Replays cases one after the other on a server of their own.
 async fn replay_all(cases: impl Iterator<Item = (Case, String)>, at_least: usize) {
-    let zoo = Zoo::open().await;
+    let mut zoo = Zoo::open().await;
     let major = zoo.server.major();
     let (mut faults, mut replayed) = (Vec::new(), 0);
-    let _ = zoo.reset().await.close().await;
-    let base = zoo.judge().await;
+    let mut untouched = zoo.base().await;
+    let base = findings(&mut untouched).await;
+    zoo.open = Some(untouched);
     let inherent: Vec<&str> = base.iter().map(|f| f.rule).collect();
     assert_eq!(inherent, ["INF01", "INF02"], "the base has no leak: {}", show(&all(&base)));
     for (case, text) in cases {
@@ -329,13 +391,13 @@ async fn replay_all(cases: impl Iterator<Item = (Case, String)>, at_least: usize
         if !wanted || !(case.min_major..=case.max_major).contains(&major) {
             continue;
         }
-        let (before, after) = zoo.replay(&text, &case, &base).await;
+        let Replayed { before, after } = zoo.replay(&text, &case, &base).await;
         replayed += 1;
         let found = brought(&before, after);
         if let Some(fault) = fault(&case, &found) {
             faults.push(format!("{}_{}: {fault}", case.id, case.slug));
         } else if case.id == "own" && case.category != "control" {
-            faults.extend(unmended(&zoo, &case, &before, &found).await);
+            faults.extend(unmended(&mut zoo, &text, &case, &before, &found).await);
         }
     }
     assert!(replayed >= at_least, "only {replayed} cases were replayed");
