@@ -31,6 +31,8 @@ pub struct Applied {
     pub services: Vec<ServiceResult>,
     /// Where new secrets are, if there are any.
     pub secrets: Option<String>,
+    /// What the plan had to tell besides, and what this administrator could not do.
+    pub notes: Vec<String>,
 }
 
 impl Applied {

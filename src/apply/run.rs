@@ -117,7 +117,7 @@ pub async fn apply(
     }
     let Tally { services, secrets } = applied;
     let services = services.into_values().collect();
-    Ok(Applied { format: FORMAT, fingerprint: plan.fingerprint, services, secrets })
+    Ok(Applied { format: FORMAT, fingerprint: plan.fingerprint, services, secrets, notes: plan.notes })
 }
 
 /// Names this run to whoever waits for it.

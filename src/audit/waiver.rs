@@ -2,8 +2,30 @@
 
 use super::finding::{Finding, Report};
 use super::path::Path;
+use super::rules;
 use super::rules::proof::WVR01;
+use crate::manifest::problem::{Kind, Problem, nearest, quoted};
 use crate::manifest::service::Waiver;
+
+/// Finds the waivers of rules that there are none of; such a waiver would never cover anything.
+#[must_use]
+pub fn of_no_rule(waivers: &[Waiver]) -> Vec<Problem> {
+    let ids: Vec<_> = rules::ALL.iter().map(|rule| rule.id.to_lowercase()).collect();
+    let unknown = waivers.iter().filter(|w| !ids.iter().any(|id| id.eq_ignore_ascii_case(&w.rule)));
+    let problem = |waiver: &Waiver| {
+        let near = nearest(&waiver.rule, ids.iter().map(String::as_str));
+        let near = near.map(|id| format!("write `{}`; ", id.to_uppercase())).unwrap_or_default();
+        Problem {
+            at: waiver.at.clone(),
+            length: 1,
+            kind: Kind::BadValue,
+            message: format!("there is no rule {}", quoted(&waiver.rule)),
+            help: near + "`pgcleave audit --list-rules` lists them all",
+            also: None,
+        }
+    };
+    unknown.map(problem).collect()
+}
 
 /// Marks the findings that a waiver covers; a waiver that has expired or covers nothing becomes a finding itself.
 pub fn apply(report: &mut Report, waivers: &[Waiver], today: time::Date) {

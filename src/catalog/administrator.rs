@@ -46,7 +46,7 @@ impl Server {
         Ok(Database { name: ident(&self.row, "database"), owner, acl: (*acl).clone() })
     }
 
-    pub(super) fn administrator(&self, grants_on: BTreeSet<Ident>) -> Administrator {
+    pub(super) fn administrator(&self, grants_on: BTreeSet<Ident>, out_of_reach: BTreeSet<Ident>) -> Administrator {
         Administrator {
             name: ident(&self.row, "administrator"),
             superuser: self.row.get("superuser"),
@@ -55,6 +55,24 @@ impl Server {
             owns_database: self.row.get("owns_database"),
             creates_schemas: self.row.get("creates_schemas"),
             grants_on,
+            out_of_reach,
         }
     }
+}
+
+/// Finds which of the roles the administrator may not act as.
+pub(super) async fn out_of_reach(
+    connection: &mut PgConnection,
+    roles: &BTreeSet<&Ident>,
+) -> Result<BTreeSet<Ident>, Error> {
+    if roles.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let names: Vec<_> = roles.iter().map(|role| role.as_str()).collect();
+    let rows = sqlx::query(include_str!("sql/out_of_reach.sql"))
+        .bind(names)
+        .fetch_all(connection)
+        .await
+        .map_err(|e| PgError::new("read whose objects can be taken over", &e))?;
+    Ok(rows.iter().map(|row| ident(row, "name")).collect())
 }

@@ -111,6 +111,10 @@ async fn read(connection: &mut PgConnection, scope: &Scope) -> Result<Observed, 
     objects::routines(connection, &schema_names, &mut acls, &mut schemas).await?;
     objects::types(connection, &schema_names, &mut acls, &mut schemas).await?;
     let default_privileges = default_privileges::read(connection, &role_names, &mut acls).await?;
+    let services_schemas = schemas.iter().filter(|(name, _)| schema_names.iter().any(|s| s == name.as_str()));
+    let owners = services_schemas.flat_map(|(_, schema)| schema.objects.values()).map(|object| &object.owner);
+    let strangers = owners.filter(|owner| !roles.contains_key(*owner)).collect();
+    let out_of_reach = administrator::out_of_reach(connection, &strangers).await?;
     let view_calls = schemas::view_calls(connection, &schema_names, &scope.views).await?;
 
     Ok(Observed {
@@ -127,7 +131,7 @@ async fn read(connection: &mut PgConnection, scope: &Scope) -> Result<Observed, 
         },
         server_version: server.version,
         registry: server.registry,
-        administrator: server.administrator(grants_on),
+        administrator: server.administrator(grants_on, out_of_reach),
         other_logins,
         view_calls,
     })

@@ -2,12 +2,16 @@
 
 mod sql;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
+use pgcleave::audit::waiver;
 use pgcleave::error::Verdict;
 use pgcleave::ident::Ident;
 use pgcleave::load;
 use pgcleave::manifest::Invalid;
+use pgcleave::manifest::problem::Source;
 use pgcleave::manifest::service::{Circle, Project, Service};
 use serde::Serialize;
 
@@ -20,7 +24,10 @@ pub(crate) fn run(context: &Context) -> Result<Verdict, Failure> {
     let loaded = load::project(&context.global.config, context.global.env.as_deref());
     let (loaded, warnings) = match loaded {
         Ok(project) => {
-            let Found { problems, warnings } = sql::judge(&project);
+            let Found { mut problems, warnings } = sql::judge(&project);
+            let waived = waived(&project);
+            problems.problems.extend(waived.problems);
+            problems.sources.extend(waived.sources);
             (if problems.problems.is_empty() { Ok(project) } else { Err(problems) }, warnings)
         }
         Err(invalid) => (Err(invalid), Invalid::default()),
@@ -45,6 +52,18 @@ pub(crate) fn run(context: &Context) -> Result<Verdict, Failure> {
         context.story(&format!("note: {place}: `{key}` of {} is checked, and not yet applied", service.as_str()));
     }
     Ok(Verdict::Done)
+}
+
+/// Finds the waivers that name no rule.
+fn waived(project: &Project) -> Invalid {
+    let problems = waiver::of_no_rule(&project.audit.waivers);
+    let mut sources = BTreeMap::new();
+    for file in problems.iter().map(|problem| &problem.at.file) {
+        if let Ok(text) = std::fs::read_to_string(file) {
+            sources.insert(file.clone(), Arc::new(Source::new(&text)));
+        }
+    }
+    Invalid { problems, sources }
 }
 
 /// Says what it means that services consume each other.

@@ -299,6 +299,8 @@ pub struct Administrator {
     pub creates_schemas: bool,
     /// Schemas that are not a service's (`public`, those of extensions) and that it may grant on.
     pub grants_on: BTreeSet<Ident>,
+    /// Roles that own something in a service's schema, and that it may not act as.
+    pub out_of_reach: BTreeSet<Ident>,
 }
 
 /// What the catalog shows, with what is needed to judge it.

@@ -12,7 +12,7 @@ use super::managed::{Managed, Names};
 use crate::ident::Ident;
 use crate::manifest::service::Project;
 use crate::model::naming::Slot;
-use crate::model::state::{Named, Observed, State};
+use crate::model::state::{Named, ObjectKind, Observed, State};
 use crate::sql;
 
 /// The format's name and version.
@@ -289,6 +289,24 @@ fn administrators_limits(project: &Project, observed: &Observed, notes: &mut Vec
         notes.push(format!(
             "{who} cannot close schema public; its owner can run: revoke all on schema public from public"
         ));
+    }
+    for service in project.services.values() {
+        let schema = &service.schema;
+        let objects = observed.state.schemas.get(schema).into_iter().flat_map(|found| &found.objects);
+        let Ok(owner) = project.naming.owner(service.name.as_str()) else { continue };
+        for (name, object) in objects {
+            if object.kind == ObjectKind::LinkedSequence || !administrator.out_of_reach.contains(&object.owner) {
+                continue;
+            }
+            let label = name.label(schema);
+            let sql = sql!(" ", Named(schema, name), " owner to ", owner);
+            notes.push(format!(
+                "{who} cannot act as {0}, so {label} is left as it is; who can, or a superuser, can run: alter {1}{2}",
+                object.owner.as_str(),
+                object.kind.keyword(),
+                sql.as_str()
+            ));
+        }
     }
 }
 

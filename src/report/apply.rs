@@ -53,7 +53,10 @@ fn write_place(out: &mut String, place: &Place, several: bool) -> std::fmt::Resu
         writeln!(out, "{before}{HEADING}{name}{HEADING:#}")?;
     }
     match (&place.applied, &place.error) {
-        (Some(applied), _) => write_human(out, applied),
+        (Some(applied), _) => {
+            write_human(out, applied)?;
+            super::style::write_notes(out, &applied.notes)
+        }
         (None, Some(error)) => writeln!(out, "{REMOVED}✗{REMOVED:#} nothing was done: {}", plain(&error.message)),
         (None, None) => Ok(()),
     }
@@ -99,6 +102,7 @@ struct Document<'a> {
     fingerprint: &'a str,
     services: Vec<&'a ServiceResult>,
     secrets: Option<&'a str>,
+    notes: Vec<&'a str>,
     #[serde(skip_serializing_if = "<[Place]>::is_empty")]
     databases: &'a [Place],
 }
@@ -115,6 +119,7 @@ pub fn json(places: &[Place]) -> String {
         fingerprint: applied().next().map_or("", |applied| &applied.fingerprint),
         services: applied().flat_map(|applied| &applied.services).collect(),
         secrets: applied().find_map(|applied| applied.secrets.as_deref()),
+        notes: applied().flat_map(|applied| &applied.notes).map(String::as_str).collect(),
         databases: if places.len() > 1 { places } else { &[] },
     };
     serde_json::to_string_pretty(&document).expect("it has only texts for keys") + "\n"

@@ -55,12 +55,7 @@ fn write_human(out: &mut String, plan: &Plan, verbose: bool) -> std::fmt::Result
             writeln!(out, "  {CHANGED}?{CHANGED:#} {grantee}: {what} on {object}, from {grantor}")?;
         }
     }
-    if !plan.notes.is_empty() {
-        writeln!(out, "\n{HEADING}Notes{HEADING:#}")?;
-        for note in &plan.notes {
-            writeln!(out, "  {}", plain(note))?;
-        }
-    }
+    super::style::write_notes(out, &plan.notes)?;
     if !plan.is_empty() {
         writeln!(out, "\n{}", summary(plan))?;
         if !verbose {

@@ -42,6 +42,15 @@ pub fn count(n: usize, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
+/// Writes what there is to be told besides, if anything.
+pub(super) fn write_notes(out: &mut String, notes: &[String]) -> std::fmt::Result {
+    use std::fmt::Write as _;
+    if !notes.is_empty() {
+        writeln!(out, "\n{HEADING}Notes{HEADING:#}")?;
+    }
+    notes.iter().try_for_each(|note| writeln!(out, "  {}", plain(note)))
+}
+
 /// Gives a size with a decimal unit.
 pub(super) fn bytes(n: u64) -> String {
     const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];

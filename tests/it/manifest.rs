@@ -104,6 +104,22 @@ fn check_shows_both_places_of_a_duplicate() {
 }
 
 #[test]
+fn check_tells_of_a_waiver_of_no_rule() {
+    let folder = project(&[("orders.yaml", "service: orders\n")]);
+    let waivers = "audit:
+  waivers:
+    - { rule: acc01, object: a.b, reason: known, expires: 2027-01-01 }
+    - { rule: AC01, object: a.b, reason: misspelled, expires: 2027-01-01 }
+";
+    fs::write(folder.path().join("pgcleave.yaml"), format!("secrets: {{ directory: .secrets }}\n{waivers}")).unwrap();
+    assert_eq!(told(folder.path()), ["pgcleave.yaml:5:7 bad-value"]);
+    let shown = stderr(&pgcleave(folder.path(), &["check"]));
+    for expected in ["there is no rule `AC01`", "write `ACC01`", "--list-rules", "reason: misspelled"] {
+        assert!(shown.contains(expected), "{shown}");
+    }
+}
+
+#[test]
 fn check_obeys_color() {
     let folder = project(&[("orders.yaml", "service: order\n")]);
     assert!(!stderr(&pgcleave(folder.path(), &["check"])).contains('\u{1b}'));

@@ -216,6 +216,9 @@ impl<'a> Site<'a> {
         let mut foreign: BTreeMap<(&Ident, ObjectKind), Vec<&ObjectName>> = BTreeMap::new();
         for (name, object) in &actual.objects {
             let wanted = desired.objects.get(name).map(|o| &o.owner);
+            if !self.in_reach(object) {
+                continue;
+            }
             // a column's sequence follows its table
             if wanted.is_some_and(|owner| *owner != object.owner) && object.kind != ObjectKind::LinkedSequence {
                 foreign.entry((&object.owner, object.kind)).or_default().push(name);
@@ -242,6 +245,11 @@ impl<'a> Site<'a> {
         }
     }
 
+    /// Tells whether the administrator may change the object at all; the plan has a note of what it may not.
+    fn in_reach(&self, object: &Object) -> bool {
+        !self.comparison.observed.administrator.out_of_reach.contains(&object.owner)
+    }
+
     /// Lets an administrator who is no superuser act on what another role owns, for these statements only.
     fn as_old_owner(&self, old: &Ident, statements: Vec<Sql>) -> Vec<Sql> {
         let administrator = &self.comparison.observed.administrator;
@@ -259,7 +267,7 @@ impl<'a> Site<'a> {
     fn objects(&self, desired: &'a Schema, actual: &'a Schema, found: &mut Differences) {
         let mut groups = Groups::default();
         for (name, object) in &actual.objects {
-            let Some(wanted) = desired.objects.get(name) else { continue };
+            let Some(wanted) = desired.objects.get(name).filter(|_| self.in_reach(object)) else { continue };
             self.object(name, wanted, object, &mut groups, found);
         }
         for (key, names) in groups.0 {

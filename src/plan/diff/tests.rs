@@ -82,6 +82,7 @@ fn observed(objects: Vec<(String, ObjectName, Object)>, major: u32) -> Observed 
         creates_schemas: true,
         registry_owner: None,
         grants_on: BTreeSet::new(),
+        out_of_reach: BTreeSet::new(),
     };
     Observed {
         state,

@@ -34,6 +34,18 @@ async fn eight_at_once_all_end_well_while_tables_are_altered() {
     shop.converged();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eight_first_applies_at_once_make_one_database() {
+    let shop = Shop::new().await;
+    let runs: Vec<_> = (0..8).map(|_| shop.project.start(&["apply", "--allow", "revoke"])).collect();
+    for run in runs {
+        let said = answer(run.wait_with_output().expect("it ends")).exits(0);
+        assert!(!said.stderr.contains("tuple concurrently updated"), "{}", said.stderr);
+    }
+    shop.converged();
+    shop.project.run(&["credentials", "verify"]).exits(0);
+}
+
 #[tokio::test]
 async fn whoever_waits_is_told_who_holds_the_lock() {
     let shop = Shop::new().await;

@@ -150,6 +150,7 @@ impl Shop {
             "orders",
             "migrator",
             "create table orders.item (id bigint generated always as identity primary key, name text);
+             create view orders.item_number as select id from orders.item;
              create table orders.line (id bigint, at date not null, primary key (id, at))
                partition by range (at);
              create table orders.line_2026 partition of orders.line for values from ('2026-01-01') to ('2027-01-01');

@@ -100,8 +100,13 @@ with
         ('select', pg_catalog.format('explain select from %s limit 0', r.name)),
         ('insert', case when r.updatable & 8 <> 0
           then pg_catalog.format('explain insert into %s select where false', r.name) end),
-        ('update', case when r.updatable & 4 <> 0
-          then pg_catalog.format('explain update %s set %s = default', r.name, r.first_column) end),
+        ('update', case
+          when r.updatable & 4 = 0 then null
+          -- behind a view's column there may be one that takes nothing but its default, which is told before any refusal
+          when r.relkind = 'v' then pg_catalog.format(asked.text, r.schema_oid,
+            pg_catalog.format('pg_catalog.has_table_privilege(%s::pg_catalog.oid, ''update'')', r.oid))
+          else pg_catalog.format('explain update %s set %s = default', r.name, r.first_column)
+        end),
         ('delete', case when r.updatable & 16 <> 0 then pg_catalog.format('explain delete from %s', r.name) end),
         ('write columns', pg_catalog.format(asked.text, r.schema_oid,
           pg_catalog.format('pg_catalog.has_any_column_privilege(%s::pg_catalog.oid, ''insert, update'')', r.oid))),
