@@ -111,7 +111,8 @@ fn check_tells_of_a_waiver_of_no_rule() {
     - { rule: acc01, object: a.b, reason: known, expires: 2027-01-01 }
     - { rule: AC01, object: a.b, reason: misspelled, expires: 2027-01-01 }
 ";
-    fs::write(folder.path().join("pgcleave.yaml"), format!("secrets: {{ directory: .secrets }}\n{waivers}")).unwrap();
+    fs::write(folder.path().join("pgcleave.yaml"), format!("secrets: {{ directory: .secrets }}\n{waivers}"))
+        .expect("written");
     assert_eq!(told(folder.path()), ["pgcleave.yaml:5:7 bad-value"]);
     let shown = stderr(&pgcleave(folder.path(), &["check"]));
     for expected in ["there is no rule `AC01`", "write `ACC01`", "--list-rules", "reason: misspelled"] {
