@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 use pgcleave::error::Verdict;
+use pgcleave::event::Event;
 use pgcleave::ident::Ident;
 use pgcleave::manifest::service::Project;
 use pgcleave::pg::connect::Target;
@@ -86,7 +87,7 @@ pub(crate) struct StartArgs {
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     between: BetweenArgs,
-    /// Goes on telling, once a second, until Ctrl-C
+    /// Goes on telling, once a second, until Ctrl-C; a server that goes away meanwhile is waited for
     #[arg(long)]
     watch: bool,
 }
@@ -247,20 +248,37 @@ async fn begin(
 }
 
 /// Tells the status again and again until Ctrl-C; as JSON one line each.
+///
+/// A server that goes away once it has answered is waited for: a watch that ends with it would miss how it comes back.
 async fn watch(context: &Context, between: &Between, format: Format) -> Result<Verdict, Failure> {
-    while !context.interrupt.requested() {
-        let status = status::status(between).await?;
-        match format {
-            Format::Json => context.answer(&report::split::json_line(&status)),
-            _ => tell(context, format, &status),
+    let (mut answered, mut warned) = (false, false);
+    loop {
+        // What only reads may be cut off anywhere: its connections go with it.
+        let looked = tokio::select! {
+            looked = status::status(between) => looked,
+            () = context.interrupt.wait() => return Ok(Verdict::Done),
+        };
+        match looked {
+            Ok(status) => {
+                (answered, warned) = (true, false);
+                match format {
+                    Format::Json => context.answer(&report::split::json_line(&status)),
+                    _ => tell(context, format, &status),
+                }
+            }
+            Err(error) if answered && error.is_servers() => {
+                if !std::mem::replace(&mut warned, true) {
+                    context.tell(&Event::Warning { message: format!("{error}; still looking, Ctrl-C ends it") });
+                }
+            }
+            Err(error) => return Err(error.into()),
         }
         let pause = tokio::time::sleep(std::time::Duration::from_secs(WATCH_SECONDS));
         tokio::select! {
             () = pause => {}
-            () = context.interrupt.wait() => {}
+            () = context.interrupt.wait() => return Ok(Verdict::Done),
         }
     }
-    Ok(Verdict::Done)
 }
 
 impl TurnArgs {

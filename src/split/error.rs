@@ -126,6 +126,14 @@ fn listed(couplings: &[Coupling]) -> String {
     couplings.iter().map(line).collect()
 }
 
+impl Error {
+    /// Tells whether a server, or the way to it, is what failed: the same may succeed later.
+    #[must_use]
+    pub fn is_servers(&self) -> bool {
+        matches!(self, Self::Server(_) | Self::Transfer(TransferError::Server(_)))
+    }
+}
+
 impl Coded for Error {
     fn code(&self) -> &'static str {
         match self {
