@@ -57,6 +57,7 @@ pub async fn plan(
     let scope =
         Scope { naming: project.naming.clone(), roles: asked.roles, schemas: asked.schemas, views: asked.views };
     let observed = catalog::observe(connection, &scope).await?;
+    let project = &project.without_moved(&observed.splits);
     let pending = migrate::pending(connection, project).await?;
     let mut plan = build::build(project, &observed, &pending.migrations, options);
     plan.blocked = pending.problems.iter().map(|(service, problem)| (service.clone(), problem.to_string())).collect();

@@ -7,6 +7,7 @@ pub mod baseline;
 pub mod facts;
 pub mod finding;
 pub mod graph;
+mod moving;
 pub mod name;
 mod passage;
 pub mod path;
@@ -52,6 +53,7 @@ pub fn run(facts: &Facts, services: &Services, options: &Options) -> Report {
         (rule.check)(&scene, &mut out);
         findings.extend(out.into_findings());
     }
+    moving::settle(&scene, services, &mut findings);
     findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
     Report {
         findings,

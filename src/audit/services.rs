@@ -9,6 +9,7 @@ use super::facts::role::RoleId;
 use super::graph::{Edge, Graph};
 use crate::ident::Ident;
 use crate::manifest::service::{ContractKind, Project, Service};
+use crate::model::moving::Moving;
 use crate::model::naming::Slot;
 use crate::model::privilege::{Privilege, Privileges};
 
@@ -66,7 +67,7 @@ impl Services {
     pub fn from_project(project: &Project) -> Self {
         let mut services = Self::default();
         for service in project.elsewhere.values() {
-            let is_moved = |other: &&Service| other.database_url_env.is_some();
+            let is_moved = |other: &&Service| other.has_own_database();
             let uses = |other: &&Service| other.consumes.iter().any(|consumed| consumed.service == service.name);
             if let Some(moved) = project.services.values().find(is_moved) {
                 let consumer = project.services.values().find(uses).unwrap_or(moved);
@@ -87,8 +88,9 @@ impl Services {
                 .keys()
                 .flat_map(|credential| Slot::BOTH.map(|slot| naming.login(text, credential, slot)));
             let groups = [naming.owner(text), naming.writer(text), naming.reader(text)];
-            let bridge = service.database_url_env.iter().flat_map(|_| [naming.bridge(text), naming.caller(text)]);
-            if let (Some(_), Ok(bridge)) = (&service.database_url_env, naming.bridge(text)) {
+            let bridge =
+                service.has_own_database().then(|| [naming.bridge(text), naming.caller(text)]).into_iter().flatten();
+            if let (true, Ok(bridge)) = (service.has_own_database(), naming.bridge(text)) {
                 // the foreign tables' schema is named like the role that owns them
                 services.bridged.insert(bridge.clone(), name.clone());
                 services.bridges.insert(bridge);
@@ -115,6 +117,17 @@ impl Services {
             }
         }
         services
+    }
+
+    /// Takes the roles of a bridge for the service's whose split has made them.
+    #[must_use]
+    pub fn with_splits(mut self, project: &Project, splits: &[Moving]) -> Self {
+        for split in splits.iter().filter(|split| project.services.contains_key(&split.service)) {
+            let name = split.service.as_str();
+            let bridge = [project.naming.bridge(name), project.naming.caller(name)];
+            self.roles.extend(bridge.into_iter().flatten().map(|role| (role, split.service.clone())));
+        }
+        self
     }
 }
 

@@ -84,7 +84,13 @@ async fn read(connection: &mut PgConnection, scope: &Scope) -> Result<Observed, 
     let database = server.database(&mut acls)?;
     let (services, credentials) = if server.registry { registry::read(connection).await? } else { Default::default() };
 
+    let splits = registry::splits(connection).await?;
+
     let mut roles = scope.roles.clone();
+    for split in splits.iter().filter(|split| split.has_left()) {
+        let name = split.service.as_str();
+        roles.extend([scope.naming.bridge(name), scope.naming.caller(name)].into_iter().flatten());
+    }
     for (service, name) in credentials.keys() {
         let logins = Slot::BOTH.into_iter().filter_map(|slot| scope.naming.login(service.as_str(), name, slot).ok());
         roles.extend(logins);
@@ -131,6 +137,7 @@ async fn read(connection: &mut PgConnection, scope: &Scope) -> Result<Observed, 
         },
         server_version: server.version,
         registry: server.registry,
+        splits,
         administrator: server.administrator(grants_on, out_of_reach),
         other_logins,
         view_calls,

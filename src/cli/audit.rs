@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pgcleave::audit::baseline::Baseline;
+use pgcleave::audit::facts::Facts;
 use pgcleave::audit::finding::{Report, Severity};
 use pgcleave::audit::proof::Proof;
 use pgcleave::audit::services::Services;
@@ -182,9 +183,11 @@ async fn one(
     variable: Option<&str>,
     args: &AuditArgs,
 ) -> Result<(Report, Option<Proof>), Failure> {
-    let services = services(context, project, args.infer);
     let mut connection = target.connect("pgcleave audit").await?;
     let facts = catalog::facts::read(&mut connection).await?;
+    let project = project.map(|project| project.without_moved(&facts.splits));
+    let project = project.as_ref();
+    let services = services(context, project, &facts, args.infer);
     let mut found = audit::run(&facts, &services, &Options { rules: args.chosen() });
     let place = |found: &mut Report| variable.into_iter().for_each(|variable| found.place(variable));
     place(&mut found);
@@ -198,9 +201,9 @@ async fn one(
 }
 
 /// Takes the manifests, else every schema with its owner for a service.
-fn services(context: &Context, project: Option<&Project>, infer: bool) -> Services {
+fn services(context: &Context, project: Option<&Project>, facts: &Facts, infer: bool) -> Services {
     match project {
-        Some(project) => Services { infer, ..Services::from_project(project) },
+        Some(project) => Services { infer, ..Services::from_project(project).with_splits(project, &facts.splits) },
         None => {
             context.story("no manifests here: schemas with their owners are taken for services");
             Services::inferred()

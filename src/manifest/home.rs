@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::service::{Project, Service};
 use crate::ident::Ident;
+use crate::model::moving::Moving;
 
 /// A database of the project.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,10 +27,16 @@ impl Home {
 }
 
 impl Service {
-    /// Tells where it lives.
+    /// Tells where it lives; where its manifest does not say yet that it has moved, there is no variable to read.
     #[must_use]
     pub fn home(&self) -> Home {
-        self.database_url_env.clone().map_or(Home::Shared, Home::Own)
+        self.database_url_env.clone().or_else(|| self.moved_to.clone()).map_or(Home::Shared, Home::Own)
+    }
+
+    /// Tells whether it has a database of its own.
+    #[must_use]
+    pub fn has_own_database(&self) -> bool {
+        self.database_url_env.is_some() || self.moved_to.is_some()
     }
 }
 
@@ -53,6 +60,19 @@ impl Project {
         seen
     }
 
+    /// Gives the project as a database knows it that services have left for good, though their manifests do not say so yet.
+    #[must_use]
+    pub fn without_moved(&self, splits: &[Moving]) -> Self {
+        let mut seen = self.clone();
+        for split in splits.iter().filter(|split| split.has_left()) {
+            if let Some(service) = seen.services.remove(&split.service) {
+                let moved = Service { moved_to: Some(split.target.clone()), ..service };
+                seen.elsewhere.insert(split.service.clone(), moved);
+            }
+        }
+        seen
+    }
+
     /// Finds a service, wherever it lives.
     #[must_use]
     pub fn find(&self, service: &Ident) -> Option<&Service> {
@@ -69,7 +89,7 @@ impl Project {
         }
         let provider_is_here = self.services.contains_key(&provider.name);
         let [near, far] = if provider_is_here { [provider, consumer] } else { [consumer, provider] };
-        [near, far].into_iter().find(|service| service.database_url_env.is_some())
+        [near, far].into_iter().find(|service| service.has_own_database())
     }
 }
 
@@ -95,6 +115,7 @@ mod tests {
             event_log: None,
             outbox: None,
             database_url_env: variable.map(str::to_owned),
+            moved_to: None,
             at: Position::default(),
         }
     }

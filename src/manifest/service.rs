@@ -89,6 +89,8 @@ pub struct Service {
     pub outbox: Option<Outbox>,
     /// The environment variable with the connection string of its own database, once it is split off.
     pub database_url_env: Option<String>,
+    /// `host:port/database` where a finished split has taken it, while the manifest does not say so yet.
+    pub moved_to: Option<String>,
     /// Where its name is declared.
     pub at: Position,
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::acl::{Acl, AclKind};
+use super::moving::Moving;
 use super::naming::Slot;
 use crate::ident::Ident;
 use crate::sql::{Piece, Sql};
@@ -318,6 +319,8 @@ pub struct Observed {
     pub view_calls: BTreeSet<(String, String)>,
     /// Whether the registry is there.
     pub registry: bool,
+    /// The splits that the registry knows, by service.
+    pub splits: Vec<Moving>,
 }
 
 impl Observed {

@@ -108,7 +108,8 @@ pub fn build(project: &Project, observed: &Observed, pending: &[PendingMigration
     let managed = Managed::of(project);
     let wanted = desired(project, observed);
     let comparison = Comparison { desired: &wanted.state, observed, managed: &managed };
-    let differences = diff(&comparison);
+    let mut differences = diff(&comparison);
+    differences.unmanaged.retain(|found| !super::elsewhere::is_of_split(project, observed, &found.grantee));
     let mut changes = differences.changes;
     let mut notes = Vec::new();
     let migrating: BTreeSet<&Ident> = pending.iter().map(|p| &p.service).collect();

@@ -112,13 +112,35 @@ pub(super) fn notes(project: &Project, observed: &Observed, notes: &mut Vec<Stri
             notes.extend(consumers.map(|consumer| unbridged(project, provider, exposed, &object, consumer)));
         }
         let is_registered = observed.state.services.contains_key(&provider.name);
-        if let Some(variable) = provider.database_url_env.as_ref().filter(|_| is_registered) {
-            let name = provider.name.as_str();
+        let name = provider.name.as_str();
+        if let Some(place) = &provider.moved_to {
+            notes.push(format!(
+                "{name} has moved to {place}: say so in its manifest, `database: {{ url_env: … }}`; what it has left here \
+                 stays as it is"
+            ));
+        } else if let Some(variable) = provider.database_url_env.as_ref().filter(|_| is_registered) {
             notes.push(format!(
                 "{name} lives in a database of its own ({variable}); what it has left here stays as it is"
             ));
         }
     }
+    for split in observed.splits.iter().filter(|split| project.services.contains_key(&split.service)) {
+        let (name, phase, ended) = (split.service.as_str(), &split.phase, split.ended_by());
+        if split.phase != "finished" {
+            notes.push(format!(
+                "{name} is being split ({phase}), and what that has made is left alone; it ends with {ended}"
+            ));
+        }
+    }
+}
+
+/// Tells whether a role is of a split that is under way: its own login, or one of its bridge's roles.
+pub(super) fn is_of_split(project: &Project, observed: &Observed, role: &str) -> bool {
+    observed.splits.iter().any(|split| {
+        let name = split.service.as_str();
+        let bridge = [project.naming.bridge(name), project.naming.caller(name)];
+        split.made(role) || bridge.iter().flatten().any(|known| known.as_str() == role)
+    })
 }
 
 fn unbridged(

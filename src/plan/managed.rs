@@ -122,9 +122,10 @@ impl Names {
 #[must_use]
 pub fn bridge_roles(naming: &Naming, service: &Service) -> Vec<Ident> {
     let name = service.name.as_str();
-    match service.database_url_env {
-        Some(_) => vec![naming.bridge(name).expect(CHECKED), naming.caller(name).expect(CHECKED)],
-        None => Vec::new(),
+    if service.has_own_database() {
+        vec![naming.bridge(name).expect(CHECKED), naming.caller(name).expect(CHECKED)]
+    } else {
+        Vec::new()
     }
 }
 

@@ -14,6 +14,7 @@ pub mod routine;
 use std::collections::HashMap;
 
 use crate::ident::Ident;
+use crate::model::moving::Moving;
 use acl::{AclId, Acls};
 use coupling::{Crossing, HiddenText, LargeObjects, RegColumn, Secret, TablespaceUse};
 use dependency::Dependencies;
@@ -61,6 +62,8 @@ pub struct Schema {
 pub struct Facts {
     /// The server and the session.
     pub session: Session,
+    /// The splits that the registry knows.
+    pub splits: Vec<Moving>,
     /// All roles, system roles too.
     pub roles: Roles,
     /// Who is a member of what.

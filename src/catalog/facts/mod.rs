@@ -24,11 +24,14 @@ pub async fn read(connection: &mut PgConnection) -> Result<Facts, Error> {
 }
 
 async fn read_in_snapshot(connection: &mut PgConnection) -> Result<Facts, Error> {
+    let splits = super::registry::splits(connection).await?;
     let mut reader = Reader::start(connection).await?;
     roles::read(&mut reader).await?;
     objects::read(&mut reader).await?;
     attached::read(&mut reader).await?;
     outside::read(&mut reader).await?;
     couplings::read(&mut reader).await?;
-    Ok(reader.finish())
+    let mut facts = reader.finish();
+    facts.splits = splits;
+    Ok(facts)
 }

@@ -91,6 +91,7 @@ fn observed(objects: Vec<(String, ObjectName, Object)>, major: u32) -> Observed 
         other_logins: BTreeSet::new(),
         view_calls: BTreeSet::new(),
         registry: true,
+        splits: Vec::new(),
     }
 }
 

@@ -43,6 +43,7 @@ fn service(name: &str, credentials: &[(&str, Access)], exposes: Vec<Exposed>) ->
         schema: ident(name),
         migrations: None,
         database_url_env: None,
+        moved_to: None,
         extensions: Vec::new(),
         credentials: credentials.iter().map(|(n, access)| ((*n).to_owned(), credential(*access))).collect(),
         exposes,

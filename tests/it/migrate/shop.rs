@@ -109,6 +109,7 @@ fn project(folder: &Path, naming: Naming, services: &[&str]) -> Project {
             schema: ident(name),
             migrations: Some(migrations),
             database_url_env: None,
+            moved_to: None,
             extensions: Vec::new(),
             credentials: BTreeMap::new(),
             exposes: Vec::new(),

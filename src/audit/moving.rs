@@ -1,0 +1,66 @@
+//! What a split has made is the split's to take away: told as information, with the command that does that.
+
+use super::facts::object::Object;
+use super::finding::{Finding, Severity};
+use super::name::shown;
+use super::scene::Scene;
+use super::services::Services;
+use crate::model::moving::Moving;
+
+/// Turns findings about what a split has made into information; what goes beyond that stays as it is.
+pub(super) fn settle(scene: &Scene<'_>, services: &Services, findings: &mut [Finding]) {
+    for split in &scene.facts.splits {
+        for finding in findings.iter_mut() {
+            if is_made(scene, split, finding) || is_kept(services, split, finding) {
+                finding.severity = Severity::Info;
+                let (name, phase) = (split.service.as_str(), &split.phase);
+                finding.message.push_str(&format!("; it is of the split of {name} ({phase})"));
+                finding.fix = format!("-- leave it: {} ends it", split.ended_by());
+            }
+        }
+    }
+}
+
+/// Tells whether a finding is about a publication, login, subscription or trigger of the split itself.
+fn is_made(scene: &Scene<'_>, split: &Moving, finding: &Finding) -> bool {
+    let word = |text: &str| text.split([' ', '.']).any(|word| split.made(word));
+    match finding.rule {
+        "ATT03" | "HYG03" | "CPL09" | "PUB02" => word(&finding.object),
+        "CPL14" => finding.object.split(' ').next().is_some_and(|trigger| split.made(trigger)),
+        "PUB01" => published(scene, split, finding),
+        _ => false,
+    }
+}
+
+/// Tells whether only the split's own publication sends a table, and the table is the service's.
+fn published(scene: &Scene<'_>, split: &Moving, finding: &Finding) -> bool {
+    if finding.service.as_deref() != Some(split.service.as_str()) {
+        return false;
+    }
+    scene.facts.publications.iter().all(|publication| {
+        let names = |oid: &u32| {
+            let at = scene.facts.relation(*oid);
+            at.is_some_and(|at| scene.facts.label(Object::Relation(at as u32)) == finding.object)
+        };
+        split.made(publication.name.as_str()) || !publication.relations.iter().any(names)
+    })
+}
+
+/// Tells whether a finding is about what the old schema had before it was put aside: its place, and its contracts.
+fn is_kept(services: &Services, split: &Moving, finding: &Finding) -> bool {
+    let Some(kept) = split.kept.as_ref().map(shown) else { return false };
+    let inside = finding.object.strip_prefix(&kept).and_then(|rest| rest.strip_prefix('.'));
+    let itself = finding.object.strip_prefix("schema ") == Some(&kept);
+    let consumer = finding.principal_service.as_deref();
+    let mut contracts = services
+        .contracts
+        .iter()
+        .filter(|contract| contract.provider == split.service && Some(contract.consumer.as_str()) == consumer);
+    match finding.rule {
+        "HYG01" => inside.is_some(),
+        "HYG02" => itself,
+        "ACC01" => inside.is_some_and(|object| contracts.any(|contract| shown(&contract.name) == object)),
+        "ACC06" => itself && contracts.next().is_some(),
+        _ => false,
+    }
+}

@@ -1,0 +1,75 @@
+//! A service's split, as the registry of a database tells it to those who have no part in it.
+
+use crate::ident::Ident;
+
+/// A split that is under way, or whose service has left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moving {
+    /// The service.
+    pub service: Ident,
+    /// The split's own name, which stands in the name of everything that it makes.
+    pub id: String,
+    /// The phase's word.
+    pub phase: String,
+    /// Whether this database is the shared one, which the service leaves.
+    pub leaves: bool,
+    /// `host:port/database` of the dedicated one.
+    pub target: String,
+    /// The name under which the old schema is kept, after `finish`.
+    pub kept: Option<Ident>,
+}
+
+impl Moving {
+    /// Tells whether the service has left this database for good.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        self.leaves && self.phase == "finished"
+    }
+
+    /// Tells whether a name is of something that the split has made itself: publication, login, trigger, subscription.
+    #[must_use]
+    pub fn made(&self, name: &str) -> bool {
+        let rest = name.strip_prefix("pgcleave_").and_then(|rest| rest.strip_prefix(self.id.as_str()));
+        rest.is_some_and(|rest| matches!(rest, "" | "_forward" | "_back" | "_moved"))
+    }
+
+    /// Says which commands end it.
+    #[must_use]
+    pub fn ended_by(&self) -> String {
+        let name = self.service.as_str();
+        match (self.phase.as_str(), &self.kept) {
+            ("finished", Some(kept)) => format!("pgcleave split finish {name} --drop {}", kept.as_str()),
+            ("finished", None) => format!("pgcleave split finish {name} --bridge foreign"),
+            ("aborted", _) => format!("pgcleave split abort {name}"),
+            ("switched" | "reversed", _) => format!("pgcleave split finish {name}, or split rollback and split abort"),
+            _ => format!("pgcleave split abort {name}, or split cutover and split finish"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_very_split_are_its_own() {
+        let moving = Moving {
+            service: Ident::new("orders").expect("a name"),
+            id: "34d392e5".to_owned(),
+            phase: "ready".to_owned(),
+            leaves: true,
+            target: "own:5432/orders".to_owned(),
+            kept: None,
+        };
+        for own in
+            ["pgcleave_34d392e5", "pgcleave_34d392e5_forward", "pgcleave_34d392e5_back", "pgcleave_34d392e5_moved"]
+        {
+            assert!(moving.made(own), "{own}");
+        }
+        for other in
+            ["pgcleave_34d392e6", "pgcleave_34d392e5x", "pgcleave_34d392e5_back_door", "orders_app_a", "34d392e5"]
+        {
+            assert!(!moving.made(other), "{other}");
+        }
+    }
+}
