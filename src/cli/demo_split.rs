@@ -85,6 +85,7 @@ async fn there_and_back(context: &Context, between: &Between, project: &Project)
         wait_seconds: 60,
         poolers: Vec::new(),
         command: None,
+        command_seconds: 60,
         jobs: 2,
         interrupt: context.interrupt.clone(),
     };

@@ -115,6 +115,9 @@ pub(crate) struct TurnArgs {
     /// A command to run when the other side is open, with PGCLEAVE_HOST, PGCLEAVE_PORT and PGCLEAVE_DATABASE set
     #[arg(long, value_name = "COMMAND")]
     on_cutover: Option<String>,
+    /// How long that may take before it is killed with all that it has started, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    on_cutover_timeout: u64,
 }
 
 /// Ends it: nothing follows any more, and the old schema is put aside
@@ -298,6 +301,7 @@ impl TurnArgs {
             wait_seconds: self.wait,
             poolers,
             command: self.on_cutover.clone(),
+            command_seconds: self.on_cutover_timeout,
             jobs: 2,
             interrupt: context.interrupt.clone(),
         })

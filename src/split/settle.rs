@@ -56,6 +56,7 @@ mod tests {
             pause_ms: None,
             transactions_drained: None,
             equal: None,
+            unrouted: false,
         });
         Split {
             id: id.to_owned(),

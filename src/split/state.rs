@@ -141,6 +141,17 @@ pub struct Turn {
     pub transactions_drained: Option<u64>,
     /// Whether all rows were the same at the fence, once that is known.
     pub equal: Option<bool>,
+    /// Whether clients could not be sent to the new side: the pooler or the user's command has failed.
+    #[serde(default)]
+    pub unrouted: bool,
+}
+
+impl Turn {
+    /// Begins one.
+    pub(super) fn begin(to: Side) -> Self {
+        let step = Step::Fencing;
+        Self { to, step, lsn: None, pause_ms: None, transactions_drained: None, equal: None, unrouted: false }
+    }
 }
 
 /// How far a change of sides is.

@@ -147,7 +147,7 @@ fn told(split: &Split, lag: &Lag) -> Status {
         wal_status: lag.wal_status.clone(),
         waiting_for: waiting_for(split),
         blockers: Vec::new(),
-        warnings: compared(split).into_iter().collect(),
+        warnings: compared(split).into_iter().chain(routed(split)).collect(),
         cutover: split.turn.as_ref().map(|turn| Cutover {
             to: turn.to.as_str(),
             pause_ms: turn.pause_ms,
@@ -165,6 +165,16 @@ fn compared(split: &Split) -> Option<String> {
     let text = "the rows were not compared at the last change of sides, which was cut off: pgcleave verify compares both \
         databases when nobody writes";
     (turned && steady).then(|| text.to_owned())
+}
+
+/// Warns where the change of sides is done, and clients could not be sent over.
+fn routed(split: &Split) -> Option<String> {
+    let turn = split.turn.as_ref().filter(|turn| turn.unrouted && turn.step == Step::Turned)?;
+    let command = if turn.to == Side::Target { "split cutover" } else { "split rollback" };
+    let to = turn.to.as_str();
+    Some(format!(
+        "clients were not sent to the {to}, since the pooler or --on-cutover has failed: {command}, run again, sends them"
+    ))
 }
 
 fn waiting_for(split: &Split) -> Option<String> {

@@ -14,9 +14,6 @@ use crate::split::error::Error;
 use crate::split::state::{Phase, Side, Split, Step};
 use crate::split::{Between, fence, link};
 
-/// How long the user's command may take, in seconds.
-const COMMAND_SECONDS: u64 = 60;
-
 /// How much is repeated of what the command says on stderr at its end, in bytes.
 const SAID_BYTES: usize = 1000;
 
@@ -35,10 +32,13 @@ pub(super) async fn route(
     // Whatever came: nobody waits for ever, and the old side tells its clients where to go.
     let resumed = lines.resume().await;
     let turn = split.turn.as_mut().expect("a change of sides is under way");
-    turn.pause_ms = started.map(|at| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX));
+    if let Some(started) = started {
+        turn.pause_ms = Some(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
+    }
+    turn.unrouted = sent.is_err() || resumed.is_err();
     sent?;
     resumed?;
-    turn.step = Step::Routed;
+    turn.step = turn.step.max(Step::Routed);
     Ok(())
 }
 
@@ -47,7 +47,7 @@ async fn send(between: &Between, lines: &mut Lines, to: Side, service: &str, opt
         console.rewrite(between.target(to))?;
     }
     if let Some(command) = &options.command {
-        run(command, between, to, service).await?;
+        run(command, between, to, service, options.command_seconds).await?;
     }
     for console in &mut lines.consoles {
         console.reload().await?;
@@ -58,7 +58,7 @@ async fn send(between: &Between, lines: &mut Lines, to: Side, service: &str, opt
 /// Runs the user's command with the new place in its environment; no password is in it.
 ///
 /// One that takes too long is ended with all that it has started: what it still did later would be wrong by then.
-async fn run(command: &str, between: &Between, to: Side, service: &str) -> Result<(), Error> {
+async fn run(command: &str, between: &Between, to: Side, service: &str, seconds: u64) -> Result<(), Error> {
     let place = between.target(to);
     let failed = |why: String| Error::Route(format!("the command of --on-cutover {why}"));
     let mut running = Command::new("/bin/sh")
@@ -77,12 +77,12 @@ async fn run(command: &str, between: &Between, to: Side, service: &str) -> Resul
         .map_err(|error| failed(format!("could not be started: {error}")))?;
     let group = running.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     let said = running.stderr.take().expect("it was piped");
-    let bound = Duration::from_secs(COMMAND_SECONDS);
+    let bound = Duration::from_secs(seconds);
     let ended = tokio::time::timeout(bound, async { tokio::join!(running.wait(), last_words(said)) }).await;
     match ended {
         Err(_) => {
             let _ = group.map(|group| kill_process_group(group, Signal::KILL));
-            Err(failed(format!("has not ended within {COMMAND_SECONDS} s, and is killed")))
+            Err(failed(format!("has not ended within {seconds} s, and is killed")))
         }
         Ok((Err(error), _)) => Err(failed(format!("could not be waited for: {error}"))),
         Ok((Ok(status), _)) if status.success() => Ok(()),

@@ -51,6 +51,8 @@ pub struct Options {
     pub poolers: Vec<Pooler>,
     /// A command to run when the other side is open.
     pub command: Option<String>,
+    /// How long that may take, in seconds.
+    pub command_seconds: u64,
     /// How many connections compare at once, on each side.
     pub jobs: usize,
     /// A request to stop, obeyed until the old side is closed.
@@ -111,6 +113,7 @@ async fn turned(
     let from = to.other();
     let there = split.turn.as_ref().is_some_and(|turn| turn.to == to && turn.step == Step::Turned);
     if there && split.writable == to && matches!(split.phase, Phase::Ready | Phase::Reversed) {
+        reroute(&mut ends, between, &mut split, options).await?;
         return Ok((split, Vec::new()));
     }
     let ready = match to {
@@ -131,10 +134,8 @@ async fn turned(
     before::prepare(&mut ends, between, &mut split, to, options).await?;
     let mut lines = Lines::open(between, from, options).await?;
     let done = try_often(&mut ends, &mut lines, between, &mut split, to, options, listener).await;
-    let (frozen, locks) = match done {
-        Ok(done) => done,
-        // Clients are not sent a second time by what has just failed.
-        Err(error @ Error::Route(_)) if split.phase == Phase::Switched => return Err(error),
+    let fenced = match done {
+        Ok(fenced) => fenced,
         Err(error) => {
             drop((ends, lines));
             return match recover::after_failure(between, was, options, listener).await {
@@ -148,34 +149,76 @@ async fn turned(
             };
         }
     };
-    after::turn_round(&mut ends, between, &mut split, to).await?;
-    let mut differ = Vec::new();
-    if compare {
-        // One that was made in the very moment before the old side was closed is closed to nobody.
-        let known: Vec<_> = locks[0].tables().iter().map(|table| table.name.name.clone()).collect();
-        let now = table::names(ends.side(from), &split.schema).await?;
-        let unknown = now.iter().filter(|name| !known.contains(name));
-        differ = unknown.map(|name| format!("{}.{}", split.schema.as_str(), name.as_str())).collect();
-        let [from_locks, to_locks] = locks;
-        let [(from_id, from_lsn), (to_id, to_lsn)] = frozen;
-        let one = from_locks.adopt(between.target(from), &from_id, &from_lsn).await?;
-        let two = to_locks.adopt(between.target(to), &to_id, &to_lsn).await?;
-        let sides = [
-            Frozen { target: between.target(from), snapshot: one },
-            Frozen { target: between.target(to), snapshot: two },
-        ];
-        let control = Control::new(Interrupt::default(), None);
-        differ.extend(compare::differing(sides, &split.service, options.jobs, &control, listener).await?);
-        if let Some(turn) = &mut split.turn {
-            turn.equal = Some(differ.is_empty());
+    let Fenced { frozen, locks, unrouted } = fenced;
+    let rest = async {
+        after::turn_round(&mut ends, between, &mut split, to).await?;
+        if compare {
+            compared(&mut ends, between, &mut split, (frozen, locks), options, listener).await
+        } else {
+            Ok(Vec::new())
         }
-        ends.write(&mut split).await?;
     }
-    Ok((split, differ))
+    .await;
+    // What is known of the rows is known whether clients could be sent over or not; they are sent by the next run.
+    match (rest, unrouted) {
+        (Ok(differ), Some(error)) if differ.is_empty() => Err(error),
+        (rest, unrouted) => {
+            unrouted.iter().for_each(|error| listener(Event::Warning { message: error.to_string() }));
+            rest.map(|differ| (split, differ))
+        }
+    }
 }
 
-/// What a change of sides was done with: both sides' snapshots at the fence, and the locks under them; the old side's first.
-type Fenced = ([(String, String); 2], [Locks; 2]);
+/// Compares all rows at the fence, and writes down whether they were the same; gives the tables that differ.
+async fn compared(
+    ends: &mut Ends,
+    between: &Between,
+    split: &mut Split,
+    (frozen, locks): ([(String, String); 2], [Locks; 2]),
+    options: &Options,
+    listener: Listener<'_>,
+) -> Result<Vec<String>, Error> {
+    let to = split.writable;
+    let from = to.other();
+    // One that was made in the very moment before the old side was closed is closed to nobody.
+    let known: Vec<_> = locks[0].tables().iter().map(|table| table.name.name.clone()).collect();
+    let now = table::names(ends.side(from), &split.schema).await?;
+    let unknown = now.iter().filter(|name| !known.contains(name));
+    let mut differ: Vec<_> = unknown.map(|name| format!("{}.{}", split.schema.as_str(), name.as_str())).collect();
+    let [from_locks, to_locks] = locks;
+    let [(from_id, from_lsn), (to_id, to_lsn)] = frozen;
+    let one = from_locks.adopt(between.target(from), &from_id, &from_lsn).await?;
+    let two = to_locks.adopt(between.target(to), &to_id, &to_lsn).await?;
+    let sides =
+        [Frozen { target: between.target(from), snapshot: one }, Frozen { target: between.target(to), snapshot: two }];
+    let control = Control::new(Interrupt::default(), None);
+    differ.extend(compare::differing(sides, &split.service, options.jobs, &control, listener).await?);
+    if let Some(turn) = &mut split.turn {
+        turn.equal = Some(differ.is_empty());
+    }
+    ends.write(split).await?;
+    Ok(differ)
+}
+
+/// Sends clients over whom a change of sides that is done could not send.
+async fn reroute(ends: &mut Ends, between: &Between, split: &mut Split, options: &Options) -> Result<(), Error> {
+    if !split.turn.as_ref().is_some_and(|turn| turn.unrouted) {
+        return Ok(());
+    }
+    let mut lines = Lines::open(between, split.writable.other(), options).await?;
+    after::route(between, &mut lines, split, options, None).await?;
+    ends.write(split).await
+}
+
+/// What a change of sides was done with.
+struct Fenced {
+    /// Both sides' snapshots at the fence, the old side's first.
+    frozen: [(String, String); 2],
+    /// The locks under them.
+    locks: [Locks; 2],
+    /// Why clients could not be sent over.
+    unrouted: Option<Error>,
+}
 
 /// Tries until writers could be stopped, with growing pauses, within the bound.
 async fn try_often(
@@ -199,8 +242,7 @@ async fn try_often(
         ];
         definitions::changed(ends, split).await?.refuse(split)?;
         split.phase = Phase::Fenced;
-        split.turn =
-            Some(Turn { to, step: Step::Fencing, lsn: None, pause_ms: None, transactions_drained: None, equal: None });
+        split.turn = Some(Turn::begin(to));
         ends.write(split).await?;
         let trying = pause::attempt(ends, lines, split, locks[0].tables(), to, options);
         let bound = Duration::from_millis(options.max_pause_millis + SILENCE_MILLIS);
@@ -208,8 +250,13 @@ async fn try_often(
         let tried = tokio::time::timeout(bound, trying).await.map_err(|_| Error::Silent)?;
         let why = match tried? {
             Attempt::Opened { frozen, started } => {
-                after::route(between, lines, split, options, Some(started)).await?;
-                return Ok((frozen, locks));
+                let unrouted = match after::route(between, lines, split, options, Some(started)).await {
+                    Ok(()) => None,
+                    // Clients are not sent a second time by what has just failed.
+                    Err(error @ Error::Route(_)) => Some(error),
+                    Err(error) => return Err(error),
+                };
+                return Ok(Fenced { frozen, locks, unrouted });
             }
             Attempt::Again(why) => why,
         };

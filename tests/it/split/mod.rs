@@ -9,6 +9,7 @@ mod kinds;
 mod log;
 mod pooler;
 mod refusal;
+mod route;
 mod watch;
 mod way;
 mod wire;

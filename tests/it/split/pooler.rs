@@ -80,7 +80,7 @@ async fn a_command_that_fails_leaves_one_open_side_and_the_next_run_goes_on() {
     service.run(&["start"]).await.exits(0);
     let answer = service.run(&["cutover", "--on-cutover", "echo no such host >&2; exit 3"]).await.exits(1);
     assert!(answer.stderr.contains("split-route") && answer.stderr.contains("no such host"), "{}", answer.stderr);
-    assert_eq!(service.phase().await, "switched");
+    assert_eq!(service.phase().await, "reversed");
     run(&service.target, &format!("insert into {}.nothing values (1)", service.name)).await;
     let refused = service.run(&["abort"]).await.exits(5);
     assert!(refused.stderr.contains("rollback"), "{}", refused.stderr);

@@ -147,21 +147,6 @@ async fn when_one_side_is_gone_for_good_the_other_is_left_clean_and_open() {
 }
 
 #[tokio::test]
-async fn a_command_that_fails_at_the_cutover_is_told_of_briefly_and_runs_once() {
-    let service = Move::new().await;
-    service.run(&["start"]).await.exits(0);
-    let command = "echo run >> runs; seq 1 100000 >&2; echo no route >&2; exit 3";
-    let failed = service.run(&["cutover", "--on-cutover", command]).await.exits(1);
-    assert!(failed.stderr.contains("split-route") && failed.stderr.contains("no route"), "{}", failed.stderr);
-    assert!(failed.stderr.len() < 2000, "{} bytes", failed.stderr.len());
-    let runs = std::fs::read_to_string(service.folder.path().join("runs")).expect("it ran");
-    assert_eq!(runs, "run\n");
-    assert_eq!(service.phase().await, "switched");
-    service.run(&["cutover"]).await.exits(0);
-    service.expect_equal().await;
-}
-
-#[tokio::test]
 async fn no_log_has_the_password_that_the_servers_follow_each_other_with() {
     let service = Move::new().await;
     service.run(&["start"]).await.exits(0);
