@@ -41,6 +41,9 @@
   }
   for (const link of document.querySelectorAll(".matrix a")) {
     link.addEventListener("click", () => {
+      // the cell counts all of them, whatever was filtered before
+      for (const button of toggles) button.setAttribute("aria-pressed", "true");
+      rule.value = text.value = "";
       from.value = link.dataset.from;
       to.value = link.dataset.to;
       show();

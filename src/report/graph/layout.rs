@@ -53,7 +53,7 @@ pub(super) fn place(graph: &Graph) -> Layout {
     arrange(&mut order, &slots);
     settle(&order, &mut slots);
     let top = slots.iter().map(|s| s.y - height(s) / 2.0).fold(f64::INFINITY, f64::min);
-    let bottom = slots.iter().map(|s| s.y + height(s) / 2.0).fold(0.0, f64::max);
+    let bottom = slots.iter().map(|s| s.y + height(s) / 2.0).fold(f64::NEG_INFINITY, f64::max);
     for slot in &mut slots {
         slot.y += MARGIN - top;
     }
