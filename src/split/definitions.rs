@@ -10,10 +10,23 @@ use crate::transfer::facts::{self, Facts};
 /// How many differences are named.
 const MAX_NAMED: usize = 10;
 
-/// Takes away what changes by itself, and our own triggers.
-fn lasting(facts: Facts) -> Facts {
+/// Takes away what changes by itself, our own triggers, and what the bridge's login was granted: a `finish` that was cut
+/// off may have let that in already, and the way back is open still.
+fn lasting(facts: Facts, service: &str) -> Facts {
     let ours = |object: &str| object.starts_with("trigger ") && object.contains(".pgcleave_");
-    facts.into_iter().filter(|(object, _)| !object.starts_with("position ") && !ours(object)).collect()
+    let caller = format!("{service}_caller");
+    let kept = |(object, fact): (String, String)| {
+        if object.starts_with("position ") || ours(&object) {
+            return None;
+        }
+        if !object.starts_with("grant ") {
+            return Some((object, fact));
+        }
+        let is_callers = |grant: &&str| grant.split_once('=').is_some_and(|(grantee, _)| grantee.ends_with(&caller));
+        let others: Vec<_> = fact.split("; ").filter(|grant| !is_callers(grant)).collect();
+        (!others.is_empty()).then(|| (object, others.join("; ")))
+    };
+    facts.into_iter().filter_map(kept).collect()
 }
 
 /// Hashes definitions.
@@ -30,8 +43,8 @@ fn hash(facts: &Facts) -> String {
 
 /// Reads both sides' definitions, the source's first.
 pub(super) async fn read(ends: &mut Ends, split: &Split) -> Result<[Facts; 2], Error> {
-    let source = lasting(facts::read(ends.side(Side::Source), &split.schema).await?);
-    let target = lasting(facts::read(ends.side(Side::Target), &split.schema).await?);
+    let source = lasting(facts::read(ends.side(Side::Source), &split.schema).await?, &split.service);
+    let target = lasting(facts::read(ends.side(Side::Target), &split.schema).await?, &split.service);
     Ok([source, target])
 }
 
@@ -73,5 +86,25 @@ impl Changed {
             return Ok(());
         }
         Err(Error::DefinitionsChanged { schema: split.schema.as_str().to_owned(), differences: self.differences })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_bridges_login_was_granted_is_no_change_of_definitions() {
+        let facts = |all: &[(&str, &str)]| -> Facts {
+            all.iter().map(|(object, fact)| ((*object).to_owned(), (*fact).to_owned())).collect()
+        };
+        let before = facts(&[("grant relation a", "orders_reader=SELECT; PUBLIC=SELECT"), ("table a", "x")]);
+        let after = facts(&[
+            ("grant relation a", "orders_reader=SELECT; stg_orders_caller=SELECT; PUBLIC=SELECT"),
+            ("grant schema ", "stg_orders_caller=USAGE"),
+            ("table a", "x"),
+        ]);
+        assert_eq!(lasting(after.clone(), "orders"), before);
+        assert_ne!(lasting(after, "billing"), before);
     }
 }

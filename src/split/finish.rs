@@ -6,11 +6,11 @@ use time::{Duration, OffsetDateTime};
 use super::Between;
 use super::bridge::Bridge;
 use super::bridge::contract::Direction;
-use super::ends::Ends;
+use super::ends::{Ends, label};
 use super::error::Error;
 use super::state::{Kept, Phase, Side, Split};
 use super::{carry, gate, link};
-use crate::event::Listener;
+use crate::event::{Event, Listener};
 use crate::ident::Ident;
 use crate::manifest::service::Project;
 use crate::pg::error::Error as PgError;
@@ -82,9 +82,6 @@ pub async fn finish(between: &Between, options: &Options<'_>, listener: Listener
     if split.phase == Phase::Reversed {
         carry::logins(&mut ends, between, &mut split).await?;
         carry::registry(&mut ends, &split).await?;
-        if let Some(project) = options.project {
-            carry::secrets(&mut ends, between, project, listener).await?;
-        }
     }
     if split.kept.is_none() {
         let now = OffsetDateTime::now_utc();
@@ -94,6 +91,10 @@ pub async fn finish(between: &Between, options: &Options<'_>, listener: Listener
     }
     split.phase = Phase::Finished;
     ends.write(&mut split).await?;
+    // Not before: a finish that was cut off until here can still be rolled back, and clients find the source by the sink.
+    if let Some(project) = options.project {
+        carry::secrets(&mut ends, between, project, listener).await?;
+    }
 
     let tables = table::read(&mut ends.target, &split.schema).await?;
     if let Some(copies) = copies {
@@ -125,7 +126,19 @@ pub async fn finish(between: &Between, options: &Options<'_>, listener: Listener
 /// # Errors
 /// It is not the kept schema's name, its time has not come, or the server refused.
 pub async fn drop_kept(between: &Between, name: &Ident, listener: Listener<'_>) -> Result<Split, Error> {
-    let mut ends = Ends::open(between).await?;
+    let mut ends = match Ends::open(between).await {
+        Ok(ends) => ends,
+        Err(error) => {
+            // While the dedicated one does not answer, nobody knows whether this is the only copy that is left.
+            let (by_hand, place) = (sql!("drop schema ", name, " cascade"), label(&between.source));
+            let message = format!(
+                "nothing is dropped unless both sides answer, since the old rows may be the only ones; by hand in {place}: {}",
+                by_hand.as_str()
+            );
+            listener(Event::Note { message });
+            return Err(error);
+        }
+    };
     let mut split = ends.drive(between, listener).await?;
     let refuse = |split: &Split, why: String| {
         Err(Error::WrongPhase { service: split.service.clone(), phase: split.phase.as_str(), why })

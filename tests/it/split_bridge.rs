@@ -1,6 +1,7 @@
 //! The bridge over real servers: consumers find what they had, under the same names, and nobody gets more.
 
 mod advice;
+mod end;
 
 use std::process::{Command, Stdio};
 use std::time::Duration;

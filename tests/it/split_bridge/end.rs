@@ -1,0 +1,93 @@
+//! How a split with manifests ends: what is left out, and where the sink says that the service is.
+
+use super::*;
+
+impl Moving {
+    /// Gives where the sink says that orders is.
+    fn published(&self) -> String {
+        let file = format!(".secrets/{}orders_app.env", self.shop.db.prefix());
+        let secret = std::fs::read_to_string(self.shop.project.path().join(file)).expect("a secret");
+        secret.lines().find(|line| line.starts_with("PGDATABASE")).expect("a line").to_owned()
+    }
+}
+
+#[tokio::test]
+async fn a_finish_that_is_cut_off_before_it_is_written_down_leaves_the_sink_as_it_was_and_a_way_back() {
+    let together = ORDERS.replace("database: { url_env: ORDERS_URL }\n", "");
+    let moving = Moving::new(&together, SHIPPING).await;
+    if !moving.can_move().await {
+        return;
+    }
+    moving.split(&["start"]).await.exits(0);
+    moving.split(&["cutover"]).await.exits(0);
+    // It gets as far as to the very act that would write it down.
+    let shared = moving.shared.url("shop");
+    run(
+        &shared,
+        "create function public.cut_off() returns trigger language plpgsql as $$ begin raise 'cut off'; end $$;
+         create trigger cut_off before update on pgcleave.split for each row when (new.record->>'phase' = 'finished')
+           execute function public.cut_off()",
+    )
+    .await;
+    let failed = moving.split(&["finish"]).await.exits(1);
+    assert!(failed.stderr.contains("cut off"), "{}", failed.stderr);
+    assert_eq!(moving.published(), "PGDATABASE=shop");
+    run(&shared, "drop trigger cut_off on pgcleave.split; drop function public.cut_off()").await;
+    moving.split(&["rollback"]).await.exits(0);
+    assert_eq!(moving.published(), "PGDATABASE=shop");
+    run(&shared, "insert into orders.orders values (3, 'paid', 1, null, 'z')").await;
+
+    // Cut off right after it was written down, the next run tells the sink.
+    moving.split(&["cutover"]).await.exits(0);
+    run(
+        &shared,
+        "create function public.cut_off() returns event_trigger language plpgsql as $$ begin raise 'cut off'; end $$;
+         create event trigger cut_off on ddl_command_start when tag in ('DROP SUBSCRIPTION', 'ALTER SCHEMA')
+           execute function public.cut_off()",
+    )
+    .await;
+    let failed = moving.split(&["finish"]).await.exits(1);
+    assert!(failed.stderr.contains("cut off"), "{}", failed.stderr);
+    run(&shared, "drop event trigger cut_off; drop function public.cut_off()").await;
+    let refused = moving.split(&["rollback"]).await.exits(5);
+    assert!(refused.stderr.contains("nothing follows it any more"), "{}", refused.stderr);
+    moving.split(&["finish"]).await.exits(0);
+    assert_eq!(moving.published(), "PGDATABASE=orders");
+}
+
+#[tokio::test]
+async fn a_contract_that_cannot_be_bridged_is_left_out_by_its_name_and_the_others_go_on() {
+    let together = ORDERS.replace("database: { url_env: ORDERS_URL }\n", "");
+    let orders = together.replace("consumes", "  - { function: \"cancel(bigint)\", to: [shipping] }\nconsumes");
+    let shipping = SHIPPING.replace("remarks]", "remarks, \"orders.cancel(bigint)\"]");
+    let moving = Moving::new(&together, SHIPPING).await;
+    if !moving.can_move().await {
+        return;
+    }
+    let cancel = "create function cancel(id bigint) returns bigint stable language sql as 'select id';";
+    moving.shop.project.write("migrations/orders/V2__cancel.sql", cancel);
+    moving.shop.project.manifest("orders", &orders);
+    moving.shop.project.manifest("shipping", &shipping);
+    moving.shop.run(&["apply", "--allow", "revoke"]).exits(0);
+    assert_eq!(moving.as_shipping("select orders.cancel(1)::text").await, "1");
+
+    moving.split(&["start"]).await.exits(0);
+    moving.split(&["cutover"]).await.exits(0);
+    let refused = moving.split(&["finish"]).await.exits(1);
+    let told = &refused.stderr;
+    assert!(told.contains("orders.cancel(bigint) cannot be bridged") && told.contains("--leave-out"), "{told}");
+    let unknown = moving.split(&["finish", "--leave-out", "orders.cancel"]).await.exits(2);
+    assert!(unknown.stderr.contains("no manifest exposes orders.cancel"), "{}", unknown.stderr);
+    let status = moving.split(&["status", "--format", "json"]).await.exits(0).json();
+    assert_eq!(status["phase"], "reversed", "nothing has been done: {status}");
+
+    moving.split(&["finish", "--leave-out", "orders.cancel(bigint)"]).await.exits(0);
+    assert_eq!(
+        moving.as_shipping("select string_agg(id::text, ',' order by id) from orders.order_summary").await,
+        "1,2"
+    );
+    let left = "select count(*)::text from pg_proc p where p.pronamespace = 'orders'::regnamespace";
+    assert_eq!(moving.as_shipping(left).await, "0");
+    let planned = moving.shop.run(&["plan", "-v"]).exits(0);
+    assert!(planned.stdout.contains("a function cannot be bridged to this one"), "{}", planned.stdout);
+}
