@@ -7,10 +7,13 @@ use super::error::Error;
 use super::state::{Phase, Side, Split};
 use super::{Between, gate, link, start};
 use crate::event::{Event, Listener};
+use crate::ident::Ident;
 use crate::manifest::service::Project;
 use crate::pg::connect::Target;
 use crate::pg::error::Error as PgError;
 use crate::registry;
+use crate::sql;
+use crate::sql::{Literal, Sql};
 use crate::transfer::{session, table};
 
 /// Ends the split on the side that is left, and opens that to writers; the other side must not answer.
@@ -55,11 +58,18 @@ pub async fn alone(
     (split.writable, split.turn) = (left, None);
     split.revision += 1;
     ends::put(&mut connection, &split, left).await?;
-    leave(&mut connection, &split, left).await?;
+    let mut leaving = Leaving { listener, failed: None };
+    leave(&mut connection, &split, left, &mut leaving).await?;
+    if let Some(project) = project {
+        leaving.bridge(&mut connection, between, project, left).await?;
+    }
+    let there = lost(&split, gone).as_str().to_owned();
+    let message = format!("should the {} ever come back, this is of the split there: {there}", gone.as_str());
+    listener(Event::Note { message });
+    if let Some(error) = leaving.failed {
+        return Err(error);
+    }
     if left == Side::Source {
-        if let Some(bridge) = start::consumed(between, project).await? {
-            bridge.remove_caller().await?;
-        }
         registry::split::forget(&mut connection, &split.service).await?;
     }
     Ok(split)
@@ -82,11 +92,111 @@ async fn answers(target: &Target, split: &Split, side: Side) -> Result<bool, Err
     }
 }
 
-/// Removes everything of the split from a side, and opens it.
-async fn leave(connection: &mut PgConnection, split: &Split, side: Side) -> Result<(), Error> {
-    link::unsubscribe(connection, &split.link(side.other())).await?;
-    link::unpublish(connection, split, side).await?;
+/// Takes down one thing after the other, and goes on where one stays.
+struct Leaving<'a> {
+    listener: Listener<'a>,
+    /// What was refused first.
+    failed: Option<Error>,
+}
+
+impl Leaving<'_> {
+    /// Tells of what stays, with the statements that remove it by hand.
+    fn note(&mut self, done: Result<(), impl Into<Error>>, by_hand: &Sql) {
+        let Err(error) = done else { return };
+        let error = error.into();
+        let message = format!("{error}; by hand, then the same command again: {}", by_hand.as_str());
+        (self.listener)(Event::Warning { message });
+        self.failed.get_or_insert(error);
+    }
+
+    /// Removes the login with which the lost side came; what the service itself reads over a bridge is named only.
+    async fn bridge(
+        &mut self,
+        connection: &mut PgConnection,
+        between: &Between,
+        project: &Project,
+        left: Side,
+    ) -> Result<(), Error> {
+        let Some(service) = project.services.get(between.service.as_str()) else { return Ok(()) };
+        let Ok(caller) = project.naming.caller(service.name.as_str()) else { return Ok(()) };
+        let gone = match left {
+            Side::Source => without_caller(between, project).await,
+            Side::Target => link::drop_roles(connection, std::slice::from_ref(&caller)).await.map_err(Error::from),
+        };
+        self.note(gone, &sql!("drop owned by ", caller, " cascade; drop role ", caller));
+        let Ok(bridge) = project.naming.bridge(service.name.as_str()) else { return Ok(()) };
+        let there: bool = sqlx::query_scalar("select exists (select from pg_catalog.pg_roles where rolname = $1)")
+            .bind(bridge.as_str())
+            .fetch_one(connection)
+            .await
+            .map_err(|e| PgError::new("look for the bridge", &e))?;
+        if there && left == Side::Target {
+            let by_hand =
+                sql!("drop server ", bridge, " cascade; drop owned by ", bridge, " cascade; drop role ", bridge);
+            let message = format!(
+                "what the service reads over its bridge answers no more, and stays, since the service may name it: {}",
+                by_hand.as_str()
+            );
+            (self.listener)(Event::Warning { message });
+        }
+        Ok(())
+    }
+}
+
+/// Removes the login with which the target came for what the service consumes.
+async fn without_caller(between: &Between, project: &Project) -> Result<(), Error> {
+    match start::consumed(between, Some(project)).await? {
+        Some(bridge) => bridge.remove_caller().await,
+        None => Ok(()),
+    }
+}
+
+/// Removes everything of the split from a side, and opens it; what stays keeps nothing else from going.
+async fn leave(
+    connection: &mut PgConnection,
+    split: &Split,
+    side: Side,
+    leaving: &mut Leaving<'_>,
+) -> Result<(), Error> {
+    // First what keeps the service from working.
     let tables = table::read(connection, &split.schema).await?;
-    gate::remove(connection, split, &tables).await?;
-    Ok(registry::split::remove_fence(connection, &split.id).await?)
+    let by_hand: Vec<_> = tables.iter().map(|table| gate::removal(split, table)).collect();
+    let opened = gate::remove(connection, split, &tables).await;
+    leaving.note(opened, &all(&by_hand));
+    let (own, other) = (split.link(side), split.link(side.other()));
+    leaving.note(link::unsubscribe(connection, &other).await, &all(&link::unsubscribing(&other)));
+    leaving.note(link::drop_slot(connection, &own).await, &drop_slot(&own));
+    let publication = sql!("drop publication if exists ", split.publication());
+    leaving.note(link::drop_publication(connection, split).await, &publication);
+    let roles = link::drop_roles(connection, std::slice::from_ref(&own)).await;
+    leaving.note(roles, &sql!("drop owned by ", own, " cascade; drop role ", own));
+    let fence = sql!("delete from pgcleave.split_fence where split = ", Literal(&split.id));
+    leaving.note(registry::split::remove_fence(connection, &split.id).await, &fence);
+    Ok(())
+}
+
+/// Gives what would be left on the lost side if that came back: nobody can look.
+fn lost(split: &Split, side: Side) -> Sql {
+    let (own, other) = (split.link(side), split.link(side.other()));
+    let mut parts = link::unsubscribing(&other).to_vec();
+    parts.push(drop_slot(&own));
+    parts.push(sql!("drop publication if exists ", split.publication()));
+    parts.push(sql!("drop owned by ", own, " cascade; drop role ", own));
+    all(&parts)
+}
+
+fn drop_slot(name: &Ident) -> Sql {
+    sql!(
+        "select pg_catalog.pg_drop_replication_slot(slot_name) from pg_catalog.pg_replication_slots where slot_name = ",
+        Literal(name.as_str())
+    )
+}
+
+fn all(statements: &[Sql]) -> Sql {
+    let mut out = Sql::new();
+    for statement in statements {
+        out.push(statement);
+        out.push_static("; ");
+    }
+    out
 }

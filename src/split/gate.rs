@@ -59,10 +59,14 @@ pub(super) async fn make(
 /// Removes the triggers on one side.
 pub(super) async fn remove(connection: &mut PgConnection, split: &Split, tables: &[Table]) -> Result<(), Error> {
     for table in tables {
-        let drop = sql!("drop trigger if exists ", trigger(split), " on ", table.name.sql());
-        patiently(connection, split, "remove the block of a table", &drop).await?;
+        patiently(connection, split, "remove the block of a table", &removal(split, table)).await?;
     }
     Ok(())
+}
+
+/// Gives the statement that removes a table's trigger.
+pub(super) fn removal(split: &Split, table: &Table) -> Sql {
+    sql!("drop trigger if exists ", trigger(split), " on ", table.name.sql())
 }
 
 /// Gives the statements that close a side (or open it); they take SHARE ROW EXCLUSIVE on each table.

@@ -321,24 +321,32 @@ pub(super) async fn unsubscribe(connection: &mut PgConnection, name: &Ident) -> 
         return Ok(());
     }
     // One by one: the last cannot run in a transaction that others share.
-    let steps = [
-        sql!("alter subscription ", name, " disable"),
-        sql!("alter subscription ", name, " set (slot_name = none)"),
-        sql!("drop subscription if exists ", name),
-    ];
-    for step in &steps {
+    for step in &unsubscribing(name) {
         exec::batch(connection, "remove the subscription", step).await?;
     }
     Ok(())
+}
+
+/// Gives the statements that remove a subscription without asking the other side.
+pub(super) fn unsubscribing(name: &Ident) -> [Sql; 3] {
+    [
+        sql!("alter subscription ", name, " disable"),
+        sql!("alter subscription ", name, " set (slot_name = none)"),
+        sql!("drop subscription if exists ", name),
+    ]
 }
 
 /// Removes what the followed side has: publication, slot, login.
 pub(super) async fn unpublish(connection: &mut PgConnection, split: &Split, followed: Side) -> Result<(), PgError> {
     let name = split.link(followed);
     drop_slot(connection, &name).await?;
-    let publication = sql!("drop publication if exists ", split.publication());
-    exec::batch(connection, "remove the publication", &publication).await?;
+    drop_publication(connection, split).await?;
     drop_roles(connection, &[name]).await
+}
+
+/// Removes the publication, on either side.
+pub(super) async fn drop_publication(connection: &mut PgConnection, split: &Split) -> Result<(), PgError> {
+    exec::batch(connection, "remove the publication", &sql!("drop publication if exists ", split.publication())).await
 }
 
 /// Drops roles with all that they were given in this database; those that are not there are left out.

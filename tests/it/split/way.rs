@@ -138,7 +138,24 @@ async fn when_one_side_is_gone_for_good_the_other_is_left_clean_and_open() {
         let nowhere = "postgresql://postgres@127.0.0.1:1/nothing".to_owned();
         let lost = if gone == "target" { &mut service.target } else { &mut service.source };
         *lost = nowhere;
+        // What one thing keeps from going keeps nothing else.
+        let rest = if gone == "target" { service.source.clone() } else { service.target.clone() };
+        let server = rest.replace(rest.rsplit_once('/').expect("a database").1, "postgres");
+        let login = "select rolname::text from pg_roles where rolname in (select 'pgcleave_' || id || suffix
+            from pgcleave.split, unnest(array['_forward', '_back']) suffix)";
+        let login = texts(&rest, login).await;
+        for login in &login {
+            run(&server, &format!("grant usage on schema public to {login}")).await;
+            let stopped = service.run(&end).await.exits(1);
+            let by_hand = format!("drop role \"{login}\"");
+            assert!(stopped.stderr.contains(&by_hand), "{}", stopped.stderr);
+            assert_eq!(texts(&rest, left).await, Vec::<String>::new());
+            run(&server, &format!("revoke usage on schema public from {login}")).await;
+        }
         let ended = service.run(&end).await.exits(0);
+        assert!(ended.stderr.contains("drop subscription"), "what the lost side has is named: {}", ended.stderr);
+        let roles = format!("select rolname::text from pg_roles where rolname in ('{}')", login.join("', '"));
+        assert_eq!(texts(&rest, &roles).await, Vec::<String>::new());
         assert_eq!(ended.stderr.contains("is lost"), cut_over && gone == "target", "{}", ended.stderr);
         let rest = if gone == "target" { &service.source } else { &service.target };
         assert_eq!(texts(rest, left).await, Vec::<String>::new());
