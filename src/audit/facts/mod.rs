@@ -92,6 +92,8 @@ pub struct Facts {
     pub casts: Vec<Cast>,
     /// Rules, the ones of views too.
     pub rules: Vec<Rule>,
+    /// Which views read catalogs that are closed to all but superusers.
+    pub closed_reads: Vec<relation::ClosedRead>,
     /// Triggers that are not internal.
     pub triggers: Vec<Trigger>,
     /// Row security policies.

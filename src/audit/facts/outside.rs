@@ -125,6 +125,8 @@ pub struct Server {
     pub name: Ident,
     /// Its wrapper's name.
     pub wrapper: Ident,
+    /// Whether its wrapper reads files of the server's machine, as `file_fdw` does.
+    pub of_files: bool,
     /// Its owner.
     pub owner: RoleId,
     /// Its access list.
@@ -142,6 +144,8 @@ pub struct UserMapping {
     pub role: Option<RoleId>,
     /// The remote role, where this session may see it.
     pub remote_role: Option<String>,
+    /// Whether it names none, so that the server's own account is the remote role.
+    pub own_account: bool,
 }
 
 /// The options of a foreign table.

@@ -274,6 +274,8 @@ pub struct Index {
     pub name: Ident,
     /// The table's OID.
     pub relation: u32,
+    /// Whether it is there for a constraint of the same name.
+    pub of_constraint: bool,
 }
 
 /// One link from a child to a parent table.
@@ -283,4 +285,13 @@ pub struct Inheritance {
     pub child: u32,
     /// The parent's OID.
     pub parent: u32,
+}
+
+/// A view's or materialized view's use of a catalog that only superusers may read.
+#[derive(Debug, Clone)]
+pub struct ClosedRead {
+    /// The view's OID.
+    pub relation: u32,
+    /// The catalog's name.
+    pub catalog: String,
 }

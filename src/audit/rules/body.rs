@@ -9,6 +9,7 @@ use crate::audit::facts::object::{Object, SchemaId};
 use crate::audit::facts::role::RoleId;
 use crate::audit::facts::routine::Routine;
 use crate::audit::scene::Scene;
+use crate::model::acl::AclKind;
 use crate::model::privilege::{Privilege, Privileges};
 
 /// How many routines a call is followed through.
@@ -76,6 +77,35 @@ impl<'s> Bodies<'s> {
             }
         }
         found.into_iter().map(|((relation, by), privileges)| Used { relation, privileges, by }).collect()
+    }
+
+    /// Gives the definer routines of other owners that a definer routine calls and may: with its own owner's rights.
+    pub(super) fn definers_called(&self, routine: u32) -> Vec<u32> {
+        let facts = self.scene.facts;
+        let owner = facts.routines[routine as usize].owner;
+        let (mut queue, mut seen) = (vec![routine], HashSet::from([routine]));
+        let mut found = Vec::new();
+        while let Some(at) = queue.pop() {
+            let caller = &facts.routines[at as usize];
+            for (object, _) in self.named(caller) {
+                let Object::Routine(called) = object else { continue };
+                let row = &facts.routines[called as usize];
+                let may = self.scene.held(owner, row.acl, AclKind::Routine).contains(Privilege::Execute)
+                    // a parsed body has looked its names up already
+                    && (caller.body.is_none()
+                        || self.scene.usage_is_public(row.schema)
+                        || self.scene.users_of(row.schema).contains(owner));
+                if !may || seen.len() >= MOST_CALLS || !seen.insert(called) {
+                    continue;
+                }
+                match row.security_definer && row.owner != owner {
+                    true => found.push(called),
+                    false => queue.push(called),
+                }
+            }
+        }
+        found.sort_unstable();
+        found
     }
 
     /// Gives the relations and routines that a body names.

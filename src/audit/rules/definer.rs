@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::acl::revoke;
 use super::body::{Bodies, Used};
 use super::view::{securable, users};
-use super::{Draft, Rule, Sink};
+use super::{Draft, Rule, Sink, definer_inside};
 use crate::audit::facts::acl::Entry;
 use crate::audit::facts::dependency::Class;
 use crate::audit::facts::object::{Object, SchemaId, Securable};
@@ -66,7 +66,7 @@ pub(super) static DEF04: Rule = Rule {
     check: untrusted,
 };
 
-fn definers<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = (Securable, &'a Routine)> + 'a {
+pub(super) fn definers<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = (Securable, &'a Routine)> + 'a {
     scene.securables().filter_map(|s| match s.object {
         Object::Routine(at) => Some((s, &scene.facts.routines[at as usize])).filter(|(_, r)| r.security_definer),
         _ => None,
@@ -81,14 +81,18 @@ fn callers(scene: &Scene<'_>, securable: &Securable, own: Option<ServiceId>) -> 
 }
 
 /// Gives everyone of the service itself who may execute a routine.
-fn callers_of(scene: &Scene<'_>, securable: &Securable, own: Option<ServiceId>) -> Vec<(Option<Reacher>, Draft)> {
+pub(super) fn callers_of(
+    scene: &Scene<'_>,
+    securable: &Securable,
+    own: Option<ServiceId>,
+) -> Vec<(Option<Reacher>, Draft)> {
     let mut all = executors(scene, securable);
     all.retain(|(reacher, _)| reacher.as_ref().is_some_and(|r| scene.map.of_role(r.principal) == own));
     all
 }
 
 /// Gives everyone who may execute a routine; nothing stands for all.
-fn executors(scene: &Scene<'_>, securable: &Securable) -> Vec<(Option<Reacher>, Draft)> {
+pub(super) fn executors(scene: &Scene<'_>, securable: &Securable) -> Vec<(Option<Reacher>, Draft)> {
     let mut found = Vec::new();
     let execute = |e: &&Entry| e.privileges.contains(Privilege::Execute);
     for entry in scene.facts.acls[securable.acl].entries.iter().filter(execute) {
@@ -141,9 +145,11 @@ fn foreign(scene: &Scene<'_>, out: &mut Sink<'_>) {
             out.add(draft);
         }
         lent(scene, &bodies, out, &securable, at);
+        definer_inside::handed_on(scene, &bodies, out, &securable, at);
     }
     aggregates(scene, &bodies, out);
-    for (firer, mut draft, routine) in firers(scene).filter(|(_, _, r)| !scene.role(r.owner).superuser) {
+    let by_others = firers(scene).chain(definer_inside::embedded(scene));
+    for (firer, mut draft, routine) in by_others.filter(|(_, _, r)| !scene.role(r.owner).superuser) {
         let (own, at) = (scene.map.of_role(routine.owner), scene.facts.routine(routine.oid));
         if own == scene.map.of_role(firer) {
             continue;
@@ -262,7 +268,13 @@ fn fired<'s>(scene: &'s Scene<'_>, trigger: &Trigger, table: u32, function: u32)
 }
 
 /// Appends what the routine's body is known to use of others than its callers.
-fn reaches(scene: &Scene<'_>, bodies: &Bodies<'_>, path: Path, routine: u32, own: Option<ServiceId>) -> Path {
+pub(super) fn reaches(
+    scene: &Scene<'_>,
+    bodies: &Bodies<'_>,
+    path: Path,
+    routine: u32,
+    own: Option<ServiceId>,
+) -> Path {
     let used = bodies.used(routine);
     match own {
         _ if !used.is_empty() => path.using(Bodies::privileges(&used), bodies.names(&used)),
@@ -287,7 +299,8 @@ fn superuser(scene: &Scene<'_>, out: &mut Sink<'_>) {
             out.add(draft);
         }
     }
-    for (_, mut draft, _) in firers(scene).filter(|(_, _, r)| scene.role(r.owner).superuser) {
+    let by_others = firers(scene).chain(definer_inside::embedded(scene));
+    for (_, mut draft, _) in by_others.filter(|(_, _, r)| scene.role(r.owner).superuser) {
         draft.path = draft.path.using("superuser", "everything");
         draft.declared = false;
         out.add(draft);

@@ -4,13 +4,14 @@ use super::acl::sweep;
 use super::view::{securable, users};
 use super::{Draft, Rule, Sink};
 use crate::audit::facts::object::Object;
-use crate::audit::facts::outside::{Server, UserMapping};
+use crate::audit::facts::outside::{Server, UserMapping, option};
 use crate::audit::facts::role::RoleId;
 use crate::audit::finding::Severity;
 use crate::audit::passage::{is_loop, lends, remote};
 use crate::audit::path::Path;
 use crate::audit::scene::Scene;
 use crate::model::acl::AclKind;
+use crate::model::privilege::Privilege;
 
 /// A foreign table leads back into this database, as the mapped role.
 pub(super) static FDW01: Rule = Rule {
@@ -67,6 +68,40 @@ pub(super) static FDW04: Rule = Rule {
     },
 };
 
+/// A foreign table shows a file of the server's machine, or what a program there prints.
+pub(super) static FDW05: Rule = Rule {
+    id: "FDW05",
+    title: "foreign table over the server's files",
+    severity: Severity::Error,
+    explanation: "Whoever made the table was allowed to read the server's files or to run programs; whoever may SELECT \
+                  from it need not be. The file is read as the server's own account: another service's export, a log \
+                  with its statements, a data file.",
+    fix: "Revoke SELECT, or drop the foreign table; load the file into a table of the service instead.",
+    check: files,
+};
+
+fn files(scene: &Scene<'_>, out: &mut Sink<'_>) {
+    for table in &scene.facts.foreign_tables {
+        let server = scene.facts.servers.iter().find(|s| s.oid == table.server).filter(|s| s.of_files);
+        let Some(at) = server.and_then(|_| scene.facts.relation(table.relation)) else { continue };
+        let Some(securable) = securable(scene, at as u32) else { continue };
+        let program = option(&table.options, "program").map(|program| ("program", program));
+        let file = option(&table.options, "filename").map(|file| ("file", file));
+        let Some((word, what)) = program.or(file) else { continue };
+        for user in users(scene, &securable).into_iter().filter(|user| user.held.contains(Privilege::Select)) {
+            let mut draft = Draft::new(scene, Some(&user.reacher), securable.object);
+            let way = user.path(scene, &securable, Privilege::Select.into());
+            draft.path = way.then(format!("server {word}"), what);
+            let who = scene.name(user.reacher.principal);
+            draft.message = format!("{who} reads the server's {word} {what} through {}", draft.object);
+            let cascade = if user.needs_view() { " cascade" } else { "" };
+            draft.fix = format!("drop foreign table {}{cascade};", draft.object);
+            draft.declared = false;
+            out.add(draft);
+        }
+    }
+}
+
 /// Tells whether an object is the function by which dblink connects without a password.
 pub(super) fn is_dblink_connect_u(scene: &Scene<'_>, object: Object) -> bool {
     let named = |at: u32| scene.facts.system_grants[at as usize].label.contains("dblink_connect_u(");
@@ -95,7 +130,7 @@ fn loops(scene: &Scene<'_>, out: &mut Sink<'_>) {
             }
             let mut draft = Draft::new(scene, Some(&user.reacher), target.unwrap_or(securable.object));
             let local = scene.facts.label(securable.object);
-            let as_whom = mapping.remote_role.clone().unwrap_or_else(|| "the mapped role".to_owned());
+            let as_whom = remote_name(mapping, "the mapped role");
             draft.path = user.path(scene, &securable, held).then("user mapping", &as_whom).using(held, &remote);
             let who = scene.name(principal);
             draft.message = format!("{who} reaches {remote} through {local}, which connects back as {as_whom}");
@@ -110,15 +145,28 @@ fn drop_mapping(scene: &Scene<'_>, mapping: &UserMapping, server: &Server) -> St
     format!("drop user mapping for {whose} server {};", crate::audit::name::shown(&server.name))
 }
 
+/// Names the role that a mapping logs in as; `hidden` where this session may not see it.
+fn remote_name(mapping: &UserMapping, hidden: &str) -> String {
+    let unnamed = if mapping.own_account { "the server's own account" } else { hidden };
+    mapping.remote_role.clone().unwrap_or_else(|| unnamed.to_owned())
+}
+
+/// Gives the local superuser that a mapping on a server that leads back logs in as.
+fn lends_all(scene: &Scene<'_>, mapping: &UserMapping, server: &Server) -> Option<RoleId> {
+    let remote = mapping.remote_role.as_deref().and_then(|name| scene.facts.roles.find(name))?;
+    (scene.role(remote).superuser && is_loop(scene, server)).then_some(remote)
+}
+
 fn mappings(scene: &Scene<'_>, out: &mut Sink<'_>) {
     for mapping in &scene.facts.user_mappings {
         let Some((at, server)) = (0..).zip(&scene.facts.servers).find(|(_, s)| s.oid == mapping.server) else {
             continue;
         };
-        let remote = lends(scene, mapping);
+        let remote = lends(scene, mapping).or_else(|| lends_all(scene, mapping, server));
         let lent = match (mapping.role, remote) {
             (None, _) => true,
-            (Some(_), None) => false,
+            // to itself, the server most often lets its own account in as a superuser
+            (Some(role), None) => scene.is_judged(role) && mapping.own_account && is_loop(scene, server),
             (Some(role), Some(remote)) => scene.is_judged(role) && scene.map.of_role(role) != scene.map.of_role(remote),
         };
         if !lent {
@@ -128,7 +176,7 @@ fn mappings(scene: &Scene<'_>, out: &mut Sink<'_>) {
         draft.principal = mapping.role;
         draft.service = remote.and_then(|r| scene.map.of_role(r));
         let who = mapping.role.map_or_else(|| "PUBLIC".to_owned(), |r| scene.name(r));
-        let as_whom = mapping.remote_role.clone().unwrap_or_else(|| "a role that this session may not see".to_owned());
+        let as_whom = remote_name(mapping, "a role that this session may not see");
         draft.path = Path::from(&who).then("user mapping", &as_whom);
         draft.message = format!("the user mapping of {who} on {} logs in as {as_whom}", draft.object);
         draft.fix = drop_mapping(scene, mapping, server);

@@ -18,7 +18,7 @@ pub(super) static INB01: Rule = Rule {
     id: "INB01",
     title: "foreign code runs in a service",
     severity: Severity::Error,
-    explanation: "A function that a trigger, default, policy, check, index, rule or operator calls runs with the rights \
+    explanation: "A function that a trigger, default, policy, check, index, rule, operator or cast calls runs with the rights \
                   of whoever writes the table, and one in a view with those of whoever reads it. Its owner, in another \
                   service, replaces the body whenever it likes.",
     fix: "Use a function of the service's own.",
@@ -69,7 +69,11 @@ fn callers(scene: &Scene<'_>) -> Vec<Caller> {
     for i in &facts.indexes {
         let schema = facts.relation(i.relation).map(|at| &facts.schema_row(facts.relations[at].schema).name);
         let name = schema.map(|schema| qualified(schema, &i.name)).unwrap_or_default();
-        add(Class::Relation, i.oid, relation(i.relation), "index", &|_| format!("drop index {name};"));
+        let fix = |table: &str| match i.of_constraint {
+            true => format!("alter table {table} drop constraint {};", shown(&i.name)),
+            false => format!("drop index {name};"),
+        };
+        add(Class::Relation, i.oid, relation(i.relation), "index", &fix);
     }
     for c in &facts.constraints {
         let domain = facts.type_(c.domain).map(|at| Object::Type(at as u32));
@@ -77,9 +81,13 @@ fn callers(scene: &Scene<'_>) -> Vec<Caller> {
         let fix = |on: &str| format!("alter {kind} {on} drop constraint {};", shown(&c.name));
         add(Class::Constraint, c.oid, relation(c.relation).or(domain), "check", &fix);
     }
-    for (at, t) in (0..).zip(&facts.types).filter(|(_, t)| t.kind == 'd') {
-        let fix = |domain: &str| format!("alter domain {domain} drop default;");
-        add(Class::Type, t.oid, Some(Object::Type(at)), "default", &fix);
+    for (at, t) in (0..).zip(&facts.types) {
+        let (word, fix): (_, &dyn Fn(&str) -> String) = match t.kind {
+            'd' => ("default", &|domain| format!("alter domain {domain} drop default;")),
+            'r' => ("range", &|range| format!("-- make {range} anew, with functions of its service's own")),
+            _ => continue,
+        };
+        add(Class::Type, t.oid, Some(Object::Type(at)), word, fix);
     }
     for r in &facts.rules {
         let view = r.event == RuleEvent::Select;
@@ -101,15 +109,15 @@ fn callers(scene: &Scene<'_>) -> Vec<Caller> {
     calls
 }
 
-/// Gives the functions that something calls, those behind operators too.
+/// Gives the functions that something calls, those behind operators and operator classes too.
 fn called(scene: &Scene<'_>, caller: &Caller) -> BTreeSet<u32> {
     let dependencies = &scene.facts.dependencies;
     let mut found = BTreeSet::new();
     for used in dependencies.of(caller.class, caller.oid) {
         match used.ref_class {
             Class::Routine => drop(found.insert(used.ref_oid)),
-            Class::Operator => {
-                let behind = dependencies.of(Class::Operator, used.ref_oid).filter(|d| d.ref_class == Class::Routine);
+            Class::Operator | Class::OperatorClass => {
+                let behind = dependencies.of(used.ref_class, used.ref_oid).filter(|d| d.ref_class == Class::Routine);
                 found.extend(behind.map(|d| d.ref_oid));
             }
             _ => {}
@@ -138,6 +146,40 @@ fn functions(scene: &Scene<'_>, out: &mut Sink<'_>) {
             if !harmless && told.insert((caller.object, function)) {
                 tell(scene, out, &caller, called, routine.owner);
             }
+        }
+    }
+    casts(scene, out);
+}
+
+/// Tells of casts from or to another service's type, or between the server's own: all who make the cast run the code.
+fn casts(scene: &Scene<'_>, out: &mut Sink<'_>) {
+    let facts = scene.facts;
+    for cast in &facts.casts {
+        let Some(at) = facts.routine(cast.function) else { continue };
+        let (routine, function) = (&facts.routines[at], Object::Routine(at as u32));
+        let other = scene.map.of_role(routine.owner);
+        let types = [cast.source, cast.target].map(|oid| facts.type_(oid).map(|at| Object::Type(at as u32)));
+        let services: BTreeSet<_> = types.iter().flatten().filter_map(|of| scene.service_of(*of)).collect();
+        let harmless = scene.role(routine.owner).superuser || facts.is_extension_member(function) || other.is_none();
+        let service = services.first().copied();
+        let declared = service.is_some_and(|own| scene.map.declared(own, function).contains(Privilege::Execute));
+        // a type of the function's own service is that one's to convert
+        if harmless || declared || services.iter().any(|service| Some(*service) == other) {
+            continue;
+        }
+        let (owner, label) = (scene.name(routine.owner), facts.label(function));
+        for principal in beneficiaries(scene, routine.owner) {
+            let mut draft = Draft::new(scene, None, function);
+            draft.principal = Some(principal);
+            draft.object = format!("cast {}", cast.label);
+            draft.service = service;
+            let path = Path::from(scene.name(principal));
+            let path = if principal == routine.owner { path } else { path.then("same service", &owner) };
+            draft.path = path.using("owner", &label).then("cast", &cast.label);
+            draft.message =
+                format!("the cast {} runs {label}, which {owner} can replace, as whoever casts", cast.label);
+            draft.fix = format!("drop cast ({});", cast.label);
+            out.add(draft);
         }
     }
 }

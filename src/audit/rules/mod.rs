@@ -5,6 +5,7 @@ mod sink;
 
 mod attribute;
 pub(in crate::audit) mod body;
+mod closed_catalog;
 mod contract_view;
 mod coupling;
 mod coupling_outside;
@@ -13,6 +14,7 @@ mod coupling_text;
 mod database;
 mod default_privilege;
 mod definer;
+mod definer_inside;
 mod foreign_data;
 mod foreign_key;
 mod grant;
@@ -107,6 +109,7 @@ pub static ALL: &[&Rule] = &[
     &foreign_data::FDW02,
     &foreign_data::FDW03,
     &foreign_data::FDW04,
+    &foreign_data::FDW05,
     &publication::PUB01,
     &publication::PUB02,
     &system::SYS01,

@@ -64,7 +64,11 @@ fn objects(scene: &Scene<'_>, out: &mut Sink<'_>) {
         }
     }
     for extension in &scene.facts.extensions {
-        let service = extension.schema.and_then(|s| scene.map.of_schema(s));
+        let own = scene.map.of_role(extension.owner);
+        let users = scene.facts.crossings.iter().filter(|c| c.extension.as_ref() == Some(&extension.name));
+        let mut users = users.filter_map(|c| scene.map.of_schema(c.from_schema));
+        // whoever drops an extension takes along what others have built on it
+        let service = extension.schema.and_then(|s| scene.map.of_schema(s)).or_else(|| users.find(|s| Some(*s) != own));
         for reacher in scene.reachers(extension.owner, None) {
             let name = crate::audit::name::shown(&extension.name);
             if service.is_some() && scene.map.of_role(reacher.principal) != service {
@@ -72,8 +76,9 @@ fn objects(scene: &Scene<'_>, out: &mut Sink<'_>) {
                 draft.object = format!("extension {name}");
                 draft.service = service;
                 draft.path = draft.path.using("owner", &draft.object);
+                let whose = scene.service_name(service).unwrap_or_default();
                 draft.message = format!(
-                    "{} owns {}, whose objects are another service's",
+                    "{} owns {}, and whoever drops it takes along what is of service {whose}",
                     scene.name(reacher.principal),
                     draft.object
                 );
@@ -85,6 +90,7 @@ fn objects(scene: &Scene<'_>, out: &mut Sink<'_>) {
         }
     }
     servers(scene, out);
+    languages(scene, out);
     for (at, publication) in (0..).zip(&scene.facts.publications) {
         let content = super::publication::service_of_content(scene, publication);
         if content.is_some() && content != scene.map.of_role(publication.owner) {
@@ -101,6 +107,21 @@ fn servers(scene: &Scene<'_>, out: &mut Sink<'_>) {
         let own = scene.map.of_role(server.owner);
         if let Some(other) = services.into_iter().find(|service| Some(*service) != own) {
             tell(scene, out, Object::Server(at), server.owner, Some(other));
+        }
+    }
+}
+
+/// Tells of languages whose owner can drop them, and with them the routines of another service.
+fn languages(scene: &Scene<'_>, out: &mut Sink<'_>) {
+    for (at, language) in (0..).zip(&scene.facts.languages) {
+        let own = scene.map.of_role(language.owner);
+        if scene.role(language.owner).superuser {
+            continue;
+        }
+        let written = (0..).zip(&scene.facts.routines).filter(|(_, routine)| routine.language == language.name);
+        let mut services = written.filter_map(|(at, _)| scene.service_of(Object::Routine(at)));
+        if let Some(other) = services.find(|service| Some(*service) != own) {
+            tell(scene, out, Object::Language(at), language.owner, Some(other));
         }
     }
 }
@@ -142,7 +163,8 @@ fn tell(scene: &Scene<'_>, out: &mut Sink<'_>, object: Object, owner: RoleId, se
         draft.path = draft.path.using("owner", &draft.object);
         let whose = scene.service_name(service).map(|s| format!(" of service {s}")).unwrap_or_default();
         draft.message = format!("{} owns {}{whose}", scene.name(reacher.principal), draft.object);
-        let to = service.and_then(|s| owner_of(scene, s)).unwrap_or_else(|| administrator(scene));
+        let shared = matches!(object, Object::Language(_));
+        let to = service.filter(|_| !shared).and_then(|s| owner_of(scene, s)).unwrap_or_else(|| administrator(scene));
         // GRANT says FOREIGN SERVER, ALTER says SERVER
         let name = scene.facts.sql_name(object);
         let name = if let Object::Server(_) = object { name.trim_start_matches("foreign ") } else { &name };

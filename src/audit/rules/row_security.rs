@@ -15,7 +15,8 @@ pub(super) static RLS01: Rule = Rule {
     title: "row security without effect",
     severity: Severity::Error,
     explanation: "Policies are there, but the table's row security is not enabled, or a policy for the reader is simply \
-                  true, or the reader comes through a view whose owner the policies do not bind.",
+                  true, or the reader comes through a view whose owner the policies do not bind. A policy that asks for \
+                  a setting of the session (a warning) lets the reader choose: whoever can connect can set it.",
     fix: "Enable row security (and FORCE it where the owner's views are read), or narrow the policy.",
     check,
 };
@@ -44,11 +45,13 @@ fn direct(scene: &Scene<'_>, out: &mut Sink<'_>, at: u32, policies: &[&Policy], 
     let mut draft = Draft::new(scene, Some(reacher), Object::Relation(at));
     let (who, label) = (scene.name(reacher.principal), draft.object.clone());
     draft.path = draft.path.using("SELECT", &label);
-    let open = policies.iter().find(|p| {
-        let inherited = scene.inherited(reacher.principal);
+    let inherited = scene.inherited(reacher.principal);
+    let mut for_reader = policies.iter().filter(|p| {
         let applies = p.roles.is_empty() || p.roles.iter().any(|r| inherited.contains(*r));
-        applies && p.permissive && matches!(p.command, '*' | 'r') && p.using.as_deref().is_none_or(is_always_true)
+        applies && p.permissive && matches!(p.command, '*' | 'r')
     });
+    let open = for_reader.clone().find(|p| p.using.as_deref().is_none_or(is_always_true));
+    let chosen = for_reader.find_map(|p| p.using.as_deref().and_then(own_setting).map(|setting| (p, setting)));
     if !table.row_security {
         draft.message = format!("{who} reads all of {label}: it has policies, but row security is not enabled");
         draft.fix = format!("alter table {label} enable row level security;");
@@ -56,10 +59,24 @@ fn direct(scene: &Scene<'_>, out: &mut Sink<'_>, at: u32, policies: &[&Policy], 
         let policy = crate::audit::name::shown(&policy.name);
         draft.message = format!("{who} reads all of {label}: policy {policy} is always true");
         draft.fix = format!("drop policy {policy} on {label}; -- or narrow it: alter policy {policy} on {label} using");
+    } else if let Some((policy, setting)) = chosen {
+        let policy = crate::audit::name::shown(&policy.name);
+        draft.path = draft.path.then(format!("policy {policy} asks for"), format!("setting {setting}"));
+        draft.message = format!(
+            "{who} chooses what it reads of {label}: policy {policy} asks for {setting}, which any session sets"
+        );
+        draft.fix = format!("drop policy {policy} on {label}; -- or let it ask for current_user, or for columns alone");
+        draft.severity = Some(Severity::Warning);
     } else {
         return;
     }
     out.add(draft);
+}
+
+/// Finds a setting that a condition asks for and that every session may set: one of no extension's, with a dot.
+fn own_setting(condition: &str) -> Option<&str> {
+    let asked = condition.split("current_setting('").skip(1).filter_map(|rest| rest.split('\'').next());
+    asked.into_iter().find(|name| name.contains('.'))
 }
 
 fn through(
@@ -153,6 +170,14 @@ fn is_balanced(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn finds_the_settings_that_a_session_sets() {
+        let asks = "(tenant = current_setting('app.tenant'::text, true))";
+        assert_eq!(own_setting(asks), Some("app.tenant"));
+        assert_eq!(own_setting("(port = current_setting('port'::text))"), None);
+        assert_eq!(own_setting("(tenant = CURRENT_USER)"), None);
+    }
 
     #[test]
     fn sees_through_conditions_that_hold_for_every_row() {

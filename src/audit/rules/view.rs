@@ -31,9 +31,13 @@ pub(super) static VIW02: Rule = Rule {
     id: "VIW02",
     title: "view owned by a superuser",
     severity: Severity::Error,
-    explanation: "A view that a superuser owns reads whatever it names: no access list of the tables behind it counts.",
+    explanation: "A view that a superuser owns reads whatever it names: no access list of the tables behind it counts, nor \
+                  that of a catalog such as pg_authid.",
     fix: "Give the view to the service's owner role; then its tables' access lists count again.",
-    check: |scene, out| bridges(scene, out, Kind::Superuser),
+    check: |scene, out| {
+        bridges(scene, out, Kind::Superuser);
+        super::closed_catalog::readers(scene, out, false);
+    },
 };
 
 /// A materialized view keeps a copy of a foreign table's rows.
@@ -44,7 +48,10 @@ pub(super) static VIW03: Rule = Rule {
     explanation: "A materialized view holds a copy: its readers see the other service's rows even after every grant on \
                   the tables behind it was revoked.",
     fix: "Drop it, or let the other service expose it.",
-    check: |scene, out| bridges(scene, out, Kind::Copy),
+    check: |scene, out| {
+        bridges(scene, out, Kind::Copy);
+        super::closed_catalog::readers(scene, out, true);
+    },
 };
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -121,6 +128,11 @@ impl User {
             None => path.using(privileges, scene.facts.label(securable.object)),
             Some((view, base)) => down(scene, path, privileges, *view, base, self.reacher.principal),
         }
+    }
+
+    /// Tells whether a view stands between.
+    pub(super) fn needs_view(&self) -> bool {
+        self.over.is_some()
     }
 
     /// Gives as whom the relation is used.

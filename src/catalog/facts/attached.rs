@@ -4,11 +4,13 @@ use super::Error;
 use super::reader::{Query, Reader};
 use crate::audit::facts::dependency::{Class, Dependency};
 use crate::audit::facts::relation::{
-    Constraint, ForeignKey, Index, Inheritance, KeyAction, Policy, Rule, RuleEvent, Trigger, ValueDefault,
+    ClosedRead, Constraint, ForeignKey, Index, Inheritance, KeyAction, Policy, Rule, RuleEvent, Trigger, ValueDefault,
 };
 use crate::model::privilege::{Privilege, Privileges};
 
 const RULES: Query = Query { about: "rules and views", needs: &["pg_rewrite"], sql: include_str!("sql/rules.sql") };
+const CLOSED_READS: Query =
+    Query { about: "views of closed catalogs", needs: &["pg_rewrite"], sql: include_str!("sql/closed_reads.sql") };
 const TRIGGERS: Query = Query { about: "triggers", needs: &["pg_trigger"], sql: include_str!("sql/triggers.sql") };
 const POLICIES: Query = Query { about: "policies", needs: &["pg_policy"], sql: include_str!("sql/policies.sql") };
 const DEFAULTS: Query = Query { about: "defaults", needs: &["pg_attrdef"], sql: include_str!("sql/defaults.sql") };
@@ -35,6 +37,14 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<(), Error> {
             let (enabled, instead) = (row.flag("enabled"), row.flag("instead"));
             let definition = row.maybe_text("definition").map(str::to_owned);
             facts.rules.push(Rule { oid, name, relation, event, enabled, instead, definition });
+            Ok(())
+        })
+        .await?;
+    reader
+        .each(&CLOSED_READS, |facts, row| {
+            facts
+                .closed_reads
+                .push(ClosedRead { relation: row.oid("relation"), catalog: row.text("catalog").to_owned() });
             Ok(())
         })
         .await?;
@@ -127,7 +137,7 @@ async fn constraints(reader: &mut Reader<'_>) -> Result<(), Error> {
     reader
         .each(&INDEXES, |facts, row| {
             let (oid, name, relation) = (row.oid("oid"), row.name("name"), row.oid("relation"));
-            facts.indexes.push(Index { oid, name, relation });
+            facts.indexes.push(Index { oid, name, relation, of_constraint: row.flag("of_constraint") });
             Ok(())
         })
         .await?;

@@ -104,7 +104,8 @@ async fn foreign_data(reader: &mut Reader<'_>) -> Result<(), Error> {
         .each(&SERVERS, |facts, row| {
             let (owner, acl) = owned(facts, row, AclKind::ForeignServer)?;
             let (oid, name, wrapper) = (row.oid("oid"), row.name("name"), row.name("wrapper"));
-            facts.servers.push(Server { oid, name, wrapper, owner, acl, options: row.texts("options") });
+            let of_files = row.flag("of_files");
+            facts.servers.push(Server { oid, name, wrapper, of_files, owner, acl, options: row.texts("options") });
             Ok(())
         })
         .await?;
@@ -112,7 +113,8 @@ async fn foreign_data(reader: &mut Reader<'_>) -> Result<(), Error> {
         .each(&USER_MAPPINGS, |facts, row| {
             let role = row.maybe_oid("role").map(|oid| facts.roles.by_oid(oid));
             let remote_role = row.maybe_text("remote_role").map(str::to_owned);
-            facts.user_mappings.push(UserMapping { server: row.oid("server"), role, remote_role });
+            let own_account = row.flag("own_account");
+            facts.user_mappings.push(UserMapping { server: row.oid("server"), role, remote_role, own_account });
             Ok(())
         })
         .await?;

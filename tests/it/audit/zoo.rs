@@ -364,6 +364,10 @@ fn show(findings: &[&Finding]) -> String {
 async fn unmended(zoo: &mut Zoo, text: &str, case: &Case, before: &[Finding], found: &[Finding]) -> Option<String> {
     let told: Vec<_> = found.iter().filter(|f| f.rule == case.rule).collect();
     let fixes: Vec<&str> = told.iter().map(|f| f.fix.as_str()).collect();
+    if fixes.iter().all(|fix| fix.starts_with("--")) {
+        // something must be made anew, as its owner thinks best
+        return None;
+    }
     match zoo.judge(text, case, &["given", "leak", "then"], &fixes).await {
         Err(error) => Some(format!("{}: of the fixes {fixes:?} one fails: {error}", case.slug)),
         Ok(after) => {
@@ -416,5 +420,5 @@ async fn every_leak_is_found_and_no_control_is() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn our_own_leaks_are_found_and_their_fixes_mend_them() {
-    replay_all(own_cases().into_iter(), 130).await;
+    replay_all(own_cases().into_iter(), 200).await;
 }

@@ -1152,3 +1152,319 @@ alter default privileges for role billing_owner in schema billing grant select o
 -- @leak
 alter table orders.orders add column invoice bigint;
 alter table orders.orders add constraint k foreign key (invoice) references billing.invoices on delete cascade not enforced;
+
+-- case file_table | FDW05 | orders_app | server file-> /etc/hostname
+create extension file_fdw;
+create server files foreign data wrapper file_fdw;
+create foreign table orders.dump (line text) server files options (filename '/etc/hostname');
+alter foreign table orders.dump owner to orders_owner;
+revoke all on orders.dump from orders_app, orders_ro;
+-- @leak
+grant select on orders.dump to orders_app;
+
+-- case file_table_behind_a_view | FDW05 | orders_ro | orders.dump
+create extension file_fdw;
+create server files foreign data wrapper file_fdw;
+create foreign table orders.dump (line text) server files options (program 'id');
+alter foreign table orders.dump owner to orders_owner;
+revoke all on orders.dump from orders_app, orders_ro;
+-- @leak
+create view orders.shown as select * from orders.dump;
+alter view orders.shown owner to orders_owner;
+grant select on orders.shown to orders_ro;
+
+-- case file_table_of_the_administrator | - | orders_app | orders.dump
+create extension file_fdw;
+-- @leak
+create server files foreign data wrapper file_fdw;
+create foreign table orders.dump (line text) server files options (filename '/etc/hostname');
+
+-- case opclass_calls_foreign_function | INB01 | orders_app | billing.invoices
+set role orders_owner;
+create function orders.cmp(bigint, bigint) returns int language plpgsql immutable as $$ begin return btint8cmp($1, $2); end $$;
+reset role;
+create operator class billing.oc for type int8 using btree as operator 1 <, operator 2 <=, operator 3 =, operator 4 >=, operator 5 >, function 1 orders.cmp(int8, int8);
+alter operator class billing.oc using btree owner to billing_owner;
+alter operator family billing.oc using btree owner to billing_owner;
+-- @leak
+create index on billing.invoices (amount_cents billing.oc);
+
+-- case partition_key_by_a_foreign_opclass | INB01 | orders_app | billing.parts
+set role orders_owner;
+create function orders.cmp(bigint, bigint) returns int language plpgsql immutable as $$ begin return btint8cmp($1, $2); end $$;
+reset role;
+create operator class orders.oc for type int8 using btree as operator 1 <, operator 2 <=, operator 3 =, operator 4 >=, operator 5 >, function 1 orders.cmp(int8, int8);
+alter operator class orders.oc using btree owner to orders_owner;
+alter operator family orders.oc using btree owner to orders_owner;
+-- @leak
+create table billing.parts (id bigint) partition by range (id orders.oc);
+alter table billing.parts owner to billing_owner;
+
+-- case opclass_of_its_own | - | billing_app | billing.invoices
+set role billing_owner;
+create function billing.cmp(bigint, bigint) returns int language plpgsql immutable as $$ begin return btint8cmp($1, $2); end $$;
+reset role;
+create operator class billing.oc for type int8 using btree as operator 1 <, operator 2 <=, operator 3 =, operator 4 >=, operator 5 >, function 1 billing.cmp(int8, int8);
+alter operator class billing.oc using btree owner to billing_owner;
+alter operator family billing.oc using btree owner to billing_owner;
+-- @leak
+create index on billing.invoices (amount_cents billing.oc);
+
+-- case exclusion_by_a_foreign_operator | INB01 | orders_app | billing.invoices
+set role orders_owner;
+create function orders.same(bigint, bigint) returns boolean language plpgsql immutable as $$ begin return $1 = $2; end $$;
+reset role;
+create operator billing.=== (leftarg = bigint, rightarg = bigint, function = orders.same, commutator = operator(billing.===));
+create operator class billing.oc for type int8 using btree as operator 1 <, operator 2 <=, operator 3 billing.===, operator 4 >=, operator 5 >, function 1 btint8cmp(int8, int8);
+-- @leak
+alter table billing.invoices add constraint apart exclude using btree (amount_cents billing.oc with operator(billing.===));
+
+-- case range_calls_foreign_function | INB01 | orders_app | billing.cents
+set role orders_owner;
+create function orders.diff(bigint, bigint) returns float8 language plpgsql immutable as $$ begin return $1 - $2; end $$;
+reset role;
+-- @leak
+create type billing.cents as range (subtype = int8, subtype_diff = orders.diff);
+alter type billing.cents owner to billing_owner;
+
+-- case cast_of_the_servers_types | INB01 | orders_app | cast text as bigint
+set role orders_owner;
+create function orders.cents(text) returns bigint language plpgsql immutable as $$ begin return 1; end $$;
+reset role;
+-- @leak
+create cast (text as bigint) with function orders.cents(text) as assignment;
+
+-- case cast_of_a_foreign_type | INB01 | orders_app | cast billing.currency as bigint
+grant usage on schema billing to orders_owner;
+grant usage on type billing.currency to orders_owner;
+set role orders_owner;
+create function orders.number(billing.currency) returns bigint language plpgsql immutable as $$ begin return 1; end $$;
+reset role;
+-- @leak
+create cast (billing.currency as bigint) with function orders.number(billing.currency) as implicit;
+
+-- case cast_of_an_own_type | - | orders_app | cast
+set role orders_owner;
+create function orders.number(orders.order_status) returns bigint language plpgsql immutable as $$ begin return 1; end $$;
+reset role;
+-- @leak
+create cast (orders.order_status as bigint) with function orders.number(orders.order_status) as assignment;
+
+-- case mapping_to_a_superuser | FDW03 | orders_app | postgres
+create extension postgres_fdw;
+create server loop foreign data wrapper postgres_fdw options (host '@SOCKET@', port :'port', dbname 'zoo');
+-- @leak
+create user mapping for orders_app server loop options (user 'postgres', password_required 'false');
+
+-- case mapping_without_a_user | FDW03 | orders_app | the server's own account
+create extension postgres_fdw;
+create server loop foreign data wrapper postgres_fdw options (host '@SOCKET@', port :'port', dbname 'zoo');
+-- @leak
+create user mapping for orders_app server loop options (password_required 'false');
+
+-- case mapping_to_oneself | - | orders_app | foreign server loop
+create extension postgres_fdw;
+create server loop foreign data wrapper postgres_fdw options (host '@SOCKET@', port :'port', dbname 'zoo');
+create foreign table orders.again (id bigint) server loop options (schema_name 'orders', table_name 'orders');
+alter foreign table orders.again owner to orders_owner;
+grant select on orders.again to orders_app;
+-- @leak
+create user mapping for orders_app server loop options (user 'orders_app', password 'pw');
+
+-- case view_of_a_closed_catalog | VIW02 | orders_app | pg_catalog.pg_authid
+-- @leak
+create view orders.logins as select rolname, rolpassword from pg_authid;
+grant select on orders.logins to orders_app;
+
+-- case copy_of_a_closed_catalog | VIW03 | orders_app | pg_catalog.pg_statistic
+-- @leak
+create materialized view orders.samples as select stavalues1::text as samples from pg_statistic;
+alter materialized view orders.samples owner to orders_owner;
+grant select on orders.samples to orders_app;
+
+-- case view_of_an_open_catalog | - | orders_app | pg_catalog
+-- @leak
+create view orders.relations as select relname from pg_class;
+grant select on orders.relations to orders_app;
+
+-- case view_of_a_closed_catalog_by_a_service | - | orders_app | pg_catalog.pg_authid
+-- @leak
+create view orders.logins as select rolname, rolpassword from pg_authid;
+alter view orders.logins owner to orders_owner;
+grant select on orders.logins to orders_app;
+
+-- case extension_that_others_use | OWN01 | orders_migrator | extension citext
+grant create on database zoo to orders_owner;
+grant create, usage on schema public to orders_owner;
+grant usage on schema public to billing_owner;
+set role orders_owner;
+create extension citext schema public;
+reset role;
+-- @leak
+alter table billing.invoices add column note public.citext;
+
+-- case extension_of_ones_own | - | orders_migrator | extension citext
+grant create on database zoo to orders_owner;
+grant create, usage on schema public to orders_owner;
+set role orders_owner;
+create extension citext schema public;
+-- @leak
+alter table orders.orders add column remark public.citext;
+
+-- case language_that_others_write_in | OWN01 | orders_migrator | language plx
+create trusted language plx handler plpgsql_call_handler inline plpgsql_inline_handler validator plpgsql_validator;
+create function billing.f() returns int language plx as $$ begin return 1; end $$;
+alter function billing.f() owner to billing_owner;
+revoke all on function billing.f() from public;
+-- @leak
+alter language plx owner to orders_owner;
+
+-- case definer_behind_an_own_definer | DEF01 | orders_app | billing.inner_f()
+create function billing.inner_f() returns bigint language sql security definer set search_path = pg_catalog, pg_temp as 'select count(*) from billing.payments';
+alter function billing.inner_f() owner to billing_owner;
+revoke all on function billing.inner_f() from public;
+grant usage on schema billing to orders_owner;
+grant execute on function billing.inner_f() to orders_owner;
+-- @leak
+set role orders_owner;
+create function orders.outer_f() returns bigint language sql security definer set search_path = pg_catalog, pg_temp as 'select billing.inner_f()';
+reset role;
+
+-- case definer_behind_an_own_definer_closed | - | orders_app | billing.inner_f()
+create function billing.inner_f() returns bigint language sql security definer set search_path = pg_catalog, pg_temp as 'select count(*) from billing.payments';
+alter function billing.inner_f() owner to billing_owner;
+revoke all on function billing.inner_f() from public;
+grant usage on schema billing to orders_owner;
+-- @leak
+set role orders_owner;
+create function orders.outer_f() returns bigint language sql security definer set search_path = pg_catalog, pg_temp as 'select billing.inner_f()';
+reset role;
+
+-- case definer_in_a_default | DEF01 | orders_app | billing.secret()
+create function billing.secret() returns bigint language sql security definer set search_path = pg_catalog, pg_temp as 'select count(*) from billing.payments';
+alter function billing.secret() owner to billing_owner;
+-- @leak
+alter table orders.orders add column number bigint default billing.secret();
+
+-- case definer_in_a_view | DEF01 | orders_app | billing.secret()
+create function billing.secret() returns bigint language sql security definer set search_path = pg_catalog, pg_temp as 'select count(*) from billing.payments';
+alter function billing.secret() owner to billing_owner;
+-- @leak
+create view orders.v as select billing.secret() as n;
+alter view orders.v owner to orders_owner;
+grant select on orders.v to orders_app;
+
+-- case definer_in_a_view_closed | - | orders_app | billing.secret()
+create function billing.secret() returns bigint language sql security definer set search_path = pg_catalog, pg_temp as 'select count(*) from billing.payments';
+alter function billing.secret() owner to billing_owner;
+revoke all on function billing.secret() from public;
+-- @leak
+create view orders.v as select billing.secret() as n;
+alter view orders.v owner to orders_owner;
+grant select on orders.v to orders_app;
+
+-- case definer_in_a_closed_view | - | orders_app | billing.secret()
+create function billing.secret() returns bigint language sql security definer set search_path = pg_catalog, pg_temp as 'select count(*) from billing.payments';
+alter function billing.secret() owner to billing_owner;
+-- @leak
+create view orders.v as select billing.secret() as n;
+alter view orders.v owner to orders_owner;
+revoke all on orders.v from orders_app, orders_ro;
+
+-- case definer_in_a_policy | DEF01 | orders_ro | billing.secret()
+create function billing.secret() returns bigint language sql security definer set search_path = pg_catalog, pg_temp as 'select count(*) from billing.payments';
+alter function billing.secret() owner to billing_owner;
+alter table orders.orders enable row level security;
+-- @leak
+create policy p on orders.orders using (billing.secret() > 0);
+
+-- case definer_in_a_check | DEF01 | orders_app | billing.secret()
+create function billing.secret() returns bigint language sql security definer set search_path = pg_catalog, pg_temp as 'select count(*) from billing.payments';
+alter function billing.secret() owner to billing_owner;
+-- @leak
+alter table orders.scratch add check (billing.secret() > 0);
+
+-- case definer_in_a_parsed_body | DEF01 | orders_app | billing.secret()
+create function billing.secret() returns bigint language sql security definer set search_path = pg_catalog, pg_temp as 'select count(*) from billing.payments';
+alter function billing.secret() owner to billing_owner;
+-- @leak
+create function orders.f() returns bigint begin atomic select billing.secret(); end;
+alter function orders.f() owner to orders_owner;
+grant execute on function orders.f() to orders_app;
+
+-- case definer_in_an_argument | DEF01 | orders_app | billing.secret()
+create function billing.secret() returns bigint language sql security definer set search_path = pg_catalog, pg_temp as 'select count(*) from billing.payments';
+alter function billing.secret() owner to billing_owner;
+-- @leak
+create function orders.f(x bigint default billing.secret()) returns bigint language sql as 'select x';
+alter function orders.f(bigint) owner to orders_owner;
+grant execute on function orders.f(bigint) to orders_app;
+
+-- case definer_in_a_plain_body | - | orders_app | billing.secret()
+create function billing.secret() returns bigint language sql security definer set search_path = pg_catalog, pg_temp as 'select count(*) from billing.payments';
+alter function billing.secret() owner to billing_owner;
+-- @leak
+create function orders.f() returns bigint language sql as 'select billing.secret()';
+alter function orders.f() owner to orders_owner;
+revoke all on function orders.f() from public;
+grant execute on function orders.f() to orders_app;
+
+-- case definer_in_a_public_operator | DEF01 | orders_app | billing.cmp(integer, integer)
+create function billing.cmp(int, int) returns boolean language sql security definer set search_path = pg_catalog, pg_temp as 'select count(*) > 0 from billing.payments';
+alter function billing.cmp(int, int) owner to billing_owner;
+grant usage on schema public to orders_app;
+-- @leak
+create operator public.### (function = billing.cmp, leftarg = int, rightarg = int);
+
+-- case definer_in_an_operator_out_of_sight | - | orders_app | billing.cmp(integer, integer)
+create function billing.cmp(int, int) returns boolean language sql security definer set search_path = pg_catalog, pg_temp as 'select count(*) > 0 from billing.payments';
+alter function billing.cmp(int, int) owner to billing_owner;
+-- @leak
+create operator public.### (function = billing.cmp, leftarg = int, rightarg = int);
+
+-- case definer_in_a_cast | DEF01 | orders_app | billing.read(text)
+create function billing.read(text) returns billing.currency language sql security definer set search_path = pg_catalog, pg_temp as $$ select 'EUR'::billing.currency $$;
+alter function billing.read(text) owner to billing_owner;
+-- @leak
+create cast (text as billing.currency) with function billing.read(text) as assignment;
+
+-- case definer_in_an_index | DEF01 | orders_app | billing.fixed(bigint)
+create function billing.fixed(bigint) returns bigint language sql immutable security definer set search_path = pg_catalog, pg_temp as 'select count(*) from billing.payments';
+alter function billing.fixed(bigint) owner to billing_owner;
+-- @leak
+create index on orders.orders (billing.fixed(total_cents));
+
+-- case superusers_definer_in_a_view | DEF02 | orders_app | billing.secret()
+create function billing.secret() returns bigint language sql security definer set search_path = pg_catalog, pg_temp as 'select count(*) from billing.payments';
+-- @leak
+create view orders.v as select billing.secret() as n;
+alter view orders.v owner to orders_owner;
+grant select on orders.v to orders_app;
+
+-- case policy_asks_a_setting | RLS01 | orders_ro | setting app.tenant
+grant usage on schema shipping to orders_ro;
+grant select on shipping.shipments to orders_ro;
+alter table shipping.shipments enable row level security;
+create policy pub on shipping.shipments for select to orders_ro using (tenant = 'public');
+-- @leak
+create policy chosen on shipping.shipments for select to orders_ro using (tenant = current_setting('app.tenant', true));
+
+-- case service_named_like_another | - | orders_eu_app | orders_eu.t
+create role orders_eu_owner;
+create role orders_eu_app login;
+grant connect on database zoo to orders_eu_app;
+create schema orders_eu authorization orders_eu_owner;
+create table orders_eu.t (x int);
+alter table orders_eu.t owner to orders_eu_owner;
+-- @leak
+grant usage on schema orders_eu to orders_eu_app;
+grant select on orders_eu.t to orders_eu_app;
+
+-- case service_named_like_another_opened | ACC01 | orders_app | orders_eu.t
+create role orders_eu_owner;
+create schema orders_eu authorization orders_eu_owner;
+create table orders_eu.t (x int);
+alter table orders_eu.t owner to orders_eu_owner;
+-- @leak
+grant usage on schema orders_eu to orders_app;
+grant select on orders_eu.t to orders_app;

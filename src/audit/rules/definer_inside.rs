@@ -1,0 +1,207 @@
+//! DEF01 and DEF02 by way of what is made with a definer routine: views, defaults, policies, operators, other routines.
+
+use super::acl::revoke;
+use super::body::Bodies;
+use super::definer::{callers_of, definers, executors, reaches};
+use super::view::{securable, users};
+use super::{Draft, Sink};
+use crate::audit::facts::acl::Entry;
+use crate::audit::facts::dependency::{Class, Dependency};
+use crate::audit::facts::object::{Object, Securable};
+use crate::audit::facts::relation::RuleEvent;
+use crate::audit::facts::role::RoleId;
+use crate::audit::facts::routine::Routine;
+use crate::audit::name::shown;
+use crate::audit::passage::{DATA, event_of};
+use crate::audit::path::Path;
+use crate::audit::scene::{Reacher, Scene};
+use crate::model::acl::AclKind;
+use crate::model::privilege::{Privilege, Privileges};
+
+/// What holds a call: the table or view that it hangs on, the uses that make the call, and the word for it.
+struct Carrier {
+    relation: u32,
+    by: Privileges,
+    word: String,
+}
+
+/// Finds the table or view that a dependency on a routine is of.
+fn carrier(scene: &Scene<'_>, dependency: &Dependency) -> Option<Carrier> {
+    let facts = scene.facts;
+    let writes = Privileges::of(&[Privilege::Insert, Privilege::Update]);
+    let oid = dependency.oid;
+    let (relation, by, word) = match dependency.class {
+        Class::Rule => {
+            let rule = facts.rules.iter().find(|r| r.oid == oid && r.enabled)?;
+            let word = if rule.event == RuleEvent::Select { "view" } else { "rule" };
+            (rule.relation, event_of(rule).into(), word.to_owned())
+        }
+        Class::Default => {
+            let default = facts.defaults.iter().find(|d| d.oid == oid)?;
+            let by = if default.generated { writes } else { Privilege::Insert.into() };
+            (default.relation, by, format!("default of {}", shown(&default.column)))
+        }
+        Class::Constraint => {
+            let check = facts.constraints.iter().find(|c| c.oid == oid)?;
+            (check.relation, writes, format!("check {}", shown(&check.name)))
+        }
+        Class::Policy => {
+            let policy = facts.policies.iter().find(|p| p.oid == oid)?;
+            (policy.relation, DATA, format!("policy {}", shown(&policy.name)))
+        }
+        Class::Trigger => {
+            let trigger = facts.triggers.iter().find(|t| t.oid == oid && t.enabled)?;
+            (trigger.relation, trigger.events, format!("trigger {}", shown(&trigger.name)))
+        }
+        Class::Relation => {
+            let index = facts.indexes.iter().find(|i| i.oid == oid)?;
+            (index.relation, writes, format!("index {}", shown(&index.name)))
+        }
+        _ => return None,
+    };
+    Some(Carrier { relation: facts.relation(relation)? as u32, by, word })
+}
+
+/// Gives everyone who runs a definer routine by something of another service that calls it, with the way.
+///
+/// The schema's USAGE is asked for when a name is looked up, which is long past then; EXECUTE still is, of whoever uses
+/// the table, view, operator, cast or routine.
+pub(super) fn embedded<'s>(scene: &'s Scene<'_>) -> impl Iterator<Item = (RoleId, Draft, &'s Routine)> + 's {
+    definers(scene).filter(|(_, routine)| !routine.trigger).flat_map(move |(definer, routine)| {
+        let on = scene.facts.dependencies.on(Class::Routine, routine.oid);
+        let ways = on.flat_map(|dependency| ways(scene, routine, dependency));
+        let told = ways.filter_map(|way| runs(scene, &definer, routine, way));
+        told.map(|(who, draft)| (who, draft, routine)).collect::<Vec<_>>()
+    })
+}
+
+/// A way to something that calls a routine.
+struct Way {
+    reacher: Reacher,
+    path: Path,
+    /// What it is.
+    what: String,
+}
+
+/// Gives everyone who can use what depends on a routine, but for what is of the routine's own service.
+fn ways(scene: &Scene<'_>, routine: &Routine, dependency: &Dependency) -> Vec<Way> {
+    let own = scene.map.of_role(routine.owner);
+    let is_own = |object| own.is_some() && scene.service_of(object) == own;
+    if let Some(carrier) = carrier(scene, dependency) {
+        let object = Object::Relation(carrier.relation);
+        let Some(table) = securable(scene, carrier.relation).filter(|_| !is_own(object)) else { return Vec::new() };
+        let uses = users(scene, &table).into_iter().filter_map(|user| {
+            let by = user.held.intersection(carrier.by);
+            let path = user.path(scene, &table, by).then(&carrier.word, "");
+            (!by.is_empty()).then(|| Way { reacher: user.reacher, path, what: scene.facts.label(object) })
+        });
+        return uses.collect();
+    }
+    match dependency.class {
+        Class::Routine => {
+            let Some(at) = scene.facts.routine(dependency.oid) else { return Vec::new() };
+            let (object, caller) = (Object::Routine(at as u32), &scene.facts.routines[at]);
+            // an aggregate's functions, and what a definer calls, are asked for as its owner
+            let left_out = is_own(object) || scene.facts.is_extension_member(object);
+            if left_out || caller.kind == 'a' || caller.security_definer {
+                return Vec::new();
+            }
+            let (acl, owner, schema) = (caller.acl, caller.owner, Some(caller.schema));
+            let calling = Securable { object, kind: AclKind::Routine, acl, owner, schema };
+            let callers = executors(scene, &calling).into_iter().filter_map(|(reacher, draft)| {
+                let path = draft.path.then("calls", "");
+                reacher.map(|reacher| Way { reacher, path, what: draft.object })
+            });
+            callers.collect()
+        }
+        Class::Operator => {
+            let operator = (0..).zip(&scene.facts.standalone).find(|(_, o)| o.oid == dependency.oid);
+            let Some((at, operator)) = operator.filter(|(_, o)| o.class == Class::Operator) else { return Vec::new() };
+            let what = scene.facts.label(Object::Standalone(at));
+            let usable = scene.users_of(operator.schema);
+            let in_sight = scene.usage_is_public(operator.schema);
+            let logins = scene.logins.iter().filter(|login| in_sight || usable.contains(**login));
+            logins.map(|login| Way::of(scene, *login, &what)).collect()
+        }
+        Class::Cast => {
+            let Some(cast) = scene.facts.casts.iter().find(|cast| cast.oid == dependency.oid) else {
+                return Vec::new();
+            };
+            let what = format!("cast {}", cast.label);
+            scene.logins.iter().map(|login| Way::of(scene, *login, &what)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+impl Way {
+    /// What a login just uses.
+    fn of(scene: &Scene<'_>, login: RoleId, what: &str) -> Self {
+        let path = Path::from(scene.name(login)).then("uses", what).then("calls", "");
+        Self { reacher: Reacher::itself(login), path, what: what.to_owned() }
+    }
+}
+
+/// Tells of a way when its user may execute the routine and may not look it up: who may is told as a caller.
+fn runs(scene: &Scene<'_>, definer: &Securable, routine: &Routine, way: Way) -> Option<(RoleId, Draft)> {
+    let principal = way.reacher.principal;
+    let superuser = scene.role(routine.owner).superuser;
+    let foreign = superuser || scene.map.of_role(principal) != scene.map.of_role(routine.owner);
+    let in_sight = scene.usage_is_public(routine.schema) || scene.users_of(routine.schema).contains(principal);
+    if !foreign || in_sight {
+        return None;
+    }
+    let inherited = scene.inherited(principal);
+    let opens =
+        |e: &&Entry| e.privileges.contains(Privilege::Execute) && e.grantee.is_none_or(|role| inherited.contains(role));
+    let entry = scene.facts.acls[definer.acl].entries.iter().find(opens)?;
+    let mut draft = Draft::new(scene, Some(&way.reacher), definer.object);
+    let owner = format!("{}{}", scene.name(routine.owner), if superuser { " (superuser)" } else { "" });
+    draft.path = way.path;
+    if let Some(call) = draft.path.steps.last_mut() {
+        call.to.clone_from(&draft.object);
+    }
+    draft.path = draft.path.then("definer", &owner);
+    draft.message = format!(
+        "{} runs {} with the rights of {owner} by {}, though it may not use the schema",
+        scene.name(principal),
+        draft.object,
+        way.what
+    );
+    draft.fix = revoke(scene, definer, entry, Privilege::Execute.into());
+    (!draft.declared).then_some((principal, draft))
+}
+
+/// Tells what a service's own definer routine passes on to its callers: another service's definer that its owner may run.
+pub(super) fn handed_on(scene: &Scene<'_>, bodies: &Bodies<'_>, out: &mut Sink<'_>, securable: &Securable, at: u32) {
+    let routine = &scene.facts.routines[at as usize];
+    let Some(own) = scene.map.of_role(routine.owner) else { return };
+    let called = bodies.definers_called(at).into_iter();
+    let foreign = |called: &u32| scene.map.of_role(scene.facts.routines[*called as usize].owner) != Some(own);
+    let called: Vec<u32> = called.filter(foreign).collect();
+    if called.is_empty() {
+        return;
+    }
+    let owner = scene.name(routine.owner);
+    for (reacher, way) in callers_of(scene, securable, Some(own)) {
+        let Some(reacher) = reacher.filter(|r| !scene.inherited(r.principal).contains(routine.owner)) else { continue };
+        for called in &called {
+            let inner = &scene.facts.routines[*called as usize];
+            let (other, whose) = (scene.map.of_role(inner.owner), scene.name(inner.owner));
+            let mut draft = Draft::new(scene, Some(&reacher), Object::Routine(*called));
+            if draft.declared {
+                continue;
+            }
+            let path = way.path.clone().then("definer", &owner).using(Privilege::Execute, &draft.object);
+            draft.path = reaches(scene, bodies, path.then("definer", &whose), *called, other);
+            draft.message = format!(
+                "{} runs {} with the rights of {whose} by {}, which runs with the rights of {owner}",
+                scene.name(reacher.principal),
+                draft.object,
+                scene.facts.label(securable.object)
+            );
+            draft.fix.clone_from(&way.fix);
+            out.add(draft);
+        }
+    }
+}
