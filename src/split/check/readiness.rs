@@ -40,7 +40,7 @@ pub struct Item {
 pub struct Estimate {
     /// Tables that hold rows.
     pub tables: usize,
-    /// Their rows, by the planner's statistics.
+    /// Their rows, by the planner's statistics; by their size where there are none yet.
     pub rows: u64,
     /// Their size without indexes.
     pub bytes: u64,

@@ -16,6 +16,18 @@ async fn a_second_pgcleave_is_told_who_holds_the_split() {
 }
 
 #[tokio::test]
+async fn rows_of_tables_that_were_never_analyzed_are_reckoned_by_their_size() {
+    let service = Move::new().await;
+    let off = "alter table {s}.fresh set (autovacuum_enabled = off)".replace("{s}", &service.name);
+    run(&service.source, &format!("create table {}.fresh (id int primary key, t text); {off}", service.name)).await;
+    let fill = "insert into {s}.fresh select g, repeat('x', 30) from generate_series(1, 100000) g";
+    run(&service.source, &fill.replace("{s}", &service.name)).await;
+    let checked = service.run(&["check", "--format", "json"]).await.json();
+    let rows = checked["estimate"]["rows"].as_u64().expect("a number");
+    assert!((50_000..200_000).contains(&rows), "{checked}");
+}
+
+#[tokio::test]
 async fn a_target_that_holds_the_schema_is_refused() {
     let service = Move::new().await;
     run(&service.target, &format!("create schema {}", service.name)).await;

@@ -18,7 +18,10 @@ select pg_catalog.jsonb_build_object(
           and not exists (select from pg_catalog.unnest(i.indkey[0 : i.indnkeyatts - 1]) k
             join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = k where not a.attnotnull)),
       'deferrable_key', exists (select from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisprimary and not i.indimmediate),
-      'rows', greatest(c.reltuples, 0)::pg_catalog.int8,
+      -- never analyzed, it is reckoned as the planner would: the size by the widths of the columns, 32 where they vary
+      'rows', case when c.reltuples >= 0 then c.reltuples::pg_catalog.int8 when c.relkind = 'p' then 0
+        else pg_catalog.pg_relation_size(c.oid) / (28 + (select coalesce(pg_catalog.sum(case when a.attlen > 0 then a.attlen else 32 end), 0)
+          from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped))::pg_catalog.int8 end,
       'bytes', case when c.relkind = 'r' then pg_catalog.pg_table_size(c.oid) else 0 end,
       'index_bytes', case when c.relkind = 'r' then pg_catalog.pg_indexes_size(c.oid) else 0 end,
       'changes', (select s.n_tup_upd + s.n_tup_del from pg_catalog.pg_stat_all_tables s where s.relid = c.oid)
