@@ -105,7 +105,8 @@ pub async fn import(
     let feeds = (0..options.jobs.max(1)).map(|_| Files::of(&opened)).collect();
     load::load(target, &load, feeds, &journal, &control, &step).await?;
     steps(&mut connection, &journal, &opened, &[layout::SEQUENCES, layout::GRANTS]).await?;
-    refresh(&mut connection, &journal, &opened, &control).await?;
+    let refreshes = refreshes(&mut connection, &journal, &opened).await?;
+    load::settle(target, &load, options.jobs.max(1), refreshes, &journal, &control, &step).await?;
     if opened.archive.files.iter().any(|f| f.path == layout::LEAVE) {
         steps(&mut connection, &journal, &opened, &[layout::LEAVE]).await?;
     }
@@ -203,21 +204,19 @@ async fn plan(opened: &Opened) -> Result<Load, Error> {
     Ok(Load { pieces: archive.files.iter().filter_map(piece).collect(), post, analyze: true })
 }
 
-async fn refresh(
+/// Gives what fills the materialized views and has not been done yet, in the order of what they read.
+async fn refreshes(
     connection: &mut PgConnection,
     journal: &Journal,
     opened: &Opened,
-    control: &Control,
-) -> Result<(), Error> {
+) -> Result<Vec<load::Marked>, Error> {
     let done = journal.done(connection).await?;
-    for refresh in statement::split(&text(opened, layout::REFRESH).await?) {
-        control.check()?;
-        if !done.contains(refresh) {
-            let view = refresh.strip_prefix("refresh materialized view ").unwrap_or(refresh);
-            journal.step(connection, refresh, &format!("{refresh}; analyze {view}")).await?;
-        }
-    }
-    Ok(())
+    let text = text(opened, layout::REFRESH).await?;
+    let marked = |refresh: &str| {
+        let view = refresh.strip_prefix("refresh materialized view ").unwrap_or(refresh);
+        load::Marked { name: refresh.to_owned(), script: format!("{refresh}; analyze {view}") }
+    };
+    Ok(statement::split(&text).into_iter().filter(|refresh| !done.contains(*refresh)).map(marked).collect())
 }
 
 /// Rows from an archive's files.

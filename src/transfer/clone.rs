@@ -92,7 +92,9 @@ async fn rows(
         feeds.push(Rows { connection, reads: Arc::clone(&reads) });
     }
     let before = control.rows();
-    load::load(options.target, &load, feeds, journal, control, &Step { total_bytes, ..*step }).await?;
+    let step = Step { total_bytes, ..*step };
+    load::load(options.target, &load, feeds, journal, control, &step).await?;
+    load::settle(options.target, &load, options.jobs.max(1), Vec::new(), journal, control, &step).await?;
     Ok(Cloned { tables: own.len(), rows: control.rows() - before })
 }
 

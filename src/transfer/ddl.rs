@@ -120,6 +120,8 @@ pub struct Index {
 /// A foreign key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignKey {
+    /// Its table.
+    pub table: TableName,
     /// The statement that adds it; where `validate` follows, without looking at the rows.
     pub sql: String,
     /// The statement that looks at the rows, which lets other tables' go on at the same time.
@@ -158,7 +160,7 @@ impl PostData {
                     let validate =
                         plain.then(|| format!("ALTER TABLE {} VALIDATE CONSTRAINT {constraint}", name.as_str()));
                     let sql = if plain { owned + " NOT VALID" } else { owned };
-                    sorted.foreign_keys.push(ForeignKey { sql, validate });
+                    sorted.foreign_keys.push(ForeignKey { table, sql, validate });
                 }
                 _ => sorted.middle.push(owned),
             }

@@ -84,17 +84,44 @@ impl Journal {
     pub async fn step(&self, connection: &mut PgConnection, step: &str, script: &str) -> Result<(), Error> {
         session::run(connection, "begin a step", "begin").await?;
         let result = exec::script(connection, &doing(script), script).await.map_err(|e| e.error.into());
+        let mut end = self.insert(step);
+        end.push_static("; commit");
         let result = match result {
-            Ok(()) => self.mark(connection, step).await,
+            Ok(()) => exec::batch(connection, "mark and commit a step", &end).await.map_err(Error::from),
             Err(error) => Err(error),
         };
-        match result {
-            Ok(()) => Ok(session::run(connection, "commit a step", "commit").await?),
-            Err(error) => {
-                let _ = session::run(connection, "take a step back", "rollback").await;
-                Err(error)
-            }
+        if result.is_err() {
+            let _ = session::run(connection, "take a step back", "rollback").await;
         }
+        result
+    }
+
+    /// Runs several steps of (name, script) in one transaction and one message.
+    ///
+    /// # Errors
+    /// The server refused one of their statements; those before it are kept.
+    pub async fn steps(&self, connection: &mut PgConnection, steps: &[(String, &str)]) -> Result<(), Error> {
+        if self.together(connection, steps).await.is_ok() {
+            return Ok(());
+        }
+        let _ = session::run(connection, "take steps back", "rollback").await;
+        // One after the other, the one that is refused is named.
+        for (name, script) in steps {
+            self.step(connection, name, script).await?;
+        }
+        Ok(())
+    }
+
+    async fn together(&self, connection: &mut PgConnection, steps: &[(String, &str)]) -> Result<(), Error> {
+        let mut message = String::from("begin;\n");
+        for (name, script) in steps {
+            message += script;
+            message += "\n;\n";
+            message += self.insert(name).as_str();
+            message += ";\n";
+        }
+        message += "commit";
+        exec::script(connection, "run several steps", &message).await.map_err(|e| e.error.into())
     }
 
     /// Forgets the load; the schema goes with the last one.

@@ -22,6 +22,9 @@ use crate::pg::exec;
 use crate::sql;
 use crate::sql::Sql;
 
+/// How many definitions go into one transaction: each may lock a table or two.
+const STEPS_TOGETHER: usize = 50;
+
 /// What fills the tables: rows come from here.
 pub trait Feed: Send + 'static {
     /// Sends all rows of one piece, and gives their number.
@@ -63,6 +66,16 @@ enum Task {
     Index(usize),
     Analyze(TableName),
     Statement(String),
+    Steps(Vec<Marked>),
+}
+
+/// A step of a name in the journal.
+#[derive(Debug, Clone)]
+pub struct Marked {
+    /// The name.
+    pub name: String,
+    /// What is to be done.
+    pub script: String,
 }
 
 /// What can be done now, and what must be done before more can.
@@ -160,7 +173,7 @@ impl Board {
                 let table = self.load.post.indexes[*i].table.clone();
                 (self.indexes.get_mut(&table), table)
             }
-            Task::Analyze(_) | Task::Statement(_) => return,
+            Task::Analyze(_) | Task::Statement(_) | Task::Steps(_) => return,
         };
         let left = left.expect("every table was counted");
         *left -= 1;
@@ -183,7 +196,7 @@ pub fn analyze_name(table: &TableName) -> String {
     format!("analyze {}", table.label())
 }
 
-/// Loads all rows, then all that follows them; steps that the journal has are left out.
+/// Loads all rows, then all that follows them but for the foreign keys' look at the rows, see [`settle()`]; steps that the journal has are left out.
 ///
 /// `feeds` are as many workers as there should be.
 ///
@@ -197,7 +210,6 @@ pub async fn load<F: Feed>(
     control: &Arc<Control>,
     step: &Step<'_>,
 ) -> Result<(), Error> {
-    let jobs = feeds.len();
     let mut connection = session::open(target, "pgcleave import").await?;
     let done = journal.done(&mut connection).await?;
     // Whoever closes the journal commits for good, and all that was committed before with it.
@@ -205,24 +217,48 @@ pub async fn load<F: Feed>(
     let board = Board::new(load, done.clone());
     run(target, board, feeds, journal, control, step).await?;
 
-    for (i, statement) in load.post.middle.iter().enumerate() {
+    let middle = load.post.middle.iter().enumerate().map(|(i, sql)| (format!("middle {i}"), sql.as_str()));
+    let keys = load.post.foreign_keys.iter().enumerate().map(|(i, key)| (format!("foreign key {i}"), key.sql.as_str()));
+    let steps: Vec<_> = middle.chain(keys).filter(|(name, _)| !done.contains(name)).collect();
+    for some in steps.chunks(STEPS_TOGETHER) {
         control.check()?;
-        let name = format!("middle {i}");
-        if !done.contains(&name) {
-            journal.step(&mut connection, &name, statement).await?;
-        }
+        journal.steps(&mut connection, some).await?;
     }
-    for (i, key) in load.post.foreign_keys.iter().enumerate() {
-        control.check()?;
-        let name = format!("foreign key {i}");
-        if !done.contains(&name) {
-            journal.step(&mut connection, &name, &key.sql).await?;
-        }
-    }
-    // Validating what is valid already does nothing, so that these need no marks.
+    Ok(())
+}
+
+/// Lets the foreign keys look at the rows of what [`load()`] has loaded. Beside them one worker runs `steps`, in order:
+/// what reads the rows and is no table's, such as materialized views.
+///
+/// # Errors
+/// As [`load()`]; a row that has no counterpart is one.
+pub async fn settle(
+    target: &Target,
+    load: &Arc<Load>,
+    jobs: usize,
+    steps: Vec<Marked>,
+    journal: &Journal,
+    control: &Arc<Control>,
+    step: &Step<'_>,
+) -> Result<(), Error> {
     let mut board = Board::new(&Arc::default(), HashSet::new());
-    board.ready = load.post.foreign_keys.iter().filter_map(|k| k.validate.clone()).map(Task::Statement).rev().collect();
+    // Validating what is valid already does nothing, so that these need no marks.
+    board.ready = validations(load).into_iter().map(Task::Statement).collect();
+    if !steps.is_empty() {
+        board.ready.push(Task::Steps(steps));
+    }
     run(target, board, vec![Nothing; jobs], journal, control, step).await
+}
+
+/// Gives the statements that look at the rows; those of the largest tables are last, where they are taken first.
+fn validations(load: &Load) -> Vec<String> {
+    let mut bytes: HashMap<&TableName, u64> = HashMap::new();
+    for piece in &load.pieces {
+        *bytes.entry(&piece.table).or_default() += piece.bytes;
+    }
+    let mut keys: Vec<_> = load.post.foreign_keys.iter().filter(|key| key.validate.is_some()).collect();
+    keys.sort_by_key(|key| bytes.get(&key.table).copied().unwrap_or(0));
+    keys.into_iter().filter_map(|key| key.validate.clone()).collect()
 }
 
 /// Feeds nothing.
@@ -324,6 +360,13 @@ impl<F: Feed> Worker<F> {
             Task::Statement(sql) => {
                 let done = exec::script(&mut self.connection, "validate a foreign key", sql).await;
                 done.map_err(|e| e.error.into())
+            }
+            Task::Steps(steps) => {
+                for Marked { name, script } in steps {
+                    self.control.check()?;
+                    self.journal.step(&mut self.connection, name, script).await?;
+                }
+                Ok(())
             }
         }
     }
