@@ -390,6 +390,7 @@ impl<F: Feed> Worker<F> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ddl::ForeignKey;
     use super::*;
     use crate::ident::Ident;
 
@@ -414,5 +415,25 @@ mod tests {
         }
         assert!(matches!(board.next(), Some(Task::Piece(2))), "{:?}", board.ready);
         assert!(board.next().is_none(), "{:?}", board.ready);
+    }
+
+    #[test]
+    fn the_key_of_the_largest_table_looks_at_the_rows_first() {
+        let ident = |text: &str| Ident::new(text).expect("a name");
+        let table = |name: &str| TableName { schema: ident("s"), name: ident(name) };
+        let piece = |name: &str, bytes| {
+            let copy_in = sql!("copy");
+            Piece { name: String::new(), table: table(name), copy_in, bytes }
+        };
+        let key = |name: &str| {
+            let validate = Some(format!("validate {name}"));
+            ForeignKey { table: table(name), sql: String::new(), validate }
+        };
+        let pieces = vec![piece("small", 1), piece("large", 2), piece("large", 2), piece("mid", 3)];
+        let foreign_keys = vec![key("large"), key("mid"), key("empty"), key("small")];
+        let post = PostData { foreign_keys, ..PostData::default() };
+        let mut order = validations(&Load { pieces, post, ..Load::default() });
+        order.reverse();
+        assert_eq!(order, ["validate large", "validate mid", "validate small", "validate empty"]);
     }
 }
