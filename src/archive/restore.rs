@@ -54,6 +54,19 @@ SQL
     exit 1
 fi
 
+# From here on the target holds parts. Loaded is not whole: indexes, constraints and grants come last.
+unfinished() {{
+    status=$?
+    if [ "$status" != 0 ]; then
+        echo "the restore has NOT finished: the target's schema $schema is missing or incomplete" >&2
+        printf 'put right what is said above, then run it again after: %s\n' {drop} >&2
+    fi
+    exit "$status"
+}}
+trap unfinished EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 echo 'roles, extensions, definitions'
 run -1 -f {ROLES} -f {EXTENSIONS} -f {PRE_DATA} > /dev/null
 {loads}
@@ -66,6 +79,7 @@ run -1 -f {LEAVE}
 echo 'done'
 "#,
         schema = quoted(schema),
+        drop = quoted(sql!("drop schema if exists ", archive.schema, " cascade;").as_str()),
         analyze = quoted(&analyze),
     )
 }

@@ -128,8 +128,7 @@ impl Feed for Rows {
             if batch.is_empty() {
                 return Ok(rows.sum.rows);
             }
-            into.send(&batch).await?;
-            control.passed(batch.len(), rows.sum.rows - before).await?;
+            into.send_paced(&batch, rows.sum.rows - before, control).await?;
             before = rows.sum.rows;
         }
     }

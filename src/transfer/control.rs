@@ -18,6 +18,14 @@ const TELL_MILLIS: u64 = 250;
 /// How long workers that wait for the server have to stop by themselves after the first failure, in seconds.
 const GRACE_SECONDS: u64 = 5;
 
+/// How far behind the allowed speed may be made up for.
+const CREDIT: Duration = Duration::from_millis(10);
+/// How many times a second a limited load sends something, at most: small pieces, since who waits for a processor waits
+/// for the piece that is under way.
+const PIECES_A_SECOND: u64 = 2000;
+/// The sizes of such pieces, in bytes.
+const PIECE_BYTES: std::ops::RangeInclusive<u64> = 4 << 10..=64 << 10;
+
 /// What all workers of one run share.
 #[derive(Debug)]
 pub struct Control {
@@ -78,6 +86,14 @@ impl Control {
             rate.pass(bytes).await;
         }
         self.check()
+    }
+
+    /// Gives the most bytes to send before the speed is looked at; nothing where there is no limit.
+    #[must_use]
+    pub fn piece_bytes(&self) -> Option<usize> {
+        let rate = self.rate.as_ref()?;
+        let bytes = (rate.bytes_per_second / PIECES_A_SECOND).clamp(*PIECE_BYTES.start(), *PIECE_BYTES.end());
+        usize::try_from(bytes).ok()
     }
 
     /// Tells whether there is a limit on bytes a second.
@@ -180,8 +196,8 @@ impl Rate {
         let wait = {
             let mut due = self.due.lock().await;
             let now = Instant::now();
-            // No credit for the time before: a pause is not made up for by a burst.
-            let from = due.map_or(now, |due| due.max(now));
+            // Little credit for the time before: timers are coarse, but a pause is not made up for by a burst.
+            let from = due.map_or(now, |due| due.max(now - CREDIT));
             let micros = u128::from(bytes) * 1_000_000 / u128::from(self.bytes_per_second);
             let next = from + Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
             *due = Some(next);

@@ -206,3 +206,40 @@ async fn an_import_loads_again_what_has_gone_meanwhile() {
         copy.run("drop schema shop cascade").await;
     }
 }
+
+#[tokio::test]
+async fn a_restore_that_fails_half_way_says_so_and_runs_again_once_its_schema_is_dropped() {
+    let (source, restored) = (TestDb::new().await, TestDb::new().await);
+    if !can_export(&source).await {
+        return;
+    }
+    shop(&source).await;
+    let room = Room::new();
+    export(&source, "shop", &room.at("a")).await.expect("an export");
+    let restore = || {
+        let script = Command::new("sh").arg(room.at("a").join("restore.sh")).arg(restored.url()).output();
+        let output = script.expect("sh starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    // The rows are there by then, the keys are not.
+    restored
+        .run(
+            "create function public.refuse() returns event_trigger language plpgsql as
+               $$ begin raise exception 'no index today'; end $$;
+             create event trigger refuse on ddl_command_start when tag in ('CREATE INDEX')
+               execute function public.refuse()",
+        )
+        .await;
+    let (code, said) = restore();
+    assert!(code.is_some_and(|code| code != 0), "{code:?}: {said}");
+    for expected in ["no index today", "NOT finished", "drop schema if exists \"shop\" cascade;"] {
+        assert!(said.contains(expected), "{said}");
+    }
+    restored.run("drop event trigger refuse").await;
+    let (code, said) = restore();
+    assert!(code == Some(1) && said.contains("must be dropped first"), "{code:?}: {said}");
+    restored.run("drop schema if exists \"shop\" cascade").await;
+    let (code, said) = restore();
+    assert_eq!(code, Some(0), "{said}");
+    assert_equal(&room.at("a"), &source, &restored, "shop").await;
+}
