@@ -237,7 +237,8 @@ impl Feed for Files {
         let (path, rows) = &self.files[piece];
         let (mut batches, reading) = file::reader(self.place.clone(), path.clone());
         while let Some(batch) = batches.recv().await {
-            into.send_paced(&batch, 0, control).await?;
+            into.send(&batch).await?;
+            control.passed(batch.len(), 0).await?;
         }
         reading.await.expect("the reader does not panic")?;
         control.passed(0, *rows).await?;

@@ -128,7 +128,8 @@ impl Feed for Rows {
             if batch.is_empty() {
                 return Ok(rows.sum.rows);
             }
-            into.send_paced(&batch, rows.sum.rows - before, control).await?;
+            into.send(&batch).await?;
+            control.passed(batch.len(), rows.sum.rows - before).await?;
             before = rows.sum.rows;
         }
     }

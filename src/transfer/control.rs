@@ -20,11 +20,6 @@ const GRACE_SECONDS: u64 = 5;
 
 /// How far behind the allowed speed may be made up for.
 const CREDIT: Duration = Duration::from_millis(10);
-/// How many times a second a limited load sends something, at most: small pieces, since who waits for a processor waits
-/// for the piece that is under way.
-const PIECES_A_SECOND: u64 = 2000;
-/// The sizes of such pieces, in bytes.
-const PIECE_BYTES: std::ops::RangeInclusive<u64> = 4 << 10..=64 << 10;
 
 /// What all workers of one run share.
 #[derive(Debug)]
@@ -86,14 +81,6 @@ impl Control {
             rate.pass(bytes).await;
         }
         self.check()
-    }
-
-    /// Gives the most bytes to send before the speed is looked at; nothing where there is no limit.
-    #[must_use]
-    pub fn piece_bytes(&self) -> Option<usize> {
-        let rate = self.rate.as_ref()?;
-        let bytes = (rate.bytes_per_second / PIECES_A_SECOND).clamp(*PIECE_BYTES.start(), *PIECE_BYTES.end());
-        usize::try_from(bytes).ok()
     }
 
     /// Tells whether there is a limit on bytes a second.
@@ -195,14 +182,34 @@ impl Rate {
     async fn pass(&self, bytes: u64) {
         let wait = {
             let mut due = self.due.lock().await;
-            let now = Instant::now();
-            // Little credit for the time before: timers are coarse, but a pause is not made up for by a burst.
-            let from = due.map_or(now, |due| due.max(now - CREDIT));
-            let micros = u128::from(bytes) * 1_000_000 / u128::from(self.bytes_per_second);
-            let next = from + Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
+            let next = self.next(*due, Instant::now(), bytes);
             *due = Some(next);
             next
         };
         tokio::time::sleep_until(wait).await;
+    }
+
+    /// Tells when so many bytes more will have passed at the allowed speed.
+    fn next(&self, due: Option<Instant>, now: Instant, bytes: u64) -> Instant {
+        // Little credit for the time before: timers are coarse, but a pause is not made up for by a burst.
+        let from = due.map_or(now, |due| due.max(now.checked_sub(CREDIT).unwrap_or(now)));
+        let micros = u128::from(bytes) * 1_000_000 / u128::from(self.bytes_per_second);
+        from + Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_timer_overslept_is_made_up_for_and_a_pause_is_not() {
+        let rate = Rate { bytes_per_second: 1_000_000, due: Mutex::default() };
+        let (start, millis) = (Instant::now() + Duration::from_secs(60), Duration::from_millis);
+        assert_eq!(rate.next(None, start, 3_000), start + millis(3), "nothing is owed at first");
+        let due = Some(start);
+        assert_eq!(rate.next(due, start + millis(1), 3_000), start + millis(3), "overslept by 1 ms");
+        assert_eq!(rate.next(due, start + millis(1_000), 3_000), start + millis(993), "a second's pause");
+        assert_eq!(rate.next(due, start - millis(5), 3_000), start + millis(3), "too fast by 5 ms");
     }
 }

@@ -6,7 +6,6 @@ use futures_util::stream::BoxStream;
 use sqlx::postgres::{PgConnection, PgCopyIn};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::control::Control;
 use super::error::Error;
 use super::table::Form;
 use crate::pg::error::Error as PgError;
@@ -148,18 +147,6 @@ impl<'c> CopyIn<'c> {
             self.copy.send(piece).await.map_err(|e| PgError::new(self.doing.as_str(), &e))?;
         }
         Ok(())
-    }
-
-    /// Sends a batch that ends so many rows, as fast as it may go.
-    ///
-    /// # Errors
-    /// As [`CopyIn::send`] and [`Control::passed`].
-    pub async fn send_paced(&mut self, batch: &[u8], rows: u64, control: &Control) -> Result<(), Error> {
-        for piece in batch.chunks(control.piece_bytes().unwrap_or(PIECE_BYTES)) {
-            self.send(piece).await?;
-            control.passed(piece.len(), 0).await?;
-        }
-        control.passed(0, rows).await
     }
 
     /// Ends the copy and gives the number of rows that the server has taken.

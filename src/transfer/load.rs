@@ -196,7 +196,8 @@ pub fn analyze_name(table: &TableName) -> String {
     format!("analyze {}", table.label())
 }
 
-/// Loads all rows, then all that follows them but for the foreign keys' look at the rows, see [`settle()`]; steps that the journal has are left out.
+/// Loads all rows, then all that follows them but for the foreign keys' look at the rows, see [`settle()`]. Steps that the
+/// journal has are left out.
 ///
 /// `feeds` are as many workers as there should be.
 ///

@@ -301,6 +301,11 @@ struct Moving {
     shared: Dedicated,
 }
 
+/// The manifest of orders while it lives in the shared database.
+fn together() -> String {
+    ORDERS.replace("database: { url_env: ORDERS_URL }\n", "")
+}
+
 impl Moving {
     async fn new(orders: &str, shipping: &str) -> Self {
         let (db, own, shared) = (TestDb::new().await, Dedicated::start().await, Dedicated::start().await);
@@ -374,7 +379,7 @@ impl Moving {
 
 #[tokio::test]
 async fn a_finished_split_leaves_the_contracts_where_they_were() {
-    let together = ORDERS.replace("database: { url_env: ORDERS_URL }\n", "");
+    let together = together();
     let moving = Moving::new(&together, SHIPPING).await;
     if !moving.can_move().await {
         return;
@@ -405,7 +410,7 @@ async fn a_finished_split_leaves_the_contracts_where_they_were() {
 
 #[tokio::test]
 async fn tables_of_contracts_can_be_kept_as_replicated_copies() {
-    let together = ORDERS.replace("database: { url_env: ORDERS_URL }\n", "");
+    let together = together();
     let moving = Moving::new(&together, SHIPPING).await;
     if !moving.can_move().await {
         return;

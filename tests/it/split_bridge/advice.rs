@@ -40,7 +40,7 @@ impl Moving {
 
 #[tokio::test]
 async fn neither_plan_nor_audit_takes_away_what_a_split_has_made() {
-    let together = ORDERS.replace("database: { url_env: ORDERS_URL }\n", "");
+    let together = together();
     let moving = Moving::new(&together, SHIPPING).await;
     if !moving.can_move().await {
         return;

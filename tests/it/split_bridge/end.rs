@@ -13,7 +13,7 @@ impl Moving {
 
 #[tokio::test]
 async fn a_finish_that_is_cut_off_before_it_is_written_down_leaves_the_sink_as_it_was_and_a_way_back() {
-    let together = ORDERS.replace("database: { url_env: ORDERS_URL }\n", "");
+    let together = together();
     let moving = Moving::new(&together, SHIPPING).await;
     if !moving.can_move().await {
         return;
@@ -57,7 +57,7 @@ async fn a_finish_that_is_cut_off_before_it_is_written_down_leaves_the_sink_as_i
 
 #[tokio::test]
 async fn a_contract_that_cannot_be_bridged_is_left_out_by_its_name_and_the_others_go_on() {
-    let together = ORDERS.replace("database: { url_env: ORDERS_URL }\n", "");
+    let together = together();
     let orders = together.replace("consumes", "  - { function: \"cancel(bigint)\", to: [shipping] }\nconsumes");
     let shipping = SHIPPING.replace("remarks]", "remarks, \"orders.cancel(bigint)\"]");
     let moving = Moving::new(&together, SHIPPING).await;
