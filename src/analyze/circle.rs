@@ -26,7 +26,7 @@ impl<'a> Definitions<'a> {
     /// Begins with none.
     #[must_use]
     pub fn new(project: &'a Project) -> Self {
-        let schemas = project.services.values().map(|service| service.schema.as_str()).collect();
+        let schemas = project.here().into_iter().map(|service| service.schema.as_str()).collect();
         Self { schemas, reads: BTreeMap::new() }
     }
 

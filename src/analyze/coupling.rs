@@ -43,10 +43,11 @@ impl<'a> Owners<'a> {
     /// Reads the manifests once, for any number of files.
     #[must_use]
     pub fn new(project: &'a Project) -> Self {
-        let services = project.services.values();
+        let services = project.here();
         let naming = &project.naming;
         let mut by_role = BTreeMap::new();
-        for service in services.clone() {
+        for service in &services {
+            let service: &Service = service;
             let name = service.name.as_str();
             let roles = [naming.owner(name), naming.writer(name), naming.reader(name)];
             by_role.extend(roles.into_iter().flatten().map(|role| (role.as_str().to_owned(), service)));
@@ -55,7 +56,11 @@ impl<'a> Owners<'a> {
             by_role.extend(logins.flatten().map(|role| (role.as_str().to_owned(), service)));
             by_role.extend(["owner", "writer", "reader"].map(|role| (format!("{name}_{role}"), service)));
         }
-        Self { project, by_schema: services.map(|service| (service.schema.as_str(), service)).collect(), by_role }
+        Self {
+            project,
+            by_schema: services.into_iter().map(|service| (service.schema.as_str(), service)).collect(),
+            by_role,
+        }
     }
 
     /// Judges one file of a service.
@@ -112,7 +117,7 @@ impl<'a> Owners<'a> {
         }
         let Some(owner) = self.by_schema.get(schema) else {
             let is_extension = |other: &Service| other.extensions.iter().any(|extension| extension.as_str() == schema);
-            if schema == "extensions" || self.project.services.values().any(is_extension) {
+            if schema == "extensions" || self.project.here().into_iter().any(is_extension) {
                 return None;
             }
             let message =

@@ -53,6 +53,10 @@ pub struct Services {
     pub bridged: BTreeMap<Ident, Ident>,
     /// The names of bridges: of the role that owns one, its foreign server, and the schema of its foreign tables.
     pub bridges: BTreeSet<Ident>,
+    /// Services that the manifests only describe: their roles are found by owner, membership and name.
+    pub described: BTreeSet<Ident>,
+    /// What stands before the names of roles.
+    pub role_prefix: String,
 }
 
 impl Services {
@@ -65,7 +69,8 @@ impl Services {
     /// Takes what the manifests say.
     #[must_use]
     pub fn from_project(project: &Project) -> Self {
-        let mut services = Self::default();
+        let mut services = Self { role_prefix: project.naming.prefix.clone(), ..Self::default() };
+        services.described.extend(project.described.keys().cloned());
         for service in project.elsewhere.values() {
             let is_moved = |other: &&Service| other.has_own_database();
             let uses = |other: &&Service| other.consumes.iter().any(|consumed| consumed.service == service.name);
@@ -78,9 +83,13 @@ impl Services {
         }
         let left = project.elsewhere.iter().filter(|(name, _)| services.elsewhere.contains(*name));
         let left: Vec<_> = left.collect();
-        for (name, service) in project.services.iter().chain(left) {
+        for (name, service) in project.services.iter().chain(&project.described).chain(left) {
             services.schemas.insert(name.clone(), service.schema.clone());
             services.extensions.extend(service.extensions.iter().map(|extension| (name.clone(), extension.clone())));
+            services.contracts.extend(contracts(name, service));
+            if services.described.contains(name) {
+                continue;
+            }
             let text = name.as_str();
             let naming = &project.naming;
             let logins = service
@@ -97,16 +106,6 @@ impl Services {
             }
             for role in groups.into_iter().chain(logins).chain(bridge).flatten() {
                 services.roles.insert(role, name.clone());
-            }
-            for exposed in &service.exposes {
-                services.contracts.extend(exposed.to.iter().map(|consumer| Contract {
-                    provider: name.clone(),
-                    consumer: consumer.clone(),
-                    kind: exposed.kind,
-                    name: exposed.name.clone(),
-                    arguments: exposed.arguments.clone(),
-                    privileges: exposed.privileges,
-                }));
             }
         }
         // a login that stood here before the manifests did; a name that fits two services is the one's that has it already
@@ -129,6 +128,20 @@ impl Services {
         }
         self
     }
+}
+
+/// Gives the contracts of what a service exposes.
+fn contracts<'a>(name: &'a Ident, service: &'a Service) -> impl Iterator<Item = Contract> + 'a {
+    service.exposes.iter().flat_map(move |exposed| {
+        exposed.to.iter().map(move |consumer| Contract {
+            provider: name.clone(),
+            consumer: consumer.clone(),
+            kind: exposed.kind,
+            name: exposed.name.clone(),
+            arguments: exposed.arguments.clone(),
+            privileges: exposed.privileges,
+        })
+    })
 }
 
 /// The services of one database.
@@ -162,8 +175,13 @@ impl Map {
         let id = |name: &Ident| names.binary_search(name).ok().map(|at| ServiceId(at as u32));
         let of_schema: Vec<_> = facts.schemas.iter().map(|s| schema_names.get(&s.name).and_then(id)).collect();
         let mut of_role: Vec<_> = facts.roles.iter().map(|(_, r)| services.roles.get(&r.name).and_then(id)).collect();
-        if services.infer {
-            infer_roles(&mut of_role, &of_schema, &names, facts, graph);
+        if services.infer || !services.described.is_empty() {
+            let open: BTreeSet<_> =
+                names.iter().filter(|n| services.infer || services.described.contains(*n)).collect();
+            let is_open = |id: ServiceId| open.contains(&names[id.0 as usize]);
+            let inference =
+                Inference { of_schema: &of_schema, names: &names, prefix: &services.role_prefix, facts, graph };
+            inference.roles(&mut of_role, is_open);
         }
         let (bridges, extensions) = (services.bridges.clone(), services.extensions.clone());
         let mut map = Self { names, of_role, of_schema, bridges, extensions, ..Self::default() };
@@ -308,46 +326,59 @@ fn infer_schemas(known: &mut BTreeMap<Ident, Ident>, facts: &Facts) {
     }
 }
 
-/// Puts each role that no manifest names in a service: a schema's owner, else by name, else by membership in an owner.
-///
-/// A name counts for more than a membership: `orders_app`, member of `billing_owner`, is a leak and not billing's.
-fn infer_roles(
-    of_role: &mut [Option<ServiceId>],
-    of_schema: &[Option<ServiceId>],
-    names: &[Ident],
-    facts: &Facts,
-    graph: &Graph,
-) {
-    let index: HashMap<&str, ServiceId> = (0..).map(ServiceId).zip(names).map(|(id, n)| (n.as_str(), id)).collect();
-    let by_name = |role: &str| {
-        let ends = std::iter::once(role.len()).chain(role.rmatch_indices('_').map(|(at, _)| at));
-        ends.into_iter().find_map(|end| index.get(&role[..end]).copied())
-    };
-    let mut owners: BTreeMap<RoleId, BTreeSet<ServiceId>> = BTreeMap::new();
-    for (schema, service) in facts.schemas.iter().zip(of_schema) {
-        if let Some(service) = service
-            && !facts.roles[schema.owner].superuser
-        {
-            owners.entry(schema.owner).or_default().insert(*service);
+/// What roles are put in services by.
+struct Inference<'a> {
+    of_schema: &'a [Option<ServiceId>],
+    names: &'a [Ident],
+    /// Before the roles' names.
+    prefix: &'a str,
+    facts: &'a Facts,
+    graph: &'a Graph,
+}
+
+impl Inference<'_> {
+    /// Puts each role that no manifest names in an open service: a schema's owner, else by name, else by membership in an
+    /// owner.
+    ///
+    /// A name counts for more than a membership: `orders_app`, member of `billing_owner`, is a leak and not billing's.
+    fn roles(&self, of_role: &mut [Option<ServiceId>], is_open: impl Fn(ServiceId) -> bool) {
+        let facts = self.facts;
+        let index: HashMap<&str, ServiceId> =
+            (0..).map(ServiceId).zip(self.names).map(|(id, n)| (n.as_str(), id)).collect();
+        let named = |role: &str| {
+            let ends = std::iter::once(role.len()).chain(role.rmatch_indices('_').map(|(at, _)| at));
+            ends.into_iter().find_map(|end| index.get(&role[..end]).copied())
+        };
+        let by_name = |role: &str| {
+            let rest = role.strip_prefix(self.prefix).filter(|_| !self.prefix.is_empty());
+            rest.and_then(named).or_else(|| named(role))
+        };
+        let mut owners: BTreeMap<RoleId, BTreeSet<ServiceId>> = BTreeMap::new();
+        for (schema, service) in facts.schemas.iter().zip(self.of_schema) {
+            if let Some(service) = service.filter(|service| is_open(*service))
+                && !facts.roles[schema.owner].superuser
+            {
+                owners.entry(schema.owner).or_default().insert(service);
+            }
         }
-    }
-    for (id, role) in facts.roles.iter() {
-        if of_role[id.at()].is_some() || role.is_system() || role.is_bootstrap() || role.dangling {
-            continue;
+        for (id, role) in facts.roles.iter() {
+            if of_role[id.at()].is_some() || role.is_system() || role.is_bootstrap() || role.dangling {
+                continue;
+            }
+            let owned = owners.get(&id).filter(|s| s.len() == 1).and_then(|s| s.first().copied());
+            of_role[id.at()] = by_name(role.name.as_str()).filter(|service| is_open(*service)).or(owned);
         }
-        let owned = owners.get(&id).filter(|s| s.len() == 1).and_then(|s| s.first().copied());
-        of_role[id.at()] = by_name(role.name.as_str()).or(owned);
-    }
-    let mut members: BTreeMap<RoleId, BTreeSet<ServiceId>> = BTreeMap::new();
-    for (owner, services) in &owners {
-        for member in members_of(graph, *owner) {
-            members.entry(member).or_default().extend(services);
+        let mut members: BTreeMap<RoleId, BTreeSet<ServiceId>> = BTreeMap::new();
+        for (owner, services) in &owners {
+            for member in members_of(self.graph, *owner) {
+                members.entry(member).or_default().extend(services);
+            }
         }
-    }
-    for (member, services) in members {
-        let role = &facts.roles[member];
-        if of_role[member.at()].is_none() && services.len() == 1 && !role.superuser && !role.is_system() {
-            of_role[member.at()] = services.first().copied();
+        for (member, services) in members {
+            let role = &facts.roles[member];
+            if of_role[member.at()].is_none() && services.len() == 1 && !role.superuser && !role.is_system() {
+                of_role[member.at()] = services.first().copied();
+            }
         }
     }
 }

@@ -10,11 +10,12 @@ use pgcleave::apply;
 use pgcleave::catalog::survey::{Survey, survey};
 use pgcleave::error::Verdict;
 use pgcleave::ident::Ident;
-use pgcleave::manifest::adopt::{self, Given};
+use pgcleave::manifest::adopt::{self, Adoption, Given};
 use pgcleave::manifest::service::Project;
 use pgcleave::manifest::{Disk, Draft, SourceFile};
 use pgcleave::model::naming::Naming;
-use pgcleave::plan::build::Options;
+use pgcleave::plan::build::{Options, build};
+use pgcleave::plan::described;
 use pgcleave::report;
 
 use super::context::{Context, Format};
@@ -44,35 +45,74 @@ pub(crate) async fn run(context: &Context, args: &AdoptArgs) -> Result<Verdict, 
     let survey = survey(&mut connection).await?;
     let naming = naming(args, known.as_ref(), &survey)?;
     let only = only(args, &survey)?;
-    let given = Given { observed: &survey.observed, naming: &naming, extensions: &survey.extensions, only: &only };
-    let adoption = adopt::adopt(&given);
-
     let environment = place.environment(context, &naming);
     let config = place.existing.clone().unwrap_or_else(|| adopt::config(&naming, environment.as_deref()).into_bytes());
-    let mut draft = Draft::new(SourceFile { path: place.config.clone(), bytes: config.clone() });
-    let folder = draft.manifests();
-    let mut files = Vec::new();
-    if place.existing.is_none() {
-        files.push((place.config.clone(), config));
-    }
-    for service in &adoption.services {
-        let path = folder.join(format!("{}.yaml", service.name.as_str()));
-        let bytes = service.text.clone().into_bytes();
-        draft.add(&SourceFile { path: path.clone(), bytes: bytes.clone() });
-        files.push((path, bytes));
-    }
-    let project = draft.check(environment.as_deref(), &Disk::new())?;
-    let plan = match adoption.services.as_slice() {
-        [] => None,
-        _ => Some(apply::plan(&mut connection, &project, &Options::default()).await?.0),
+    let mut given = Given {
+        observed: &survey.observed,
+        naming: &naming,
+        extensions: &survey.extensions,
+        only: &only,
+        described: &BTreeSet::new(),
     };
-    let written = if adoption.services.is_empty() { Vec::new() } else { write(context, &folder, files)? };
-    let adopted = report::adopt::Adopted { adoption: &adoption, written: &written, plan: plan.as_ref() };
+    let written = Written { place: &place, config, environment: environment.as_deref() };
+
+    // first as if all were managed, to see what that would change
+    let managed = written.read(&adopt::adopt(&given))?;
+    let (full, observed) = apply::plan(&mut connection, &managed, &Options::default()).await?;
+    let described = described::to_describe(&managed.without_moved(&observed.splits), &observed);
+    given.described = &described;
+    let adoption = adopt::adopt(&given);
+    let project = written.read(&adoption)?;
+    let plan = build(&project.without_moved(&observed.splits), &observed, &[], &Options::default());
+
+    let is_any = !adoption.services.is_empty();
+    let files = if is_any { write(context, &written.folder(), written.files(&adoption))? } else { Vec::new() };
+    let plans = is_any.then_some(report::adopt::Plans { full: &full, now: &plan });
+    let adopted = report::adopt::Adopted { adoption: &adoption, written: &files, plans };
     context.answer(&match format {
         Format::Json => report::adopt::json(&adopted),
         _ => report::adopt::human(&adopted),
     });
     Ok(Verdict::Done)
+}
+
+/// What is to be written.
+struct Written<'a> {
+    place: &'a Place,
+    config: Vec<u8>,
+    environment: Option<&'a str>,
+}
+
+impl Written<'_> {
+    fn draft(&self) -> Draft {
+        Draft::new(SourceFile { path: self.place.config.clone(), bytes: self.config.clone() })
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.draft().manifests()
+    }
+
+    fn manifests(&self, adoption: &Adoption) -> Vec<(PathBuf, Vec<u8>)> {
+        let folder = self.folder();
+        let file = |name: &Ident| folder.join(format!("{}.yaml", name.as_str()));
+        adoption.services.iter().map(|service| (file(&service.name), service.text.clone().into_bytes())).collect()
+    }
+
+    /// Gives all files, pgcleave.yaml only where there is none.
+    fn files(&self, adoption: &Adoption) -> Vec<(PathBuf, Vec<u8>)> {
+        let config = (self.place.config.clone(), self.config.clone());
+        let config = Some(config).filter(|_| self.place.existing.is_none());
+        config.into_iter().chain(self.manifests(adoption)).collect()
+    }
+
+    /// Reads the manifests as they will be read.
+    fn read(&self, adoption: &Adoption) -> Result<Project, Failure> {
+        let mut draft = self.draft();
+        for (path, bytes) in self.manifests(adoption) {
+            draft.add(&SourceFile { path, bytes });
+        }
+        Ok(draft.check(self.environment, &Disk::new())?)
+    }
 }
 
 /// Where it is written.

@@ -77,12 +77,12 @@ fn counted(count: usize, one: &str, many: &str) -> String {
 }
 
 fn summary(project: &Project) -> String {
-    let services = &project.services;
-    let credentials: usize = services.values().map(|s| s.credentials.len()).sum();
-    let contracts: usize = services.values().map(|s| s.consumes.len()).sum();
+    let services = project.here();
+    let credentials: usize = services.iter().map(|s| s.credentials.len()).sum();
+    let contracts: usize = services.iter().map(|s| s.consumes.len()).sum();
     let mut out = String::new();
-    let width = services.keys().map(|name| name.as_str().len()).max().unwrap_or_default();
-    for service in services.values() {
+    let width = services.iter().map(|s| s.name.as_str().len()).max().unwrap_or_default();
+    for service in &services {
         let schema = match service.schema == service.name {
             true => String::new(),
             false => format!("schema {}, ", service.schema.as_str()),
@@ -92,7 +92,8 @@ fn summary(project: &Project) -> String {
         let consumes: Vec<_> =
             service.consumes.iter().map(|c| format!("{}.{}", c.service.as_str(), c.name.as_str())).collect();
         let consumes = if consumes.is_empty() { String::new() } else { format!("; consumes {}", consumes.join(", ")) };
-        let _ = writeln!(out, "{:width$}  {schema}{logins}{consumes}", service.name.as_str());
+        let described = if service.managed { "" } else { "described, not managed, " };
+        let _ = writeln!(out, "{:width$}  {described}{schema}{logins}{consumes}", service.name.as_str());
     }
     let _ = writeln!(
         out,
@@ -140,6 +141,7 @@ struct ServiceAnswer<'a> {
     service: &'a str,
     schema: &'a str,
     team: Option<&'a str>,
+    managed: bool,
     credentials: Vec<&'a str>,
     exposes: usize,
     consumes: usize,
@@ -159,7 +161,7 @@ impl<'a> Answer<'a> {
         match loaded {
             Ok(project) => {
                 answer.notes = project.circles().iter().map(mutual).collect();
-                answer.services = project.services.values().map(ServiceAnswer::of).collect();
+                answer.services = project.here().into_iter().map(ServiceAnswer::of).collect();
                 let unapplied = project.not_yet_applied().into_iter();
                 answer.not_yet_applied =
                     unapplied.map(|(service, key, _)| format!("{}.{key}", service.as_str())).collect();
@@ -196,6 +198,7 @@ impl<'a> ServiceAnswer<'a> {
             service: service.name.as_str(),
             schema: service.schema.as_str(),
             team: service.team.as_deref(),
+            managed: service.managed,
             credentials: service.credentials.keys().map(String::as_str).collect(),
             exposes: service.exposes.len(),
             consumes: service.consumes.len(),

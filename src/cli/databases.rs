@@ -24,7 +24,7 @@ impl Context {
     /// Gives the databases of the named services, or of all when none is named; the shared one comes first.
     pub(crate) fn databases(&self, project: &Project, services: &BTreeSet<Ident>) -> Result<Vec<Database>, Failure> {
         let mut homes = project.homes();
-        let named: Vec<_> = services.iter().filter_map(|name| project.services.get(name)).collect();
+        let named: Vec<_> = services.iter().filter_map(|name| project.find(name)).collect();
         if !named.is_empty() {
             homes = named.into_iter().map(|service| service.home()).collect();
         }
@@ -47,7 +47,7 @@ impl Context {
             Home::Own(variable) => {
                 let url = std::env::var(variable).ok().filter(|url| !url.is_empty()).map(SecretString::from);
                 let unset = || {
-                    let lives_there = project.services.values().filter(|service| service.home() == home);
+                    let lives_there = project.here().into_iter().filter(|service| service.home() == home);
                     let names: Vec<_> = lives_there.map(|service| service.name.as_str()).collect();
                     let message =
                         format!("{variable} is not set: it says where the database of {} is", names.join(", "));

@@ -32,7 +32,7 @@ pub(crate) async fn run(context: &Context, _args: &DevArgs) -> Result<Verdict, F
     let mut project = context.project()?;
     let home = project.root.join(FOLDER);
     // Here all live together, whoever has a database of its own elsewhere.
-    project.services.values_mut().for_each(|service| service.database_url_env = None);
+    project.services.values_mut().chain(project.described.values_mut()).for_each(|s| s.database_url_env = None);
     // Never into the sink that the manifests name: that is for the servers that others use.
     project.secrets = SecretSink::Directory(home.join("secrets"));
     let server = Server::start(Options { folder: Some(home.join("postgres")) }).await?;

@@ -94,7 +94,7 @@ pub(crate) async fn run(context: &Context, args: &ExportArgs) -> Result<Verdict,
     let format = context.format(&[Format::Human, Format::Json])?;
     // Without pgcleave.yaml a service is a schema.
     let project = if context.global.config.exists() { Some(context.project()?) } else { None };
-    let service = project.as_ref().and_then(|p| p.services.get(args.service.as_str()));
+    let service = project.as_ref().and_then(|p| p.here().into_iter().find(|s| s.name.as_str() == args.service));
     let schema = match service {
         Some(service) => service.schema.clone(),
         None => Ident::new(&args.service).map_err(|e| Failure::usage(e.to_string()))?,

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use pgcleave::error::{Coded, Verdict};
 use pgcleave::manifest::Invalid;
+use pgcleave::manifest::service::Project;
 
 use super::context::Context;
 
@@ -41,6 +42,13 @@ impl Failure {
     /// Says that the command line itself is wrong.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self { verdict: Verdict::Invalid, code: "usage", chain: vec![message.into()], hint: None, invalid: None }
+    }
+
+    /// Refuses what is done to managed services only, where one that is only described is among those named.
+    pub(crate) fn if_described<'a>(project: &Project, mut named: impl Iterator<Item = &'a str>) -> Result<(), Self> {
+        let Some(name) = named.find(|name| project.described.contains_key(*name)) else { return Ok(()) };
+        let hint = "it is changed by whoever set it up; pgcleave does once `managed: false` is out of its manifest";
+        Err(Self::usage(format!("{name} is described, not managed")).with_hint(hint))
     }
 
     /// Says that the environment does not tell where a service's own database is.

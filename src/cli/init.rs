@@ -120,6 +120,7 @@ service: {service}
 # description: What it does, in a line
 # team: who-looks-after-it
 # schema: {service}                # the service's name by default
+# managed: false               # only described: others' contracts with it are known, and nothing of it is changed
 migrations: {migrations}
 # extensions: [pgcrypto]
 

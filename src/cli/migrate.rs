@@ -33,6 +33,7 @@ pub(crate) async fn run(context: &Context, args: &MigrateArgs) -> Result<Verdict
     let defaults = Options::default();
     let named = args.services.iter().map(|name| Ident::new(name));
     let services: BTreeSet<Ident> = named.collect::<Result<_, _>>().map_err(|e| Failure::usage(e.to_string()))?;
+    Failure::if_described(&project, services.iter().map(Ident::as_str))?;
     if let Some(unknown) = services.iter().find(|name| !project.services.contains_key(*name)) {
         return Err(migrate::Error::UnknownService(unknown.as_str().to_owned()).into());
     }

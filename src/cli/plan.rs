@@ -35,6 +35,7 @@ impl Selection {
     /// Gives the planner's options, once the named services are known to exist.
     pub(crate) fn options(&self, project: &Project, services: &[String]) -> Result<Options, Failure> {
         let mut selected = BTreeSet::new();
+        Failure::if_described(project, services.iter().map(String::as_str))?;
         for name in services {
             let service = project.services.keys().find(|s| s.as_str() == name);
             let unknown = || {

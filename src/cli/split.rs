@@ -177,6 +177,9 @@ pub(crate) async fn run(context: &Context, args: &SplitArgs) -> Result<Verdict, 
         between.leave_out(project)?;
     }
     let project = project.as_ref();
+    if let (Command::Start(_), Some(project)) = (&args.command, project) {
+        Failure::if_described(project, std::iter::once(between.service.as_str()))?;
+    }
     let between = between.read(context, project)?;
     let listener = |event| context.tell(&event);
     let status = match &args.command {
@@ -313,7 +316,10 @@ impl BetweenArgs {
     fn leave_out(&self, project: &mut Project) -> Result<(), Failure> {
         for named in &self.leave_out {
             let mut found = false;
-            for service in project.services.values_mut().chain(project.elsewhere.values_mut()) {
+            for service in [&mut project.services, &mut project.described, &mut project.elsewhere]
+                .into_iter()
+                .flat_map(|those| those.values_mut())
+            {
                 let schema = service.schema.clone();
                 service.exposes.retain(|exposed| {
                     let is_it = exposed.label(&schema) == *named;

@@ -3,6 +3,7 @@
 use clap::Args;
 use pgcleave::audit::why::{question, why};
 use pgcleave::error::Verdict;
+use pgcleave::manifest::service::Project;
 use pgcleave::model::privilege::Privilege;
 use pgcleave::{catalog, report};
 
@@ -33,7 +34,7 @@ pub(crate) async fn run(context: &Context, args: &WhyArgs) -> Result<Verdict, Fa
     let format = context.format(&[Format::Human, Format::Json])?;
     let project = context.project_if_any()?;
     let schema = args.object.strip_prefix("schema ").unwrap_or(&args.object).split('.').next().unwrap_or_default();
-    let mut services = project.iter().flat_map(|project| project.services.values());
+    let mut services = project.iter().flat_map(Project::here);
     let target = context.target_of(project.as_ref(), services.find(|service| service.schema.as_str() == schema))?;
     let mut connection = target.connect("pgcleave why").await?;
     let facts = catalog::facts::read(&mut connection).await?;

@@ -47,7 +47,8 @@ pub async fn list(connection: &mut PgConnection, project: &Project) -> Result<Ve
     let rows = credential::all(connection).await?;
     for row in rows.into_iter().filter(|row| !project.elsewhere.contains_key(&row.service)) {
         let key = (row.service.clone(), row.name.clone());
-        known.entry(key).or_default().1 = Some(row);
+        let declared = project.described.get(&row.service).and_then(|s| s.credentials.get(&row.name));
+        known.entry(key).or_insert_with(|| (declared.map(|c| c.access), None)).1 = Some(row);
     }
     let sessions = sessions(connection).await?;
     let count = |login: &Ident| sessions.get(login.as_str()).copied().unwrap_or(0);

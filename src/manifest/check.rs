@@ -60,6 +60,7 @@ pub(crate) fn service(raw: &RawService, disk: &Disk, report: &mut Report<'_>) ->
         }),
         outbox: outbox(raw, report),
         database_url_env: raw.database.as_ref().and_then(|d| value::variable(d.value.url_env.get()?, report)),
+        managed: raw.managed.as_ref().is_none_or(|managed| managed.value),
         moved_to: None,
         at: report.position(raw.service.get()?.span),
         name: name?,

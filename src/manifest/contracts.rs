@@ -178,11 +178,12 @@ pub struct Circle {
 }
 
 /// Finds each group of services that consume each other, once; it is no mistake, as long as their objects do not.
-pub(crate) fn circles(services: &BTreeMap<Ident, Service>) -> Vec<Circle> {
+pub(crate) fn circles(services: &[&Service]) -> Vec<Circle> {
+    let names: BTreeSet<&Ident> = services.iter().map(|service| &service.name).collect();
     let mut onward: BTreeMap<&Ident, BTreeMap<&Ident, &Consumed>> = BTreeMap::new();
     let mut back: BTreeMap<&Ident, BTreeSet<&Ident>> = BTreeMap::new();
-    for (name, service) in services {
-        for c in service.consumes.iter().filter(|c| c.service != *name && services.contains_key(&c.service)) {
+    for Service { name, consumes, .. } in services {
+        for c in consumes.iter().filter(|c| c.service != *name && names.contains(&c.service)) {
             onward.entry(name).or_default().entry(&c.service).or_insert(c);
             back.entry(&c.service).or_default().insert(name);
         }

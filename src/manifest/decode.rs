@@ -172,6 +172,23 @@ impl Decode for String {
     }
 }
 
+impl Decode for bool {
+    fn decode(node: &Node, reading: &mut Reading<'_>) -> Option<Self> {
+        let written = match &node.value {
+            Value::Scalar { text, plain: true } => text.as_str(),
+            _ => "",
+        };
+        match written {
+            "true" | "True" | "TRUE" => Some(true),
+            "false" | "False" | "FALSE" => Some(false),
+            _ => {
+                reading.wrong_type(node, "true or false", "write true or false, without quotes".to_owned());
+                None
+            }
+        }
+    }
+}
+
 impl Decode for i32 {
     fn decode(node: &Node, reading: &mut Reading<'_>) -> Option<Self> {
         use std::num::IntErrorKind::{NegOverflow, PosOverflow};

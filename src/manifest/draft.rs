@@ -137,6 +137,7 @@ impl Draft {
         let mut services = self.checked_services(disk, &mut problems);
         self.check_together(&mut services, config.as_ref(), &mut problems);
         if let (Some(config), Some(chosen), []) = (config, chosen, problems.as_slice()) {
+            let (services, described) = services.into_iter().partition(|(_, service)| service.managed);
             return Ok(Project {
                 root,
                 naming: Naming { prefix: chosen.role_prefix },
@@ -144,6 +145,7 @@ impl Draft {
                 secrets: config.secrets,
                 audit: config.audit,
                 services,
+                described,
                 elsewhere: BTreeMap::new(),
             });
         }

@@ -1,6 +1,6 @@
 //! Which database a service lives in: the shared one, or one of its own once it is split off.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::service::{Project, Service};
 use crate::ident::Ident;
@@ -44,7 +44,7 @@ impl Project {
     /// Gives the databases in which services live, the shared one first; without any service, the shared one.
     #[must_use]
     pub fn homes(&self) -> BTreeSet<Home> {
-        let mut homes: BTreeSet<Home> = self.services.values().map(Service::home).collect();
+        let mut homes: BTreeSet<Home> = self.here().into_iter().map(Service::home).collect();
         if homes.is_empty() {
             homes.insert(Home::Shared);
         }
@@ -55,8 +55,11 @@ impl Project {
     #[must_use]
     pub fn at(&self, home: &Home) -> Self {
         let mut seen = self.clone();
-        let all = std::mem::take(&mut seen.services).into_iter().chain(std::mem::take(&mut seen.elsewhere));
-        (seen.services, seen.elsewhere) = all.partition(|(_, service)| service.home() == *home);
+        let all = std::mem::take(&mut seen.services).into_iter();
+        let all = all.chain(std::mem::take(&mut seen.described)).chain(std::mem::take(&mut seen.elsewhere));
+        let (here, elsewhere): (BTreeMap<_, _>, _) = all.partition(|(_, service)| service.home() == *home);
+        seen.elsewhere = elsewhere;
+        (seen.services, seen.described) = here.into_iter().partition(|(_, service)| service.managed);
         seen
     }
 
@@ -65,7 +68,8 @@ impl Project {
     pub fn without_moved(&self, splits: &[Moving]) -> Self {
         let mut seen = self.clone();
         for split in splits.iter().filter(|split| split.has_left()) {
-            if let Some(service) = seen.services.remove(&split.service) {
+            let found = seen.services.remove(&split.service).or_else(|| seen.described.remove(&split.service));
+            if let Some(service) = found {
                 let moved = Service { moved_to: Some(split.target.clone()), ..service };
                 seen.elsewhere.insert(split.service.clone(), moved);
             }
@@ -76,7 +80,7 @@ impl Project {
     /// Finds a service, wherever it lives.
     #[must_use]
     pub fn find(&self, service: &Ident) -> Option<&Service> {
-        self.services.get(service).or_else(|| self.elsewhere.get(service))
+        [&self.services, &self.described, &self.elsewhere].into_iter().find_map(|those| those.get(service))
     }
 
     /// Gives the one of two services whose split cuts the contract between them; nothing while they live together.
@@ -115,6 +119,7 @@ mod tests {
             event_log: None,
             outbox: None,
             database_url_env: variable.map(str::to_owned),
+            managed: true,
             moved_to: None,
             at: Position::default(),
         }
@@ -129,6 +134,7 @@ mod tests {
             secrets: SecretSink::Directory(Default::default()),
             audit: AuditPolicy::default(),
             services: services.map(|s| (s.name.clone(), s)).collect(),
+            described: Default::default(),
             elsewhere: Default::default(),
         }
     }
@@ -146,6 +152,21 @@ mod tests {
         assert_eq!((names(&shared.services), names(&shared.elsewhere)), (vec!["billing", "shipping"], vec!["orders"]));
         let own = shared.at(&homes[1]);
         assert_eq!((names(&own.services), names(&own.elsewhere)), (vec!["orders"], vec!["billing", "shipping"]));
+    }
+
+    #[test]
+    fn who_is_only_described_is_apart_from_the_managed_of_its_database() {
+        let mut project = project(&[("billing", None), ("orders", Some("ORDERS_URL")), ("shipping", None)]);
+        for name in ["billing", "orders"] {
+            project.services.get_mut(name).expect("a service").managed = false;
+        }
+        let shared = project.at(&Home::Shared);
+        assert_eq!((names(&shared.services), names(&shared.described)), (vec!["shipping"], vec!["billing"]));
+        assert_eq!(names(&shared.elsewhere), ["orders"]);
+        let own = shared.at(&Home::Own("ORDERS_URL".to_owned()));
+        assert_eq!((names(&own.services), names(&own.described)), (vec![], vec!["orders"]));
+        assert_eq!(shared.here().iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["billing", "shipping"]);
+        assert!(shared.find(&Ident::new("billing").expect("a name")).is_some());
     }
 
     #[test]

@@ -71,6 +71,9 @@ record! {
         outbox: Option<At<RawOutbox>>,
         /// The database of its own to which the service has been split off.
         database: Option<At<RawDatabase>>,
+        /// Whether pgcleave makes its roles and grants and runs its migrations; with `false` it is only described.
+        #[schemars(extend("default" = true))]
+        managed: Option<At<bool>>,
     }
 
     /// One login of a service.

@@ -23,8 +23,10 @@ pub struct Project {
     pub secrets: SecretSink,
     /// How the audit judges.
     pub audit: AuditPolicy,
-    /// The services by name.
+    /// The services by name, but for those that are only described.
     pub services: BTreeMap<Ident, Service>,
+    /// Those that are described, not managed: nothing of them is changed.
+    pub described: BTreeMap<Ident, Service>,
     /// Those that live in another database than the one that is looked at; none until [`Project::at`] chooses one.
     pub elsewhere: BTreeMap<Ident, Service>,
 }
@@ -33,14 +35,23 @@ impl Project {
     /// Finds each group of services that consume each other, once.
     #[must_use]
     pub fn circles(&self) -> Vec<Circle> {
-        super::contracts::circles(&self.services)
+        super::contracts::circles(&self.here())
+    }
+
+    /// Gives the services of this database by name, whether managed or only described.
+    #[must_use]
+    pub fn here(&self) -> Vec<&Service> {
+        let mut all: Vec<_> = self.services.values().chain(self.described.values()).collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
     }
 
     /// Lists what the manifests declare and nothing applies yet: service, key and place, by service.
     #[must_use]
     pub fn not_yet_applied(&self) -> Vec<(&Ident, &'static str, &Position)> {
         let mut all = Vec::new();
-        for (name, service) in &self.services {
+        for service in self.here() {
+            let name = &service.name;
             all.extend(service.read_models.first().map(|r| (name, "read_models", &r.at)));
             all.extend(service.event_log.iter().map(|e| (name, "event_log", &e.at)));
             all.extend(service.outbox.iter().map(|o| (name, "outbox", &o.at)));
@@ -89,6 +100,8 @@ pub struct Service {
     pub outbox: Option<Outbox>,
     /// The environment variable with the connection string of its own database, once it is split off.
     pub database_url_env: Option<String>,
+    /// Whether it is pgcleave's to change; otherwise it is only described, so that others' contracts with it are known.
+    pub managed: bool,
     /// `host:port/database` where a finished split has taken it, while the manifest does not say so yet.
     pub moved_to: Option<String>,
     /// Where its name is declared.

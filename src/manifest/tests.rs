@@ -123,7 +123,7 @@ fn mistakes_of_writing_are_told_with_their_place() {
     check_one(
         "zzz: 1",
         expect![[r#"
-        m/a.yaml:2:1: the key `zzz` is not known here [unknown-key]; the keys here are service, description, team, schema, migrations, extensions, credentials, exposes, consumes, read_models, event_log, outbox, database
+        m/a.yaml:2:1: the key `zzz` is not known here [unknown-key]; the keys here are service, description, team, schema, migrations, extensions, credentials, exposes, consumes, read_models, event_log, outbox, database, managed
     "#]],
     );
     check_one(
@@ -156,6 +156,12 @@ fn mistakes_of_writing_are_told_with_their_place() {
         m/a.yaml:2:56: `connection_limit` must be a whole number, but is a text [wrong-type]; write it without quotes: 40
     "#]],
     );
+    for (written, is) in [("\"false\"", "a text"), ("no", "a text"), ("0", "a number")] {
+        let message = format!(
+            "m/a.yaml:2:10: `managed` must be true or false, but is {is} [wrong-type]; write true or false, without quotes\n"
+        );
+        assert_eq!(told(&load(CONFIG, &[("a", &format!("service: a\nmanaged: {written}"))], None)), message);
+    }
     check_one(
         "credentials: { app: { access: write, connection_limit: 0 } }",
         expect![[r#"

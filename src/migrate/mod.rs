@@ -85,6 +85,9 @@ pub async fn run(
     listener: Listener<'_>,
 ) -> Result<Vec<Outcome>, Error> {
     let chosen = choose(project, services)?;
+    if chosen.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut admin = target.connect("pgcleave migrate").await?;
     registry::ensure(&mut admin).await?;
     let recorded = registry::migrations(&mut admin).await?;

@@ -127,9 +127,12 @@ pub fn build(project: &Project, observed: &Observed, pending: &[PendingMigration
         changes.extend(prune(&differences.unmanaged));
     }
     gone_services(project, observed, options, &mut changes, &mut notes);
-    administrators_limits(project, observed, &mut notes);
+    if super::described::is_shared_managed(project) {
+        administrators_limits(project, observed, &mut notes);
+    }
     unexposed_calls(project, observed, &mut notes);
     super::elsewhere::notes(project, observed, &mut notes);
+    super::described::notes(project, observed, &managed, &mut notes);
 
     if !options.services.is_empty() {
         let selected = |service: &Option<Ident>| service.as_ref().is_none_or(|s| options.services.contains(s));
@@ -146,7 +149,7 @@ pub fn build(project: &Project, observed: &Observed, pending: &[PendingMigration
             database: observed.state.database.name.clone(),
             administrator: observed.administrator.name.clone(),
         },
-        url_env: project.services.values().next().and_then(|s| s.database_url_env.clone()),
+        url_env: project.here().first().and_then(|s| s.database_url_env.clone()),
         role_prefix: project.naming.prefix.clone(),
         options: options.clone(),
         hazards: changes.iter().flat_map(|c| c.hazards.iter().copied()).collect(),
@@ -154,8 +157,19 @@ pub fn build(project: &Project, observed: &Observed, pending: &[PendingMigration
         unmanaged: if options.prune { Vec::new() } else { differences.unmanaged },
         blocked: BTreeMap::new(),
         notes,
-        fingerprint: fingerprint(&observed.state),
+        fingerprint: of_managed(project, &observed.state),
     }
+}
+
+/// Hashes the state without what is only described, which may move as it likes.
+fn of_managed(project: &Project, state: &State) -> String {
+    let looked_at = super::described::looked_at(project);
+    if looked_at.is_empty() {
+        return fingerprint(state);
+    }
+    let mut managed = state.clone();
+    managed.schemas.retain(|name, _| !looked_at.contains(name));
+    fingerprint(&managed)
 }
 
 /// Hashes the state; it is sorted, so that equal states give equal bytes.
@@ -338,9 +352,10 @@ fn unexposed_calls(project: &Project, observed: &Observed, notes: &mut Vec<Strin
 #[must_use]
 pub fn asked(project: &Project) -> Asked {
     let services = project.services.values().chain(project.elsewhere.values());
+    let schemas = services.clone().map(|s| s.schema.clone());
     Asked {
         roles: Managed::of(project).names(),
-        schemas: services.clone().map(|s| s.schema.clone()).collect(),
+        schemas: schemas.chain(super::described::looked_at(project)).collect(),
         views: services.flat_map(|s| &s.exposes).map(|e| e.name.clone()).collect(),
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::described::is_shared_managed;
 use super::elsewhere;
 use super::managed::{Managed, Names, caller, connect_group, temporary_group};
 use crate::ident::Ident;
@@ -65,8 +66,11 @@ pub fn desired(project: &Project, observed: &Observed) -> Desired {
         services: BTreeMap::new(),
         credentials: BTreeMap::new(),
     };
-    state.roles.insert(connect_group(naming), Role::group());
-    state.roles.insert(temporary_group(naming), Role::group());
+    let shares = is_shared_managed(project);
+    if shares {
+        state.roles.insert(connect_group(naming), Role::group());
+        state.roles.insert(temporary_group(naming), Role::group());
+    }
     let mut missing = Vec::new();
     for service in project.services.values() {
         let names = Names::of(naming, service);
@@ -84,13 +88,15 @@ pub fn desired(project: &Project, observed: &Observed) -> Desired {
         }
     }
     elsewhere::keep(project, observed, &mut state);
-    shared_schemas(project, observed, &mut state);
+    if shares {
+        shared_schemas(project, observed, &mut state);
+    }
     Desired { state, missing }
 }
 
 fn database(project: &Project, observed: &Observed) -> Database {
     let actual = &observed.state.database;
-    if !observed.administrator.owns_database {
+    if !observed.administrator.owns_database || !is_shared_managed(project) {
         return actual.clone();
     }
     let managed = Managed::of(project);
@@ -264,6 +270,7 @@ fn object_acl(name: &ObjectName, kind: ObjectKind, names: &Names, major: u32) ->
 }
 
 /// Says who gets a contract here: the consumer's reader, and for a consumer in another database the bridge's login.
+/// Which roles a described consumer has is not known.
 ///
 /// What such a consumer's reader still holds here stays, so that it can come back.
 pub(super) fn contract_grants(
@@ -274,6 +281,9 @@ pub(super) fn contract_grants(
 ) -> Vec<(Ident, Privileges)> {
     let mut grants = Vec::new();
     for consumer in exposed.to.iter().filter_map(|to| project.find(to)) {
+        if project.described.contains_key(&consumer.name) {
+            continue;
+        }
         let reader = Names::of(&project.naming, consumer).reader;
         if project.services.contains_key(&consumer.name) {
             grants.push((reader, exposed.privileges));
@@ -319,7 +329,9 @@ fn shared_schemas(project: &Project, observed: &Observed, state: &mut State) {
     for extension in project.services.values().flat_map(|s| &s.extensions) {
         let home = extension_home(extension, actual);
         state.extensions.insert(extension.clone(), home.clone());
-        if home.as_str() != "pg_catalog" {
+        // an extension in a described service's schema is in nobody's way, and left to the hand as all else there
+        let is_described = project.described.values().any(|service| service.schema == home);
+        if home.as_str() != "pg_catalog" && !is_described {
             homes.insert(home);
         }
     }

@@ -6,6 +6,7 @@ use crate::ident::Ident;
 use crate::manifest::service::{Project, Service};
 use crate::model::acl::Grantee;
 use crate::model::naming::{Access, Naming, Slot};
+use crate::model::privilege::Privileges;
 
 /// Says why a checked manifest always gives names.
 const CHECKED: &str = "manifests are checked for names over 63 bytes";
@@ -19,6 +20,8 @@ pub struct Managed {
     pub prefix: String,
     /// Each service's schema, with the service.
     pub schemas: BTreeMap<Ident, Ident>,
+    /// What roles that are nobody's may hold by a contract with a described service, by object.
+    pub by_hand: BTreeMap<String, Privileges>,
 }
 
 impl Managed {
@@ -41,7 +44,8 @@ impl Managed {
         }
         let all = project.services.values().chain(project.elsewhere.values());
         let schemas = all.map(|s| (s.schema.clone(), s.name.clone())).collect();
-        Self { roles, prefix: naming.prefix.clone(), schemas }
+        let by_hand = super::described::by_hand(project);
+        Self { roles, prefix: naming.prefix.clone(), schemas, by_hand }
     }
 
     /// Gives the roles' names.

@@ -3,6 +3,7 @@
 pub mod build;
 pub mod change;
 pub mod databases;
+pub mod described;
 pub mod desired;
 pub mod diff;
 mod elsewhere;

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::style::{ADDED, CHANGED, FAINT, HEADING, count, plain};
+use crate::ident::Ident;
 use crate::manifest::adopt::{Adoption, Misfit};
 use crate::plan::build::Plan;
-use crate::plan::change::Hazard;
+use crate::plan::change::{Change, Hazard};
 
 /// The format's name and version.
 pub const FORMAT: &str = "pgcleave.adopt/1";
@@ -21,8 +22,17 @@ pub struct Adopted<'a> {
     pub adoption: &'a Adoption,
     /// The files that were written.
     pub written: &'a [PathBuf],
-    /// What a plan would do now; nothing when no service was found.
-    pub plan: Option<&'a Plan>,
+    /// What plans would do; nothing when no service was found.
+    pub plans: Option<Plans<'a>>,
+}
+
+/// What plans would do.
+#[derive(Debug, Clone, Copy)]
+pub struct Plans<'a> {
+    /// With every service managed.
+    pub full: &'a Plan,
+    /// With the manifests as they are.
+    pub now: &'a Plan,
 }
 
 /// Writes it for a person.
@@ -48,9 +58,15 @@ fn write_human(out: &mut String, adopted: &Adopted<'_>) -> std::fmt::Result {
         let parts: Vec<_> = parts.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| count(n, what)).collect();
         let parts = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
         writeln!(out, "  {ADDED}+{ADDED:#} {name}{schema}{parts}")?;
+        if let Some(full) = adopted.plans.map(|plans| plans.full).filter(|_| !service.managed) {
+            let changes = of_service(full, &service.name);
+            writeln!(out, "    {FAINT}described, not managed: otherwise a plan has {changes}{FAINT:#}")?;
+        }
     }
+    let is_described = services.iter().any(|service| !service.managed);
     if !misfits.is_empty() {
-        writeln!(out, "\n{HEADING}Does not fit a manifest{HEADING:#}")?;
+        let when = if is_described { "; what is said of plans holds once `managed: false` is out" } else { "" };
+        writeln!(out, "\n{HEADING}Does not fit a manifest{HEADING:#}{when}")?;
     }
     for group in misfits.chunk_by(|a, b| a.service == b.service) {
         let name = group[0].service.as_ref().map_or_else(|| "the database".to_owned(), |s| plain(s.as_str()));
@@ -59,34 +75,48 @@ fn write_human(out: &mut String, adopted: &Adopted<'_>) -> std::fmt::Result {
             writeln!(out, "    {CHANGED}?{CHANGED:#} {}: {FAINT}{}{FAINT:#}", plain(object), plain(why))?;
         }
     }
-    if let Some(plan) = adopted.plan {
-        writeln!(out, "\n{}", next(plan))?;
+    if let Some(Plans { full, now }) = adopted.plans {
+        writeln!(out, "\n{}", next("A plan with these manifests", now))?;
+        if is_described {
+            writeln!(out, "{}", next("With every service managed it", full))?;
+        }
     }
     Ok(())
 }
 
-/// Says in a sentence what a plan would do now.
-fn next(plan: &Plan) -> String {
+/// Says what a plan would change of one service.
+fn of_service(plan: &Plan, service: &Ident) -> String {
+    let changes: Vec<&Change> = plan.changes.iter().filter(|c| c.service.as_ref() == Some(service)).collect();
+    format!("{} ({})", count(changes.len(), "change"), worded(&verbs(changes.into_iter())))
+}
+
+fn worded(verbs: &BTreeMap<&'static str, usize>) -> String {
+    let verbs: Vec<_> = verbs.iter().map(|(verb, n)| format!("{n} to {verb}")).collect();
+    verbs.join(", ")
+}
+
+/// Says in a sentence what a plan would do.
+fn next(subject: &str, plan: &Plan) -> String {
     let left = match plan.unmanaged.len() {
         0 => String::new(),
         n => format!(" It leaves {} as they are, unmanaged.", count(n, "other grant")),
     };
     if plan.is_empty() {
-        return format!("A plan with these manifests changes nothing.{left}");
+        return format!("{subject} changes nothing.{left}");
     }
-    let verbs: Vec<_> = verbs(plan).into_iter().map(|(verb, n)| format!("{n} to {verb}")).collect();
+    let verbs = worded(&verbs(plan.changes.iter()));
     let hazards: Vec<_> = plan.hazards.iter().map(|hazard| hazard.name()).collect();
     let hazards = match hazards.len() {
         0 => "without hazards".to_owned(),
         _ => format!("with the hazards {}, each to be allowed by name", hazards.join(", ")),
     };
     let changes = count(plan.changes.len(), "change");
-    format!("A plan with these manifests has {changes} ({}), {hazards}.{left}", verbs.join(", "))
+    format!("{subject} has {changes} ({verbs}), {hazards}.{left}")
 }
 
-fn verbs(plan: &Plan) -> BTreeMap<&'static str, usize> {
+fn verbs<'a>(changes: impl Iterator<Item = &'a Change>) -> BTreeMap<&'static str, usize> {
     let mut verbs = BTreeMap::new();
-    for change in &plan.changes {
+    for change in changes {
         *verbs.entry(change.action.word()).or_default() += 1;
     }
     verbs
@@ -99,6 +129,7 @@ struct Document<'a> {
     misfits: &'a [Misfit],
     written: &'a [PathBuf],
     plan: Option<PlanRow<'a>>,
+    managed_plan: Option<PlanRow<'a>>,
 }
 
 #[derive(Serialize)]
@@ -108,6 +139,9 @@ struct ServiceRow<'a> {
     credentials: usize,
     exposes: usize,
     consumes: usize,
+    managed: bool,
+    /// What a plan would change of it if it were managed.
+    otherwise: BTreeMap<&'static str, usize>,
 }
 
 #[derive(Serialize)]
@@ -120,7 +154,18 @@ struct PlanRow<'a> {
 
 /// Writes it for programs.
 #[must_use]
-pub fn json(adopted: &Adopted<'_>) -> String {
+pub fn json<'a>(adopted: &Adopted<'a>) -> String {
+    let full = adopted.plans.map(|plans| plans.full);
+    let otherwise = |service: &Ident| {
+        let changes = full.into_iter().flat_map(|plan| &plan.changes);
+        verbs(changes.filter(|change| change.service.as_ref() == Some(service)))
+    };
+    let row = |plan: &'a Plan| PlanRow {
+        changes: plan.changes.len(),
+        by_action: verbs(plan.changes.iter()),
+        hazards: &plan.hazards,
+        unmanaged: plan.unmanaged.len(),
+    };
     let document = Document {
         format: FORMAT,
         services: adopted
@@ -133,16 +178,14 @@ pub fn json(adopted: &Adopted<'_>) -> String {
                 credentials: s.credentials,
                 exposes: s.exposes,
                 consumes: s.consumes,
+                managed: s.managed,
+                otherwise: otherwise(&s.name),
             })
             .collect(),
         misfits: &adopted.adoption.misfits,
         written: adopted.written,
-        plan: adopted.plan.map(|plan| PlanRow {
-            changes: plan.changes.len(),
-            by_action: verbs(plan),
-            hazards: &plan.hazards,
-            unmanaged: plan.unmanaged.len(),
-        }),
+        plan: adopted.plans.map(|plans| row(plans.now)),
+        managed_plan: full.map(row),
     };
     let mut text = serde_json::to_string_pretty(&document).expect("what was adopted is plain data");
     text.push('\n');

@@ -58,11 +58,13 @@ async fn the_example_shop_comes_back_as_it_was_applied() {
     let adopted = adopt(&again, &[]);
     assert_eq!(adopted["plan"]["changes"], 0, "{adopted:#}");
     assert_eq!(adopted["plan"]["unmanaged"], 0);
+    assert!(adopted["services"].as_array().expect("services").iter().all(|s| s["managed"] == true), "{adopted:#}");
     assert_eq!(misfits(&adopted), Vec::<String>::new());
     again.run(&["check"]).exits(0);
     again.expect_no_changes();
 
     let orders = read(&again, "manifests/orders.yaml");
+    assert!(!orders.contains("managed"), "{orders}");
     for line in [
         "  app: { access: write, connection_limit: 40, settings: { idle_in_transaction_session_timeout: 30s, statement_timeout: 5s } }",
         "  reports: { access: read, connection_limit: 5, settings: { statement_timeout: 5min } }",
@@ -160,8 +162,12 @@ async fn logins_with_other_names_are_listed_and_lose_nothing() {
     assert!(orders.contains("#  migrator: { access: owner }"), "{orders}");
     assert!(!orders.contains("\ncredentials:"), "{orders}");
 
-    let allowed = adopted["plan"]["hazards"].as_array().expect("hazards").iter().all(|h| h == "revoke");
+    let allowed = adopted["managed_plan"]["hazards"].as_array().expect("hazards").iter().all(|h| h == "revoke");
     assert!(allowed, "{adopted:#}");
+    for service in ["orders", "billing"] {
+        let text = read(&project, &format!("manifests/{service}.yaml"));
+        project.write(&format!("manifests/{service}.yaml"), &text.replace("\nmanaged: false\n", "\n"));
+    }
     project.run(&["apply", "--allow", "revoke"]).exits(0);
     let still = "select string_agg((has_table_privilege(r, 'orders.orders', p))::text, ',' order by r, p)
         from (values ('@orders_app', 'delete'), ('@orders_ro', 'select'), ('@billing_app', 'insert')) as t (r, p)";

@@ -8,6 +8,7 @@ mod audit;
 mod bed;
 mod credentials;
 mod databases;
+mod described;
 mod embedded;
 mod manifest;
 mod migrate;

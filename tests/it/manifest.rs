@@ -231,6 +231,7 @@ fn check_sums_up_what_is_valid() {
               "service": "a",
               "schema": "a",
               "team": null,
+              "managed": true,
               "credentials": [
                 "app"
               ],
@@ -241,6 +242,7 @@ fn check_sums_up_what_is_valid() {
               "service": "b",
               "schema": "beta",
               "team": null,
+              "managed": true,
               "credentials": [],
               "exposes": 0,
               "consumes": 1

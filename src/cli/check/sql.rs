@@ -37,7 +37,7 @@ struct Sql<'a> {
 pub(super) fn judge(project: &Project) -> Found {
     let (owners, definitions) = (Owners::new(project), Definitions::new(project));
     let mut sql = Sql { owners, definitions, sources: BTreeMap::new(), found: Found::default() };
-    for service in project.services.values() {
+    for service in project.here() {
         if let Some(folder) = &service.migrations {
             sql.migrations(service, folder);
         }

@@ -93,6 +93,7 @@ fn choose(project: &Project, which: &[String]) -> Result<Vec<Declared>, Failure>
         let (service, credential) = word.split_once('/').map_or((word, None), |(s, c)| (s, Some(c)));
         d.service.as_str() == service && credential.is_none_or(|c| c == d.credential)
     };
+    Failure::if_described(project, which.iter().map(|word| word.split('/').next().unwrap_or(word)))?;
     for word in which {
         if !all.iter().any(|declared| matches(word, declared)) {
             let known: Vec<_> = all.iter().map(|d| format!("{}/{}", d.service.as_str(), d.credential)).collect();

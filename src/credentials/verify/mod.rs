@@ -59,7 +59,7 @@ pub async fn verify(
 
 /// Lists what is tried, by service: its objects, its schema, its roles.
 async fn attempts(connection: &mut PgConnection, project: &Project) -> Result<BTreeMap<Ident, Vec<Attempt>>, Error> {
-    let all = || project.services.values().chain(project.elsewhere.values());
+    let all = || project.here().into_iter().chain(project.elsewhere.values());
     let schemas: Vec<_> = all().map(|service| service.schema.clone()).collect();
     let mut by_schema: BTreeMap<Ident, Vec<Attempt>> = BTreeMap::new();
     for attempt in attempt::in_schemas(connection, &schemas).await? {
@@ -74,6 +74,11 @@ async fn attempts(connection: &mut PgConnection, project: &Project) -> Result<BT
         let mut list = found.unwrap_or_default();
         list.push(Attempt::create_in(&service.schema));
         let name = service.name.as_str();
+        if project.described.contains_key(&service.name) {
+            // its roles are not named as pgcleave names them
+            by_service.insert(service.name.clone(), list);
+            continue;
+        }
         for access in [Access::Owner, Access::Write, Access::Read] {
             list.push(Attempt::become_role(&service.schema, &project.naming.access(name, access)?));
         }

@@ -30,6 +30,8 @@ pub struct Given<'a> {
     pub extensions: &'a BTreeMap<Ident, BTreeSet<Ident>>,
     /// Only these schemas; all when empty.
     pub only: &'a BTreeSet<Ident>,
+    /// The services that the manifests are only to describe.
+    pub described: &'a BTreeSet<Ident>,
 }
 
 /// Manifests, and what does not fit them.
@@ -54,6 +56,8 @@ pub struct Adopted {
     pub exposes: usize,
     /// How many objects of others it consumes.
     pub consumes: usize,
+    /// Whether the manifest lets pgcleave manage it, or only describes it.
+    pub managed: bool,
     /// The manifest.
     pub text: String,
 }
@@ -92,11 +96,13 @@ pub fn adopt(given: &Given<'_>) -> Adoption {
         let found = logins.remove(name).unwrap_or_default();
         let exposes = contracts.exposes.remove(name).unwrap_or_default();
         let consumes = contracts.consumes.remove(name).unwrap_or_default();
+        let managed = !given.described.contains(name);
         Adopted {
             credentials: found.credentials.len(),
             exposes: exposes.len(),
             consumes: consumes.len(),
-            text: text::manifest(name, schema, &found, &exposes, &consumes),
+            managed,
+            text: text::manifest(&text::Head { name, schema, managed }, &found, &exposes, &consumes),
             name: name.clone(),
             schema: schema.clone(),
         }

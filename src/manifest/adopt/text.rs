@@ -10,18 +10,27 @@ use crate::model::naming::{Access, Naming};
 const HEAD: &str =
     "# Adopted: what the database has, not what it should have. Review it, then let `pgcleave plan` compare.\n";
 
+const DESCRIBED: &str = "# Described, not managed: a plan changes nothing of it. Without this line it makes pgcleave's \
+                         roles and grants.\nmanaged: false\n";
+
+/// Which service a manifest is of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Head<'a> {
+    pub(super) name: &'a Ident,
+    pub(super) schema: &'a Ident,
+    pub(super) managed: bool,
+}
+
 /// Writes one manifest.
-pub(super) fn manifest(
-    name: &Ident,
-    schema: &Ident,
-    logins: &Logins,
-    exposes: &[Exposure],
-    consumes: &[String],
-) -> String {
+pub(super) fn manifest(head: &Head<'_>, logins: &Logins, exposes: &[Exposure], consumes: &[String]) -> String {
+    let Head { name, schema, managed } = *head;
     let mut out = HEAD.to_owned();
     let _ = writeln!(out, "service: {}", scalar(name.as_str()));
     if schema != name {
         let _ = writeln!(out, "schema: {}", scalar(schema.as_str()));
+    }
+    if !managed {
+        out.push_str(DESCRIBED);
     }
     let _ = writeln!(out, "# migrations: ../migrations/{}", name.as_str());
     if !logins.extensions.is_empty() {

@@ -195,7 +195,12 @@ impl<'a> Site<'a> {
         on: &Sql,
         found: &mut Differences,
     ) {
+        let by_hand = self.comparison.managed.by_hand.get(label).filter(|_| column.is_none());
         for ((grantee, grantor), privileges) in unmanaged {
+            let privileges = privileges.without(by_hand.copied().unwrap_or_default());
+            if privileges.is_empty() {
+                continue;
+            }
             // what a third role passed on goes only with that role's own right to pass it on
             let passed_on = grantor != *self.owner;
             let verb = if passed_on { Verb::RevokeOption } else { Verb::Revoke };

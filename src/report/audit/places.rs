@@ -33,7 +33,8 @@ impl Places {
     #[must_use]
     pub fn of(project: &Project) -> Self {
         let mut places = Self { fallback: Some(project.root.join("pgcleave.yaml")), ..Self::default() };
-        for (name, service) in &project.services {
+        for service in project.here() {
+            let name = &service.name;
             places.services.insert(name.as_str().to_owned(), service.at.clone());
             for exposed in &service.exposes {
                 let label = crate::audit::name::qualified(&service.schema, &exposed.name);

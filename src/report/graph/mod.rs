@@ -105,7 +105,8 @@ impl Graph {
     pub fn new(project: Option<&Project>, report: Option<&Report>) -> Self {
         let mut nodes: BTreeMap<Party, Node> = BTreeMap::new();
         let mut lines: BTreeMap<(bool, Party, Party), (Tie, Vec<String>)> = BTreeMap::new();
-        for (name, service) in project.iter().flat_map(|p| &p.services) {
+        for service in project.iter().flat_map(|p| p.here()) {
+            let name = &service.name;
             let party = Party::Service(name.as_str().to_owned());
             let (team, description) = (service.team.clone(), service.description.clone());
             nodes.insert(party.clone(), Node { party: party.clone(), team, description });

@@ -43,6 +43,7 @@ fn service(name: &str, credentials: &[(&str, Access)], exposes: Vec<Exposed>) ->
         schema: ident(name),
         migrations: None,
         database_url_env: None,
+        managed: true,
         moved_to: None,
         extensions: Vec::new(),
         credentials: credentials.iter().map(|(n, access)| ((*n).to_owned(), credential(*access))).collect(),
@@ -107,6 +108,7 @@ impl Shop {
             secrets: sink,
             audit: AuditPolicy::default(),
             services: [orders, billing].into_iter().map(|s| (s.name.clone(), s)).collect(),
+            described: BTreeMap::new(),
             elsewhere: BTreeMap::new(),
         };
         let target = Target::parse(&SecretString::from(url)).expect("a connection string");

@@ -109,6 +109,7 @@ fn project(folder: &Path, naming: Naming, services: &[&str]) -> Project {
             schema: ident(name),
             migrations: Some(migrations),
             database_url_env: None,
+            managed: true,
             moved_to: None,
             extensions: Vec::new(),
             credentials: BTreeMap::new(),
@@ -128,6 +129,7 @@ fn project(folder: &Path, naming: Naming, services: &[&str]) -> Project {
         secrets: SecretSink::Directory(folder.join(".secrets")),
         audit: AuditPolicy::default(),
         services: services.iter().map(|name| service(name)).collect(),
+        described: std::collections::BTreeMap::new(),
         elsewhere: std::collections::BTreeMap::new(),
     }
 }
