@@ -219,7 +219,7 @@ fn mistakes_of_writing_are_told_with_their_place() {
     check(
         &[("a", "- x")],
         expect![[r#"
-            m/a.yaml:1:1: the file must be a mapping, but is a list [wrong-type]; write `{ service: … }`; the keys here are service, description, team, schema, migrations, extensions, credentials, exposes, consumes, read_models, event_log, outbox, database
+            m/a.yaml:1:1: the file must be a mapping, but is a list [wrong-type]; write `{ service: … }`; the keys here are service, description, team, schema, migrations, extensions, credentials, exposes, consumes, read_models, event_log, outbox, database, managed
         "#]],
     );
 }
