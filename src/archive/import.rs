@@ -21,12 +21,14 @@ use crate::sql;
 use crate::transfer::control::{Control, Step};
 use crate::transfer::copy::CopyIn;
 use crate::transfer::ddl::PostData;
+use crate::transfer::encode::{Encoder, Wire};
 use crate::transfer::error::Error as TransferError;
 use crate::transfer::journal::Journal;
-use crate::transfer::load::{self, Feed, Load, Piece};
+use crate::transfer::load::{self, Fed, Feed, Load, Piece};
 use crate::transfer::session;
 use crate::transfer::statement;
 use crate::transfer::table::{Form, copy_in};
+use crate::transfer::wires::{self, Wires};
 
 /// The largest script that is read, in bytes.
 const MAX_SQL_BYTES: u64 = 256 << 20;
@@ -98,11 +100,12 @@ pub async fn import(
         }
     }
     steps(&mut connection, &journal, &opened, &[layout::ROLES, layout::EXTENSIONS, layout::PRE_DATA]).await?;
-    let load = Arc::new(plan(&opened).await?);
+    let wires = wires::read(&mut connection, &schema).await?;
+    let load = Arc::new(plan(&opened, &wires).await?);
     let total_bytes = load.pieces.iter().map(|p| p.bytes).sum();
     let control = Control::new(options.interrupt.clone(), options.max_bytes_per_second);
     let step = Step { service: &opened.archive.service, step: "import", total_bytes, listener };
-    let feeds = (0..options.jobs.max(1)).map(|_| Files::of(&opened)).collect();
+    let feeds = (0..options.jobs.max(1)).map(|_| Files::of(&opened, &wires)).collect();
     load::load(target, &load, feeds, &journal, &control, &step).await?;
     steps(&mut connection, &journal, &opened, &[layout::SEQUENCES, layout::GRANTS]).await?;
     let refreshes = refreshes(&mut connection, &journal, &opened).await?;
@@ -188,16 +191,23 @@ async fn steps(connection: &mut PgConnection, journal: &Journal, opened: &Opened
     Ok(session::pin(connection).await?)
 }
 
-async fn plan(opened: &Opened) -> Result<Load, Error> {
+async fn plan(opened: &Opened, wires: &Wires) -> Result<Load, Error> {
     let archive = &opened.archive;
     let tables: BTreeSet<_> = archive.tables.iter().map(|t| t.name.clone()).collect();
     let post = PostData::sort(&text(opened, layout::POST_DATA).await?, &tables);
     let piece = |file: &layout::FileEntry| {
         let table = &archive.tables[file.table?];
+        let statement = |form| copy_in(&table.name, &table.columns, form);
+        let (form, as_text) = match wires.of(&table.name.name, &table.columns) {
+            Some(_) => (Form::Binary, Some(statement(Form::Text))),
+            None => (Form::Text, None),
+        };
         Some(Piece {
             name: file.path.clone(),
             table: table.name.clone(),
-            copy_in: copy_in(&table.name, &table.columns, Form::Text),
+            form,
+            copy_in: statement(form),
+            as_text,
             bytes: file.raw_bytes,
         })
     };
@@ -222,26 +232,60 @@ async fn refreshes(
 /// Rows from an archive's files.
 struct Files {
     place: Location,
-    files: Vec<(String, u64)>,
+    files: Vec<Rows>,
+}
+
+struct Rows {
+    path: String,
+    rows: u64,
+    /// What its columns are in binary, where all are known.
+    wires: Vec<Wire>,
 }
 
 impl Files {
-    fn of(opened: &Opened) -> Self {
-        let data = opened.archive.files.iter().filter(|f| f.table.is_some());
-        Self { place: opened.place.clone(), files: data.map(|f| (f.path.clone(), f.rows)).collect() }
+    fn of(opened: &Opened, wires: &Wires) -> Self {
+        let rows = |file: &layout::FileEntry| {
+            let table = &opened.archive.tables[file.table?];
+            let wires = wires.of(&table.name.name, &table.columns).unwrap_or_default();
+            Some(Rows { path: file.path.clone(), rows: file.rows, wires })
+        };
+        Self { place: opened.place.clone(), files: opened.archive.files.iter().filter_map(rows).collect() }
     }
 }
 
 impl Feed for Files {
-    async fn feed(&mut self, piece: usize, into: &mut CopyIn<'_>, control: &Control) -> Result<u64, TransferError> {
-        let (path, rows) = &self.files[piece];
+    async fn feed(
+        &mut self,
+        piece: usize,
+        form: Form,
+        into: &mut CopyIn<'_>,
+        control: &Control,
+    ) -> Result<Fed, TransferError> {
+        let Rows { path, rows, wires } = &self.files[piece];
         let (mut batches, reading) = file::reader(self.place.clone(), path.clone());
+        let mut encoder = (form == Form::Binary).then(|| Encoder::new(wires));
+        let mut encoded = Vec::new();
         while let Some(batch) = batches.recv().await {
-            into.send(&batch).await?;
+            if let Some(encoder) = &mut encoder {
+                encoded.clear();
+                if encoder.push(&batch, &mut encoded).is_err() {
+                    return Ok(Fed::NotInThisForm);
+                }
+                into.send(&encoded).await?;
+            } else {
+                into.send(&batch).await?;
+            }
             control.passed(batch.len(), 0).await?;
         }
         reading.await.expect("the reader does not panic")?;
+        if let Some(encoder) = encoder {
+            encoded.clear();
+            if encoder.finish(&mut encoded).is_err() {
+                return Ok(Fed::NotInThisForm);
+            }
+            into.send(&encoded).await?;
+        }
         control.passed(0, *rows).await?;
-        Ok(*rows)
+        Ok(Fed::Rows(*rows))
     }
 }

@@ -11,7 +11,7 @@ use super::copy::{CopyIn, CopyOut};
 use super::ddl::{Definitions, PostData};
 use super::error::Error;
 use super::journal::Journal;
-use super::load::{self, Feed, Load, Piece};
+use super::load::{self, Fed, Feed, Load, Piece};
 use super::session;
 use super::snapshot::Snapshot;
 use super::table::{Form, Table};
@@ -80,8 +80,9 @@ async fn rows(
         let table = &tables[chunk.table];
         let form = form(table);
         let (name, label) = (format!("rows {} {}", table.name.label(), chunk.number), table.name.label());
-        reads.push(Read { doing: format!("copy {label}"), statement: chunk.copy_out(tables, form), form });
-        pieces.push(Piece { name, table: table.name.clone(), copy_in: table.copy_in(form), bytes: chunk.bytes });
+        reads.push(Read { doing: format!("copy {label}"), statement: chunk.copy_out(tables, form) });
+        let (copy_in, table) = (table.copy_in(form), table.name.clone());
+        pieces.push(Piece { name, table, form, copy_in, as_text: None, bytes: chunk.bytes });
     }
     let total_bytes = pieces.iter().map(|p| p.bytes).sum();
     let load = Arc::new(Load { pieces, post, analyze: options.analyze });
@@ -109,7 +110,6 @@ fn form(table: &Table) -> Form {
 struct Read {
     doing: String,
     statement: Sql,
-    form: Form,
 }
 
 /// Rows from the source's snapshot.
@@ -119,14 +119,20 @@ struct Rows {
 }
 
 impl Feed for Rows {
-    async fn feed(&mut self, piece: usize, into: &mut CopyIn<'_>, control: &Control) -> Result<u64, Error> {
-        let Read { doing, statement, form } = &self.reads[piece];
-        let mut rows = CopyOut::start(&mut self.connection, doing, statement).await?.of(*form);
+    async fn feed(
+        &mut self,
+        piece: usize,
+        form: Form,
+        into: &mut CopyIn<'_>,
+        control: &Control,
+    ) -> Result<Fed, Error> {
+        let Read { doing, statement } = &self.reads[piece];
+        let mut rows = CopyOut::start(&mut self.connection, doing, statement).await?.of(form);
         let mut before = 0;
         loop {
             let batch = rows.next().await?;
             if batch.is_empty() {
-                return Ok(rows.sum.rows);
+                return Ok(Fed::Rows(rows.sum.rows));
             }
             into.send(&batch).await?;
             control.passed(batch.len(), rows.sum.rows - before).await?;

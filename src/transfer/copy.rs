@@ -149,6 +149,15 @@ impl<'c> CopyIn<'c> {
         Ok(())
     }
 
+    /// Gives the copy up; nothing of it stays, and the transaction that it is in has failed.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn abandon(self) -> Result<(), Error> {
+        let given_up = self.copy.abort("the rows come in another form").await;
+        Ok(given_up.map_err(|e| PgError::new(self.doing, &e))?)
+    }
+
     /// Ends the copy and gives the number of rows that the server has taken.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use super::ddl::PostData;
 use super::error::Error;
 use super::journal::Journal;
 use super::session;
-use super::table::TableName;
+use super::table::{Form, TableName};
 use crate::pg::connect::Target;
 use crate::pg::exec;
 use crate::sql;
@@ -27,13 +27,23 @@ const STEPS_TOGETHER: usize = 50;
 
 /// What fills the tables: rows come from here.
 pub trait Feed: Send + 'static {
-    /// Sends all rows of one piece, and gives their number.
+    /// Sends all rows of one piece in a form.
     fn feed(
         &mut self,
         piece: usize,
+        form: Form,
         into: &mut CopyIn<'_>,
         control: &Control,
-    ) -> impl Future<Output = Result<u64, Error>> + Send;
+    ) -> impl Future<Output = Result<Fed, Error>> + Send;
+}
+
+/// What became of a piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fed {
+    /// So many rows were sent.
+    Rows(u64),
+    /// Some row cannot be given in this form.
+    NotInThisForm,
 }
 
 /// One piece of one table's rows.
@@ -43,8 +53,12 @@ pub struct Piece {
     pub name: String,
     /// The table.
     pub table: TableName,
-    /// The statement that takes its rows.
+    /// The form in which its rows come.
+    pub form: Form,
+    /// The statement that takes them.
     pub copy_in: Sql,
+    /// The statement that takes them as text, where some of them may not come in that form.
+    pub as_text: Option<Sql>,
     /// About how many bytes it has.
     pub bytes: u64,
 }
@@ -267,8 +281,14 @@ fn validations(load: &Load) -> Vec<String> {
 struct Nothing;
 
 impl Feed for Nothing {
-    async fn feed(&mut self, _piece: usize, _into: &mut CopyIn<'_>, _control: &Control) -> Result<u64, Error> {
-        Ok(0)
+    async fn feed(
+        &mut self,
+        _piece: usize,
+        _form: Form,
+        _into: &mut CopyIn<'_>,
+        _control: &Control,
+    ) -> Result<Fed, Error> {
+        Ok(Fed::Rows(0))
     }
 }
 
@@ -374,18 +394,30 @@ impl<F: Feed> Worker<F> {
 
     /// Rows and mark in one transaction. After an error the connection goes with the worker.
     async fn piece(&mut self, number: usize) -> Result<(), Error> {
-        let piece = &self.load.pieces[number];
-        session::run(&mut self.connection, "begin a piece", "begin").await?;
-        let doing = format!("load {}", piece.table.label());
-        let mut copy = CopyIn::start(&mut self.connection, &doing, &piece.copy_in).await?;
-        let sent = self.feed.feed(number, &mut copy, &self.control).await?;
-        let taken = copy.finish().await?;
-        if sent != taken {
-            return Err(Error::RowsLost { table: piece.table.label(), sent, taken });
+        let load = Arc::clone(&self.load);
+        let piece = &load.pieces[number];
+        let mut fed = self.rows(number, piece.form, &piece.copy_in).await?;
+        if let (Fed::NotInThisForm, Some(as_text)) = (fed, &piece.as_text) {
+            session::run(&mut self.connection, "take a piece back", "rollback").await?;
+            fed = self.rows(number, Form::Text, as_text).await?;
         }
+        assert!(matches!(fed, Fed::Rows(_)), "every row has a text form");
         self.journal.mark(&mut self.connection, &piece.name).await?;
         session::run(&mut self.connection, "commit a piece", "commit").await?;
         Ok(())
+    }
+
+    async fn rows(&mut self, number: usize, form: Form, copy_in: &Sql) -> Result<Fed, Error> {
+        let table = self.load.pieces[number].table.label();
+        session::run(&mut self.connection, "begin a piece", "begin").await?;
+        let mut copy = CopyIn::start(&mut self.connection, &format!("load {table}"), copy_in).await?;
+        let fed = self.feed.feed(number, form, &mut copy, &self.control).await?;
+        let Fed::Rows(sent) = fed else {
+            copy.abandon().await?;
+            return Ok(fed);
+        };
+        let taken = copy.finish().await?;
+        if sent == taken { Ok(fed) } else { Err(Error::RowsLost { table, sent, taken }) }
     }
 }
 
@@ -400,7 +432,7 @@ mod tests {
         let piece = |table: &str, name: &str| {
             let ident = |text| Ident::new(text).expect("a name");
             let table = TableName { schema: ident("s"), name: ident(table) };
-            Piece { name: name.to_owned(), table, copy_in: sql!("copy"), bytes: 1 }
+            Piece { name: name.to_owned(), table, form: Form::Text, copy_in: sql!("copy"), as_text: None, bytes: 1 }
         };
         let pieces = vec![piece("a", "a 1"), piece("a", "a 2"), piece("a", "a 3"), piece("b", "b 1")];
         let mut board = Board::new(&Arc::new(Load { pieces, ..Load::default() }), HashSet::new());
@@ -424,7 +456,7 @@ mod tests {
         let table = |name: &str| TableName { schema: ident("s"), name: ident(name) };
         let piece = |name: &str, bytes| {
             let copy_in = sql!("copy");
-            Piece { name: String::new(), table: table(name), copy_in, bytes }
+            Piece { name: String::new(), table: table(name), form: Form::Text, copy_in, as_text: None, bytes }
         };
         let key = |name: &str| {
             let validate = Some(format!("validate {name}"));

@@ -1,5 +1,6 @@
 //! Archives: out of a database, back into another, and the proof that nothing is missing.
 
+mod binary;
 mod bucket;
 mod clone;
 mod damage;
