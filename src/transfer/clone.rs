@@ -119,13 +119,7 @@ struct Rows {
 }
 
 impl Feed for Rows {
-    async fn feed(
-        &mut self,
-        piece: usize,
-        form: Form,
-        into: &mut CopyIn<'_>,
-        control: &Control,
-    ) -> Result<Fed, Error> {
+    async fn feed(&mut self, piece: usize, form: Form, into: &mut CopyIn<'_>, control: &Control) -> Result<Fed, Error> {
         let Read { doing, statement } = &self.reads[piece];
         let mut rows = CopyOut::start(&mut self.connection, doing, statement).await?.of(form);
         let mut before = 0;

@@ -16,13 +16,58 @@ const VALUES: [(&str, &[&str]); 19] = [
     ("int4", &["-2147483648", "2147483647", "0"]),
     ("int8", &["-9223372036854775808", "9223372036854775807", "0"]),
     ("float4", &["'NaN'", "'Infinity'", "'-Infinity'", "'-0'", "1e-45", "3.4028235e38", "0.1", "16777216", "1e10"]),
-    ("float8", &["'NaN'", "'Infinity'", "'-Infinity'", "'-0'", "5e-324", "1.7976931348623157e308", "0.1", "1e22", "123456.789e-30"]),
-    ("numeric", &[
-        "'NaN'", "'Infinity'", "'-Infinity'", "0", "0.00", "-0.0001", "1.0", "1.00", "10000", "99990000", "100000000.00010000",
-        "-1234567.89", "0.00001", "1e100", "-1e-100", "1e-16383", "1e131071", "12345678901234567890.12345678901234567890",
-    ]),
+    (
+        "float8",
+        &[
+            "'NaN'",
+            "'Infinity'",
+            "'-Infinity'",
+            "'-0'",
+            "5e-324",
+            "1.7976931348623157e308",
+            "0.1",
+            "1e22",
+            "123456.789e-30",
+        ],
+    ),
+    (
+        "numeric",
+        &[
+            "'NaN'",
+            "'Infinity'",
+            "'-Infinity'",
+            "0",
+            "0.00",
+            "-0.0001",
+            "1.0",
+            "1.00",
+            "10000",
+            "99990000",
+            "100000000.00010000",
+            "-1234567.89",
+            "0.00001",
+            "1e100",
+            "-1e-100",
+            "1e-16383",
+            "1e131071",
+            "12345678901234567890.12345678901234567890",
+        ],
+    ),
     ("numeric(12,2)", &["0", "-12.3", "9999999999.99"]),
-    ("text", &["''", "'a'", r"E'\t\n\r\b\f\v\\'", r"E'\\N'", r"E'\\.'", "'grün 日本 🐘'", "' '", "repeat('x', 70000)", r"E'\\x41'"]),
+    (
+        "text",
+        &[
+            "''",
+            "'a'",
+            r"E'\t\n\r\b\f\v\\'",
+            r"E'\\N'",
+            r"E'\\.'",
+            "'grün 日本 🐘'",
+            "' '",
+            "repeat('x', 70000)",
+            r"E'\\x41'",
+        ],
+    ),
     ("varchar(9)", &["''", "'a '", "'ümlauts'"]),
     ("char(5)", &["''", "'a'", "'ab   '"]),
     ("name", &["'a'", "repeat('n', 63)"]),
@@ -30,11 +75,31 @@ const VALUES: [(&str, &[&str]); 19] = [
     ("jsonb", &[r#"'{"a":1.00,"b":[null,true,"\n\\\t"]}'"#, "'null'", "'[]'"]),
     ("uuid", &["'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'", "'00000000-0000-0000-0000-000000000000'"]),
     ("bytea", &[r"'\x'", r"'\x00ff5c0a'", r"decode(repeat('0a5c', 50000), 'hex')"]),
-    ("date", &["'infinity'", "'-infinity'", "'4714-11-24 BC'", "'0001-12-31 BC'", "'0001-01-01'", "'1900-02-28'", "'2000-02-29'", "'5874897-12-31'"]),
+    (
+        "date",
+        &[
+            "'infinity'",
+            "'-infinity'",
+            "'4714-11-24 BC'",
+            "'0001-12-31 BC'",
+            "'0001-01-01'",
+            "'1900-02-28'",
+            "'2000-02-29'",
+            "'5874897-12-31'",
+        ],
+    ),
     ("time", &["'00:00'", "'24:00'", "'23:59:59.999999'", "'01:02:03.5'"]),
-    ("timestamp", &[
-        "'infinity'", "'-infinity'", "'4714-11-24 00:00:00 BC'", "'0044-03-15 12:00 BC'", "'294276-12-31 23:59:59.999999'", "'1999-12-31 23:59:59.000001'",
-    ]),
+    (
+        "timestamp",
+        &[
+            "'infinity'",
+            "'-infinity'",
+            "'4714-11-24 00:00:00 BC'",
+            "'0044-03-15 12:00 BC'",
+            "'294276-12-31 23:59:59.999999'",
+            "'1999-12-31 23:59:59.000001'",
+        ],
+    ),
 ];
 
 async fn copied(connection: &mut PgConnection, sql: &str) -> Vec<u8> {
@@ -52,16 +117,25 @@ async fn rows_become_the_very_bytes_that_the_server_would_send() {
     )
     .await;
     let mut expected = Vec::new();
-    let mut tables: Vec<(String, Vec<String>)> =
-        VALUES.iter().map(|(sql, values)| ((*sql).to_owned(), values.iter().map(|v| (*v).to_owned()).collect())).collect();
+    let mut tables: Vec<(String, Vec<String>)> = VALUES
+        .iter()
+        .map(|(sql, values)| ((*sql).to_owned(), values.iter().map(|v| (*v).to_owned()).collect()))
+        .collect();
     let zoned = VALUES[18].1.iter().map(|v| v.replace("0044-03-15 12:00", "0044-03-15 12:00+01:02:03"));
     tables.push(("timestamptz".to_owned(), zoned.collect()));
     tables.push(("wire.small".to_owned(), vec!["1".to_owned(), "99".to_owned()]));
-    tables.push(("wire.feeling".to_owned(), vec!["'glad'".to_owned(), r"'so\so'".to_owned(), "E'tab\\there'".to_owned()]));
+    tables.push((
+        "wire.feeling".to_owned(),
+        vec!["'glad'".to_owned(), r"'so\so'".to_owned(), "E'tab\\there'".to_owned()],
+    ));
     for (number, (sql, values)) in tables.iter().enumerate() {
-        let rows: Vec<_> = values.iter().map(|v| format!("(cast({v} as {sql}), null), (null, cast({v} as {sql}))")).collect();
-        db.run(&format!("create table wire.t{number} (a {sql}, b {sql}); insert into wire.t{number} values {}", rows.join(", ")))
-            .await;
+        let rows: Vec<_> =
+            values.iter().map(|v| format!("(cast({v} as {sql}), null), (null, cast({v} as {sql}))")).collect();
+        db.run(&format!(
+            "create table wire.t{number} (a {sql}, b {sql}); insert into wire.t{number} values {}",
+            rows.join(", ")
+        ))
+        .await;
         expected.push((format!("t{number}"), sql.clone()));
     }
     db.run(
