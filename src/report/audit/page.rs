@@ -108,7 +108,9 @@ pub fn html(report: &Report, graph: &Graph) -> String {
 }
 
 fn tiles(report: &Report, graph: &Graph) -> Vec<Tile> {
-    let of = |severity| report.findings.iter().filter(|f| f.is_open() && f.severity == severity).count();
+    // what is inherent is shown below and counted nowhere, as in the terminal
+    let counted = |f: &&Finding| f.is_open() && !f.is_inherent();
+    let of = |severity| report.findings.iter().filter(counted).filter(|f| f.severity == severity).count();
     let contracts = graph.lines.iter().filter(|l| l.tie == Tie::Contract).map(|l| l.objects.len()).sum();
     vec![
         Tile { kind: "error", number: of(Severity::Error), word: "errors" },

@@ -10,10 +10,11 @@ use crate::audit::finding::Severity;
 /// The picture's looks; a page that embeds the picture embeds them too.
 pub const STYLE: &str = include_str!("../../../templates/graph.css");
 
-/// How many characters of a name fit in a box.
-const NAME_FITS: usize = 17;
-/// How many characters of a team fit in a box.
-const TEAM_FITS: usize = 24;
+/// The sizes of a name's and a team's letters, as graph.css has them.
+const NAME_SIZE: f64 = 13.5;
+const TEAM_SIZE: f64 = 11.0;
+/// How wide a text in a box may be.
+const TEXT_WIDTH: f64 = BOX_WIDTH - 14.0;
 /// How many objects a line tells when it is pointed at.
 const MOST_TOLD: usize = 12;
 
@@ -147,21 +148,46 @@ fn write_box(out: &mut String, node: &Node, (x, y): Point) {
         out,
         "<g class=\"box {kind}\"><title>{title}</title><rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{BOX_WIDTH}\" \
          height=\"{BOX_HEIGHT}\" rx=\"9\"/><text class=\"name\" x=\"{middle:.1}\" y=\"{baseline:.1}\">{}</text>",
-        xml(&short(name, NAME_FITS))
+        xml(&short(name, NAME_SIZE))
     );
     if let Some(team) = &node.team {
-        let shown = xml(&short(team, TEAM_FITS));
+        let shown = xml(&short(team, TEAM_SIZE));
         let _ = write!(out, "<text class=\"team\" x=\"{middle:.1}\" y=\"{:.1}\">{shown}</text>", y + 36.0);
     }
     out.push_str("</g>\n");
 }
 
-fn short(text: &str, fits: usize) -> String {
+/// Cuts a text that would not fit in a box, with letters of this size.
+fn short(text: &str, size: f64) -> String {
     let text = plain(text);
-    if text.chars().count() <= fits {
+    let width = |text: &str| text.chars().map(|c| letter(c) * size).sum::<f64>();
+    if width(&text) <= TEXT_WIDTH {
         return text;
     }
-    text.chars().take(fits - 1).chain(['…']).collect()
+    let mut out = String::new();
+    let mut left = TEXT_WIDTH - letter('…') * size;
+    for c in text.chars() {
+        left -= letter(c) * size;
+        if left < 0.0 {
+            break;
+        }
+        out.push(c);
+    }
+    out.push('…');
+    out
+}
+
+/// Gives about how wide a letter of a bold sans-serif font is, its size being 1.
+fn letter(c: char) -> f64 {
+    match c {
+        'i' | 'j' | 'l' | 'I' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' => 0.36,
+        'f' | 'r' | 't' | '(' | ')' | '[' | ']' | ' ' | '-' => 0.45,
+        'm' | 'w' | 'M' | 'W' | '@' | '%' | '…' => 1.0,
+        'A'..='Z' => 0.75,
+        // of the scripts of East Asia each letter fills a square
+        '\u{1100}'..='\u{11ff}' | '\u{2e80}'..='\u{d7ff}' | '\u{f900}'..='\u{faff}' | '\u{ff00}'.. => 1.05,
+        _ => 0.66,
+    }
 }
 
 /// Makes a text safe inside of XML, as content and as an attribute's value.
@@ -180,4 +206,21 @@ pub(in crate::report) fn xml(text: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_where_its_letters_would_leave_the_box() {
+        for (text, shown) in [
+            ("recommendations", "recommendations"),
+            ("illicit_little_title", "illicit_little_title"),
+            ("mmmmmmmmmmmmmmmm", "mmmmmmmmm…"),
+            ("受注管理受注管理受注管理", "受注管理受注管理受…"),
+        ] {
+            assert_eq!(short(text, NAME_SIZE), shown);
+        }
+    }
 }
