@@ -1,10 +1,11 @@
 //! Compares what a service's SQL refers to with what its contracts allow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::reference::{Certainty, Reference, Use};
 use super::{find, script};
+use crate::ident::Ident;
 use crate::manifest::problem::{Kind, Problem};
 use crate::manifest::service::{ContractKind, Position, Project, Service};
 use crate::model::naming::Slot;
@@ -63,6 +64,16 @@ impl<'a> Owners<'a> {
         }
     }
 
+    /// Gives the objects of other services that a file names: whose, and the object's name.
+    #[must_use]
+    pub fn uses(&self, service: &Service, sql: &str) -> BTreeSet<(Ident, String)> {
+        let of_another = |reference: Reference| {
+            let owner = self.by_schema.get(reference.schema.as_deref()?).filter(|owner| owner.name != service.name)?;
+            Some((owner.name.clone(), reference.name?))
+        };
+        find::references(&script::without_data(sql), &[]).into_iter().filter_map(of_another).collect()
+    }
+
     /// Judges one file of a service.
     #[must_use]
     pub fn judge(&self, service: &Service, source: Source, file: &Path, sql: &str) -> Judged {
@@ -84,6 +95,7 @@ impl<'a> Owners<'a> {
                 judged.problems.push(problem(Kind::MigrationObstacle, place, length, obstacle.message(), help));
             }
         }
+        let sql = &*script::without_data(sql);
         for error in find::syntax_errors(sql) {
             let help = "correct the statement; where the server takes it as it stands, write it more plainly";
             let message = format!("this is not understood as SQL: {}", error.message);

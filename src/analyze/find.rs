@@ -27,7 +27,8 @@ pub struct Unreadable {
 /// given where they are the service's own.
 #[must_use]
 pub fn references(sql: &str, search_path: &[&str]) -> Vec<Reference> {
-    find(sql, 0, sql.len(), search_path, |site, found| walk::text(sql, site, found))
+    let all = find(sql, 0, sql.len(), !search_path.is_empty(), |site, found| walk::text(sql, site, found));
+    all.iter().flat_map(|reference| along(reference, search_path)).collect()
 }
 
 /// Gives the references of a routine's body as `prosrc` or `pg_get_function_sqlbody` print it.
@@ -35,6 +36,28 @@ pub fn references(sql: &str, search_path: &[&str]) -> Vec<Reference> {
 /// Bodies in languages other than `sql` and `plpgsql` are [`Certainty::Unprovable`]; `c` and `internal` have none.
 #[must_use]
 pub fn body_references(language: &str, body: &str, search_path: &[&str]) -> Vec<Reference> {
+    Body::read(language, body).along(search_path)
+}
+
+/// A routine's body as it was read once, for any number of search paths.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Body(Vec<Reference>);
+
+impl Body {
+    /// Reads a body, as [`body_references`] takes it.
+    #[must_use]
+    pub fn read(language: &str, body: &str) -> Self {
+        Self(read_body(language, body))
+    }
+
+    /// Gives the references, where names without a schema are looked up along a search path.
+    #[must_use]
+    pub fn along(&self, search_path: &[&str]) -> Vec<Reference> {
+        self.0.iter().flat_map(|reference| along(reference, search_path)).collect()
+    }
+}
+
+fn read_body(language: &str, body: &str) -> Vec<Reference> {
     let standard = || {
         let first = body.split_whitespace().next().unwrap_or_default();
         first.eq_ignore_ascii_case("begin") || first.eq_ignore_ascii_case("return")
@@ -42,12 +65,12 @@ pub fn body_references(language: &str, body: &str, search_path: &[&str]) -> Vec<
     match language {
         "plpgsql" => {
             let (before, after) = body::dollar_quotes("do ", body);
-            wrapped(&before, body, &after, search_path)
+            wrapped(&before, body, &after, true)
         }
-        "sql" if standard() => wrapped("create function f() returns int language sql ", body, "", search_path),
-        "sql" => references(body, search_path),
+        "sql" if standard() => wrapped("create function f() returns int language sql ", body, "", true),
+        "sql" => find(body, 0, body.len(), true, |site, found| walk::text(body, site, found)),
         "c" | "internal" => Vec::new(),
-        _ => find(body, 0, body.len(), search_path, |site, found| {
+        _ => find(body, 0, body.len(), true, |site, found| {
             found.push(Found::unknown(site, 0..body.trim_end().len()));
         }),
     }
@@ -56,7 +79,8 @@ pub fn body_references(language: &str, body: &str, search_path: &[&str]) -> Vec<
 /// Gives the references of an expression: a default, a check, a policy, a predicate.
 #[must_use]
 pub fn expression_references(expression: &str, search_path: &[&str]) -> Vec<Reference> {
-    wrapped("select ", expression, "", search_path)
+    let all = wrapped("select ", expression, "", !search_path.is_empty());
+    all.iter().flat_map(|reference| along(reference, search_path)).collect()
 }
 
 /// Gives what the parser does not understand in a script.
@@ -86,22 +110,37 @@ pub fn syntax_errors(sql: &str) -> Vec<Unreadable> {
 }
 
 /// Finds in a text with something before and after it that makes it a statement.
-fn wrapped(before: &str, text: &str, after: &str, search_path: &[&str]) -> Vec<Reference> {
+fn wrapped(before: &str, text: &str, after: &str, looked_up: bool) -> Vec<Reference> {
     let whole = format!("{before}{text}{after}");
-    find(text, before.len(), text.len(), search_path, |site, found| walk::text(&whole, site, found))
+    find(text, before.len(), text.len(), looked_up, |site, found| walk::text(&whole, site, found))
 }
 
-/// Runs a search and gives what it found, by place; `skipped` bytes stand before the text.
+/// Completes a reference: a name without a schema may be in each schema of the path.
+fn along(reference: &Reference, search_path: &[&str]) -> Vec<Reference> {
+    let Reference { schema, used, certainty, .. } = reference;
+    if schema.is_some() || used.is_role() || *certainty == Certainty::Unprovable {
+        return vec![reference.clone()];
+    }
+    let in_schema = |schema: &&str| Reference {
+        schema: Some((*schema).to_owned()),
+        certainty: Certainty::Possible,
+        ..reference.clone()
+    };
+    search_path.iter().map(in_schema).collect()
+}
+
+/// Runs a search and gives what it found, by place; `skipped` bytes stand before the text. Names without a schema are
+/// among it where they are to be looked up.
 fn find(
     text: &str,
     skipped: usize,
     length: usize,
-    search_path: &[&str],
+    looked_up: bool,
     search: impl FnOnce(&Site<'_>, &mut Vec<Found>),
 ) -> Vec<Reference> {
     let mut found = Vec::new();
     let place = |at: usize| at.saturating_sub(skipped).min(length);
-    let site = Site { place: &place, certainty: Certainty::Proven, nested: 0, looked_up: !search_path.is_empty() };
+    let site = Site { place: &place, certainty: Certainty::Proven, nested: 0, looked_up };
     search(&site, &mut found);
     found.sort();
     found.dedup();
@@ -111,17 +150,7 @@ fn find(
         let (line, column) = lines.of(found.at);
         let length = span(text, found.at, found.end);
         let Found { at, used, needs, schema, name, certainty, .. } = found;
-        let reference = Reference { at, line, column, length, used, needs, schema, name, certainty };
-        let is_complete = reference.schema.is_some() || used.is_role() || certainty == Certainty::Unprovable;
-        if is_complete {
-            references.push(reference);
-        } else {
-            references.extend(search_path.iter().map(|schema| Reference {
-                schema: Some((*schema).to_owned()),
-                certainty: Certainty::Possible,
-                ..reference.clone()
-            }));
-        }
+        references.push(Reference { at, line, column, length, used, needs, schema, name, certainty });
     }
     references
 }

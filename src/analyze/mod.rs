@@ -20,6 +20,6 @@ pub mod script;
 mod usage;
 mod walk;
 
-pub use find::{Unreadable, body_references, expression_references, references, syntax_errors};
+pub use find::{Body, Unreadable, body_references, expression_references, references, syntax_errors};
 pub use literal::parts as name_parts;
 pub use reference::{Certainty, Reference, Use};

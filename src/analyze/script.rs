@@ -1,5 +1,6 @@
 //! Reads a migration before it runs: its statements, and what would break out of its transaction or its role.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use squawk_syntax::ast::{self, AstNode as _};
@@ -139,6 +140,50 @@ pub fn cut(text: &str) -> Option<Vec<Range<usize>>> {
     }
     let script = read(text);
     (!script.transaction).then_some(script.statements)
+}
+
+/// Blanks the data that follow COPY … FROM STDIN, up to the line `\\.`: they are no SQL, and every place stays where it is.
+#[must_use]
+pub fn without_data(text: &str) -> Cow<'_, str> {
+    let mut text = Cow::Borrowed(text);
+    let mut after = 0;
+    // each round reads the script anew, since data can look like anything
+    for _ in 0..MOST_COPIES {
+        let Some(data) = next_data(&text, after) else { return text };
+        after = data.end;
+        let blank = |b: u8| if b == b'\n' { '\n' } else { ' ' };
+        let blanked: String = text.as_bytes()[data.clone()].iter().map(|b| blank(*b)).collect();
+        text = Cow::Owned(format!("{}{blanked}{}", &text[..data.start], &text[data.end..]));
+    }
+    text
+}
+
+/// How many blocks of data are blanked in one script.
+const MOST_COPIES: usize = 50;
+
+/// Finds the lines of data after a COPY that begins after a byte.
+fn next_data(text: &str, after: usize) -> Option<Range<usize>> {
+    let is_worth_it = text.len() > after && text[after..].to_ascii_uppercase().contains("STDIN");
+    if !is_worth_it || effort::is_too_much(text) {
+        return None;
+    }
+    let root = SourceFile::parse(text).syntax_node();
+    let tokens: Vec<Word> = significant(&root).map(|t| Word::new(&t, start(&t))).collect();
+    let copy = split(&tokens).into_iter().find(|statement| {
+        let words = words(statement);
+        statement[0].at >= after && words[0] == "COPY" && words.contains(&"STDIN")
+    })?;
+    let last = &copy[copy.len() - 1];
+    let end = last.at + last.bytes;
+    let first = end + text[end..].find(';').and_then(|at| Some(at + text[end + at..].find('\n')? + 1))?;
+    let mut at = first;
+    for line in text[first..].split_inclusive('\n') {
+        at += line.len();
+        if line.trim_end() == "\\." {
+            break;
+        }
+    }
+    Some(first..at)
 }
 
 /// Gives the line of a byte, from 1.

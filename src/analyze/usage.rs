@@ -75,15 +75,19 @@ fn attribute(value: &SyntaxNode) -> Use {
 fn relation(name: &SyntaxNode) -> Usage {
     let Some(user) = name.ancestors().skip(1).find(|node| !wraps(node.kind())) else { return Use::Define.into() };
     let has = |kind: SyntaxKind| user.descendants().any(|node| node.kind() == kind);
+    // what is compared or given back is read, and asks for SELECT
+    let reads = user.children().any(|child| matches!(child.kind(), WHERE_CLAUSE | RETURNING_CLAUSE));
+    let reading = if reads { Privilege::Select.into() } else { Privileges::NONE };
+    let writes = |used: Use| Usage { needs: used.needs().union(reading), ..used.into() };
     let used = match user.kind() {
         RELATION_FROM_ITEM | LIKE_CLAUSE | TABLE => Use::Read,
         INSERT if has(CONFLICT_DO_UPDATE_SET) => {
-            let needs = Privileges::of(&[Privilege::Insert, Privilege::Update]);
+            let needs = Privileges::of(&[Privilege::Insert, Privilege::Update, Privilege::Select]);
             return Usage { needs, ..Use::Insert.into() };
         }
-        INSERT => Use::Insert,
-        UPDATE => Use::Update,
-        DELETE => Use::Delete,
+        INSERT => return writes(Use::Insert),
+        UPDATE => return writes(Use::Update),
+        DELETE => return writes(Use::Delete),
         TRUNCATE => Use::Truncate,
         LOCK => Use::Lock,
         MERGE => {
@@ -92,8 +96,9 @@ fn relation(name: &SyntaxNode) -> Usage {
                 (MERGE_UPDATE, Privilege::Update),
                 (MERGE_DELETE, Privilege::Delete),
             ];
-            let needs = parts.into_iter().filter(|(kind, _)| has(*kind)).map(|(_, privilege)| privilege).collect();
-            return Usage { needs, ..Use::Merge.into() };
+            let needs: Privileges =
+                parts.into_iter().filter(|(kind, _)| has(*kind)).map(|(_, privilege)| privilege).collect();
+            return Usage { needs: needs.union(Privilege::Select.into()), ..Use::Merge.into() };
         }
         COPY_TABLE => {
             let into = user.parent().is_some_and(|copy| copy.children().any(|child| child.kind() == COPY_FROM));

@@ -22,9 +22,11 @@ use sql::Found;
 pub(crate) fn run(context: &Context) -> Result<Verdict, Failure> {
     let format = context.format(&[Format::Human, Format::Json])?;
     let loaded = load::project(&context.global.config, context.global.env.as_deref());
+    let mut unused = Vec::new();
     let (loaded, warnings) = match loaded {
         Ok(project) => {
-            let Found { mut problems, warnings } = sql::judge(&project);
+            let Found { mut problems, warnings, unused: found } = sql::judge(&project);
+            unused = found;
             let waived = waived(&project);
             problems.problems.extend(waived.problems);
             problems.sources.extend(waived.sources);
@@ -33,7 +35,8 @@ pub(crate) fn run(context: &Context) -> Result<Verdict, Failure> {
         Err(invalid) => (Err(invalid), Invalid::default()),
     };
     if format == Format::Json {
-        let answer = Answer::of(&loaded, &warnings);
+        let mut answer = Answer::of(&loaded, &warnings);
+        answer.notes.extend(unused.into_iter().map(|(_, text)| text));
         let text = serde_json::to_string_pretty(&answer).expect("texts and numbers become JSON");
         context.answer(&format!("{text}\n"));
         return Ok(if loaded.is_ok() { Verdict::Done } else { Verdict::Invalid });
@@ -46,6 +49,9 @@ pub(crate) fn run(context: &Context) -> Result<Verdict, Failure> {
     for circle in project.circles() {
         let place = format!("{}:{}", circle.at.file.display(), circle.at.line);
         context.story(&format!("note: {place}: {}", mutual(&circle)));
+    }
+    for (at, text) in unused {
+        context.story(&format!("note: {}:{}: {text}", at.file.display(), at.line));
     }
     for (service, key, at) in project.not_yet_applied() {
         let place = format!("{}:{}", at.file.display(), at.line);

@@ -101,7 +101,7 @@ select * from billing.for_shipping;
 select * from billing.invoice_total;",
         &expect![[r#"
             1:8 foreign-reference: orders updates billing.notes, which billing exposes to it for INSERT only; add the privileges in billing.yaml: `privileges: [insert, update]`
-            2:13 foreign-reference: orders inserts into billing.notes, which billing exposes to it for INSERT only; add the privileges in billing.yaml: `privileges: [insert, update]`
+            2:13 foreign-reference: orders inserts into billing.notes, which billing exposes to it for INSERT only; add the privileges in billing.yaml: `privileges: [select, insert, update]`
             3:15 foreign-reference: orders reads billing.for_shipping, which billing does not expose to it; expose it in billing.yaml: `exposes: - { view: for_shipping, to: [orders] }`, and consume it in orders.yaml: `consumes: [billing.for_shipping]`
             4:15 foreign-reference: orders reads billing.invoice_total, which billing does not expose to it; expose it in billing.yaml: `exposes: - { view: invoice_total, to: [orders] }`, and consume it in orders.yaml: `consumes: [billing.invoice_total]`
         "#]],
@@ -159,4 +159,38 @@ fn what_cannot_run_or_be_read_is_told() {
     let judged = Owners::new(&project).judge(service, Source::Query, Path::new("q.sql"), &deep);
     assert_eq!(judged.problems.len(), 1);
     assert_eq!(judged.problems[0].kind, Kind::SqlSyntax);
+}
+
+#[test]
+fn what_a_write_compares_or_gives_back_is_read_too() {
+    check(
+        "insert into billing.notes values (1);
+insert into billing.notes values (1) returning id;
+insert into billing.notes values (1) on conflict (id) do update set note = 'x';
+insert into billing.notes select * from billing.invoice_status;",
+        &expect![[r#"
+            2:13 foreign-reference: orders inserts into billing.notes, which billing exposes to it for INSERT only; add the privileges in billing.yaml: `privileges: [select, insert]`
+            3:13 foreign-reference: orders inserts into billing.notes, which billing exposes to it for INSERT only; add the privileges in billing.yaml: `privileges: [select, insert, update]`
+        "#]],
+    );
+}
+
+#[test]
+fn the_data_of_a_copy_are_no_sql() {
+    check(
+        "copy t (a) from stdin;
+select * from billing.payments -- it's data
+\\N\tbilling.payments
+\\.
+select 1 from billing.payments;
+COPY t FROM STDIN WITH (FORMAT csv);
+\"billing.payments\",2
+\\.
+select 2 from billing.payments;",
+        &expect![[r#"
+            1:1 migration-obstacle: COPY T needs a client's stream; use INSERT … VALUES: a migration has no input or output stream
+            5:15 foreign-reference: orders reads billing.payments, which billing does not expose to it; expose it in billing.yaml: `exposes: - { view: payments, to: [orders] }`, and consume it in orders.yaml: `consumes: [billing.payments]`
+            9:15 foreign-reference: orders reads billing.payments, which billing does not expose to it; expose it in billing.yaml: `exposes: - { view: payments, to: [orders] }`, and consume it in orders.yaml: `consumes: [billing.payments]`
+        "#]],
+    );
 }

@@ -94,12 +94,12 @@ fn queries_refer_wherever_they_stand() {
             4:75+11 Type billing.lit
             4:100+10 Type billing.rw
             5:21+9 Insert billing.i
-            5:53+9 Insert (INSERT, UPDATE) billing.j
+            5:53+9 Insert (SELECT, INSERT, UPDATE) billing.j
             6:16+9 Update billing.u
             6:41+9 Read billing.v
             6:64+9 Delete billing.w
             6:80+9 Read billing.x
-            7:20+9 Merge (INSERT, DELETE) billing.m
+            7:20+9 Merge (SELECT, INSERT, DELETE) billing.m
             7:36+9 Read billing.n
             8:18+10 Truncate billing.tr
             8:41+10 Lock billing.lk
@@ -320,7 +320,7 @@ do language plpython3u $$ plpy.execute('select * from billing.t') $$;",
             3:60+12 Call billing.init
             4:32+11 Read billing.cur
             6:31+9 Read billing.a
-            7:15+9 Insert billing.b
+            7:15+9 Insert (SELECT, INSERT) billing.b
             7:37+10 Call billing.ba
             8:28+9 Read billing.d
             9:8+9 Call billing.g
@@ -332,7 +332,7 @@ do language plpython3u $$ plpy.execute('select * from billing.t') $$;",
             11:69+9 Call billing.m
             12:9+9 Call billing.n
             14:35+9 Update billing.o
-            16:63+9 Delete billing.q
+            16:63+9 Delete (SELECT, DELETE) billing.q
             17:44+9 Call billing.s, Possible
             18:24+45 Unknown -.-, Unprovable
         "#]],

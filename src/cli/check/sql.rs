@@ -1,16 +1,17 @@
 //! Reads the services' SQL, for `check` to judge.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pgcleave::analyze::circle::Definitions;
 use pgcleave::analyze::coupling::{Judged, Owners, Source as Holds};
+use pgcleave::ident::Ident;
 use pgcleave::manifest::Invalid;
 use pgcleave::manifest::path::shown;
 use pgcleave::manifest::problem::{Kind, Problem, Source};
-use pgcleave::manifest::service::{Position, Project, Service};
+use pgcleave::manifest::service::{Consumed, Position, Project, Service};
 use pgcleave::migrate::discover::{self, Why};
 
 /// The largest file that is looked through.
@@ -23,6 +24,8 @@ pub(super) struct Found {
     pub(super) problems: Invalid,
     /// What to look at.
     pub(super) warnings: Invalid,
+    /// What is consumed and named in no file, with its place; of services that have files.
+    pub(super) unused: Vec<(Position, String)>,
 }
 
 /// The services' SQL while it is read.
@@ -31,12 +34,14 @@ struct Sql<'a> {
     definitions: Definitions<'a>,
     sources: BTreeMap<PathBuf, Arc<Source>>,
     found: Found,
+    /// Of each service whose files were read: whose objects they name, and which.
+    used: BTreeMap<Ident, BTreeSet<(Ident, String)>>,
 }
 
 /// Reads and judges the migrations and read models of all services.
 pub(super) fn judge(project: &Project) -> Found {
     let (owners, definitions) = (Owners::new(project), Definitions::new(project));
-    let mut sql = Sql { owners, definitions, sources: BTreeMap::new(), found: Found::default() };
+    let mut sql = Sql { owners, definitions, sources: BTreeMap::new(), found: Found::default(), used: BTreeMap::new() };
     for service in project.here() {
         if let Some(folder) = &service.migrations {
             sql.migrations(service, folder);
@@ -55,6 +60,7 @@ pub(super) fn judge(project: &Project) -> Found {
         }
     }
     sql.circles();
+    sql.unused(project);
     let mut found = sql.found;
     found.problems.problems.sort();
     found.warnings.problems.sort();
@@ -91,6 +97,8 @@ impl Sql<'_> {
             self.found.warnings.problems.push(problem);
             return;
         }
+        let used = self.owners.uses(service, text);
+        self.used.entry(service.name.clone()).or_default().extend(used);
         let Judged { problems, warnings } = self.owners.judge(service, holds, &shown, text);
         if holds == Holds::Migration {
             self.definitions.migration(service, &shown, text);
@@ -103,6 +111,21 @@ impl Sql<'_> {
             }
         }
         self.sources.insert(shown, source);
+    }
+
+    /// Finds what is consumed and named in none of the service's files.
+    fn unused(&mut self, project: &Project) {
+        for service in project.here() {
+            let Some(used) = self.used.get(&service.name) else { continue };
+            let of = |c: &Consumed| used.contains(&(c.service.clone(), c.name.as_str().to_owned()));
+            for consumed in service.consumes.iter().filter(|consumed| !of(consumed)) {
+                let object = format!("{}.{}", consumed.service.as_str(), consumed.name.as_str());
+                let name = service.name.as_str();
+                let text =
+                    format!("nothing in the migrations and read models of {name} uses {object}; an application may");
+                self.found.unused.push((consumed.at.clone(), text));
+            }
+        }
     }
 
     /// Adds the contracts that run in a circle, which no single file shows.
