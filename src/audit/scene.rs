@@ -8,12 +8,14 @@ use super::facts::Facts;
 use super::facts::acl::AclId;
 use super::facts::object::{Object, SchemaId, Securable};
 use super::facts::role::{Membership, Role, RoleId};
+use super::facts::routine::Routine;
 use super::graph::{Edge, Graph, Reach, RoleSet};
 use super::name::shown;
 use super::path::Path;
 use super::services::{Map, ServiceId, Services};
 pub use super::ways::Reacher;
 use super::ways::{MOST_STEPS, Ways};
+use crate::analyze::Body;
 use crate::model::acl::AclKind;
 use crate::model::privilege::{Privilege, Privileges};
 
@@ -63,6 +65,8 @@ pub struct Scene<'a> {
     usable: RefCell<HashMap<SchemaId, Rc<RoleSet>>>,
     inherited: RefCell<HashMap<RoleId, Rc<Reach>>>,
     holders: RefCell<Option<Rc<Holders>>>,
+    /// Bodies by language and text, each read once.
+    bodies: RefCell<HashMap<(String, String), Rc<Body>>>,
 }
 
 impl<'a> Scene<'a> {
@@ -91,7 +95,17 @@ impl<'a> Scene<'a> {
             usable: RefCell::default(),
             inherited: RefCell::default(),
             holders: RefCell::default(),
+            bodies: RefCell::default(),
         }
+    }
+
+    /// Reads a routine's body, if the server has not parsed it.
+    #[must_use]
+    pub fn body(&self, routine: &Routine) -> Option<Rc<Body>> {
+        let (language, text) = (routine.language.as_str(), routine.body.as_deref()?);
+        let mut bodies = self.bodies.borrow_mut();
+        let body = bodies.entry((language.to_owned(), text.to_owned()));
+        Some(Rc::clone(body.or_insert_with(|| Rc::new(Body::read(language, text)))))
     }
 
     /// Gives a role's row.

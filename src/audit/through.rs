@@ -162,7 +162,12 @@ pub fn held(scene: &Scene<'_>, identity: RoleId, relation: u32, columns: &[i16])
         [] => {
             own.iter().map(|c| scene.held(identity, c.acl, AclKind::Column)).fold(Privileges::NONE, Privileges::union)
         }
-        _ => columns.iter().map(|c| on(*c)).reduce(Privileges::intersection).unwrap_or_default(),
+        // reading asks for each of them, a write only for those that it sets
+        _ => {
+            let all = || columns.iter().map(|c| on(*c));
+            let read = all().reduce(Privileges::intersection).unwrap_or_default();
+            read.union(all().fold(Privileges::NONE, Privileges::union).without(Privilege::Select.into()))
+        }
     };
     whole.union(every)
 }

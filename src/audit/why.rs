@@ -197,6 +197,10 @@ struct Search<'a> {
     definers: Vec<(u32, Vec<Used>)>,
 }
 
+/// What is done to a parent table's children too.
+const OF_CHILDREN: Privileges =
+    Privileges::of(&[Privilege::Select, Privilege::Insert, Privilege::Update, Privilege::Delete, Privilege::Truncate]);
+
 /// Reads the bodies of definer routines.
 fn definers(scene: &Scene<'_>, bodies: &Bodies<'_>) -> Vec<(u32, Vec<Used>)> {
     let all = (0..).zip(&scene.facts.routines).filter(|(_, r)| r.security_definer);
@@ -383,9 +387,26 @@ impl Search<'_> {
         ways
     }
 
-    /// Finds every view, however far above, that the identity may use and that leads down to the relation.
+    /// Finds every view, however far above, that the identity may use and that leads down to the relation, or to one that
+    /// it is a child of.
     fn through_views(&self, identity: &Identity, beginning: &Beginning) -> Vec<Path> {
-        let (scene, relation) = (self.scene, beginning.relation);
+        let mut ways = self.through_views_of(identity, beginning, beginning.relation, beginning.any);
+        let child = self.scene.facts.label(Object::Relation(beginning.relation));
+        for (parent, any) in self.parents(beginning.relation, beginning.any) {
+            let found = self.through_views_of(identity, beginning, parent, any).into_iter();
+            ways.extend(found.map(|path| path.then("child, unchecked", &child)));
+        }
+        ways
+    }
+
+    fn through_views_of(
+        &self,
+        identity: &Identity,
+        beginning: &Beginning,
+        relation: u32,
+        any: Privileges,
+    ) -> Vec<Path> {
+        let scene = self.scene;
         let mut ways = Vec::new();
         let mut seen = BTreeSet::new();
         let mut queue = VecDeque::from(views_over(scene, relation));
@@ -395,7 +416,7 @@ impl Search<'_> {
             }
             queue.extend(views_over(scene, view));
             let row = &scene.facts.relations[view as usize];
-            let held = super::through::held(scene, identity.role, view, &[]).intersection(beginning.any);
+            let held = super::through::held(scene, identity.role, view, &[]).intersection(any);
             if held.is_empty() || !self.may_use(identity.role, Some(row.schema)) {
                 continue;
             }
@@ -413,26 +434,38 @@ impl Search<'_> {
         ways
     }
 
+    /// Gives the tables that a relation is a child of, however far above, with what of these privileges reaches its rows
+    /// through each.
+    fn parents(&self, relation: u32, any: Privileges) -> Vec<(u32, Privileges)> {
+        let facts = self.scene.facts;
+        let mut found: Vec<(u32, Privileges)> = Vec::new();
+        let mut queue = VecDeque::from([(relation, any.intersection(OF_CHILDREN))]);
+        while let Some((child, any)) = queue.pop_front() {
+            let row = &facts.relations[child as usize];
+            // an INSERT goes down to partitions only
+            let any = if row.partition { any } else { any.without(Privilege::Insert.into()) };
+            let above = facts.inheritance.iter().filter(|link| link.child == row.oid && !any.is_empty());
+            for parent in above.filter_map(|link| facts.relation(link.parent)).map(|at| at as u32) {
+                if !found.iter().any(|(known, _)| *known == parent) {
+                    found.push((parent, any));
+                    queue.push_back((parent, any));
+                }
+            }
+        }
+        found
+    }
+
     /// Finds parents that the identity may use: their children are not checked.
     fn through_parents(&self, identity: &Identity, relation: u32, any: Privileges) -> Vec<Path> {
         let scene = self.scene;
         let mut ways = Vec::new();
-        let oid = scene.facts.relations[relation as usize].oid;
-        let mut queue = VecDeque::from([oid]);
-        let mut seen = BTreeSet::from([oid]);
-        while let Some(child) = queue.pop_front() {
-            for link in scene.facts.inheritance.iter().filter(|l| l.child == child) {
-                let Some(parent) = scene.facts.relation(link.parent).filter(|_| seen.insert(link.parent)) else {
-                    continue;
-                };
-                queue.push_back(link.parent);
-                let row = &scene.facts.relations[parent];
-                let held = super::through::held(scene, identity.role, parent as u32, &[]).intersection(any);
-                if !held.is_empty() && self.may_use(identity.role, Some(row.schema)) {
-                    let parent = scene.facts.label(Object::Relation(parent as u32));
-                    let path = identity.path.clone().using(held, parent);
-                    ways.push(path.then("child, unchecked", scene.facts.label(Object::Relation(relation))));
-                }
+        for (parent, any) in self.parents(relation, any) {
+            let row = &scene.facts.relations[parent as usize];
+            let held = super::through::held(scene, identity.role, parent, &[]).intersection(any);
+            if !held.is_empty() && self.may_use(identity.role, Some(row.schema)) {
+                let parent = scene.facts.label(Object::Relation(parent));
+                let path = identity.path.clone().using(held, parent);
+                ways.push(path.then("child, unchecked", scene.facts.label(Object::Relation(relation))));
             }
         }
         ways

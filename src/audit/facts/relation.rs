@@ -150,6 +150,8 @@ pub struct Trigger {
     pub events: Privileges,
     /// Whether it fires in an ordinary session; what only a replica fires does not.
     pub enabled: bool,
+    /// Whether it fires for each row, so that a write to a parent fires it too.
+    pub for_rows: bool,
 }
 
 /// One row security policy.
@@ -294,4 +296,6 @@ pub struct ClosedRead {
     pub relation: u32,
     /// The catalog's name.
     pub catalog: String,
+    /// Whether it shows each reader its own rows, so that only a copy gives away others'.
+    pub asks: bool,
 }

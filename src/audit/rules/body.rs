@@ -1,9 +1,11 @@
 //! What a routine's body uses, with whose rights: by `pg_depend` where the server has parsed it, else by its text.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
 
 use super::coupling_outside::schemas_of_path;
-use crate::analyze::{Certainty, body_references};
+use crate::analyze::Certainty;
 use crate::audit::facts::dependency::Class;
 use crate::audit::facts::object::{Object, SchemaId};
 use crate::audit::facts::role::RoleId;
@@ -24,7 +26,12 @@ pub(in crate::audit) struct Bodies<'s> {
     relations: HashMap<(SchemaId, &'s str), u32>,
     routines: HashMap<(SchemaId, &'s str), Vec<u32>>,
     schemas: HashMap<&'s str, SchemaId>,
+    /// What each body names, by the routine's OID.
+    named: RefCell<HashMap<u32, Rc<Named>>>,
 }
+
+/// What a body names, with what is done to it.
+type Named = Vec<(Object, Privileges)>;
 
 /// One relation that a routine uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +53,7 @@ impl<'s> Bodies<'s> {
             routines.entry((r.schema, r.name.as_str())).or_default().push(at);
         }
         let schemas = (0..).map(SchemaId).zip(&facts.schemas).map(|(id, s)| (s.name.as_str(), id)).collect();
-        Self { scene, relations, routines, schemas }
+        Self { scene, relations, routines, schemas, named: RefCell::default() }
     }
 
     /// Finds a relation by its schema and name.
@@ -63,11 +70,11 @@ impl<'s> Bodies<'s> {
         while let Some((at, by)) = queue.pop() {
             let row = &self.scene.facts.routines[at as usize];
             let by = if row.security_definer { row.owner } else { by };
-            for (object, privileges) in self.named(row) {
-                match object {
+            for (object, privileges) in self.named(row).iter() {
+                match *object {
                     Object::Relation(relation) => {
                         let held = found.entry((relation, by)).or_default();
-                        *held = held.union(privileges);
+                        *held = held.union(*privileges);
                     }
                     Object::Routine(called) if seen.len() < MOST_CALLS && seen.insert(called) => {
                         queue.push((called, by));
@@ -87,8 +94,8 @@ impl<'s> Bodies<'s> {
         let mut found = Vec::new();
         while let Some(at) = queue.pop() {
             let caller = &facts.routines[at as usize];
-            for (object, _) in self.named(caller) {
-                let Object::Routine(called) = object else { continue };
+            for (object, _) in self.named(caller).iter() {
+                let Object::Routine(called) = *object else { continue };
                 let row = &facts.routines[called as usize];
                 let may = self.scene.held(owner, row.acl, AclKind::Routine).contains(Privilege::Execute)
                     // a parsed body has looked its names up already
@@ -109,9 +116,18 @@ impl<'s> Bodies<'s> {
     }
 
     /// Gives the relations and routines that a body names.
-    fn named(&self, routine: &Routine) -> Vec<(Object, Privileges)> {
+    fn named(&self, routine: &'s Routine) -> Rc<Named> {
+        if let Some(named) = self.named.borrow().get(&routine.oid) {
+            return Rc::clone(named);
+        }
+        let named = Rc::new(self.read(routine));
+        self.named.borrow_mut().insert(routine.oid, Rc::clone(&named));
+        named
+    }
+
+    fn read(&self, routine: &'s Routine) -> Named {
         let facts = self.scene.facts;
-        let Some(body) = routine.body.as_deref() else {
+        let Some(body) = self.scene.body(routine) else {
             let parsed = facts.dependencies.of(Class::Routine, routine.oid);
             let objects = parsed.filter_map(|d| match d.ref_class {
                 Class::Relation => facts.relation(d.ref_oid).map(|at| Object::Relation(at as u32)),
@@ -122,7 +138,7 @@ impl<'s> Bodies<'s> {
         };
         let path = routine.setting("search_path").map(schemas_of_path).unwrap_or_default();
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
-        let references = body_references(routine.language.as_str(), body, &path);
+        let references = body.along(&path);
         let sure = references.iter().filter(|r| r.certainty != Certainty::Unprovable);
         let mut named = Vec::new();
         for reference in sure {

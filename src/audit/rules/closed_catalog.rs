@@ -14,7 +14,10 @@ pub(super) fn readers(scene: &Scene<'_>, out: &mut Sink<'_>, copies: bool) {
         let view = &scene.facts.relations[at];
         let copy = view.kind == RelationKind::MaterializedView;
         // a copy keeps the rows whoever owns it now; a view asks for its owner's rights, or for its reader's
-        let shows = if copy { view.populated } else { scene.role(view.owner).superuser && !view.security_invoker };
+        let shows = match copy {
+            true => view.populated,
+            false => scene.role(view.owner).superuser && !view.security_invoker && !read.asks,
+        };
         let object = Object::Relation(at as u32);
         let Some(securable) = securable(scene, at as u32) else { continue };
         if copy != copies || !shows || scene.facts.is_extension_member(object) {

@@ -29,8 +29,7 @@ pub(super) static CPL06: Rule = Rule {
 
 fn check(scene: &Scene<'_>, out: &mut Sink<'_>) {
     let names = Names::new(scene);
-    bodies(scene, &names, out);
-    expressions(scene, &names, out);
+    texts(scene, |source, references| tell(scene, &names, source, references, out));
     for column in &scene.facts.reg_columns {
         let Some(at) = scene.facts.relation(column.relation) else { continue };
         let schema = scene.facts.relations[at].schema;
@@ -95,24 +94,26 @@ struct Source<'a> {
     tracked: bool,
 }
 
-fn bodies(scene: &Scene<'_>, names: &Names<'_>, out: &mut Sink<'_>) {
-    let mut known: HashMap<(&str, &str, Vec<String>), Vec<Reference>> = HashMap::new();
+/// Reads every body and every other text that may name something.
+fn texts(scene: &Scene<'_>, mut each: impl FnMut(&Source<'_>, &[Reference])) {
     let mut paths: HashMap<SchemaId, Vec<String>> = HashMap::new();
     for (at, routine) in (0..).zip(&scene.facts.routines) {
-        let Some(body) = routine.body.as_deref() else { continue };
+        let Some(body) = scene.body(routine) else { continue };
         let path = match routine.setting("search_path") {
             Some(path) => schemas_of_path(path),
             None => paths.entry(routine.schema).or_insert_with(|| path_of_callers(scene, routine)).clone(),
         };
-        let language = routine.language.as_str();
-        let references = known.entry((language, body, path.clone())).or_insert_with(|| {
-            let path: Vec<&str> = path.iter().map(String::as_str).collect();
-            body_references(language, body, &path)
-        });
+        let along: Vec<&str> = path.iter().map(String::as_str).collect();
         let label = scene.facts.label(Object::Routine(at));
         let source = Source { schema: routine.schema, label: &label, how: "body", path: &path, tracked: false };
-        tell(scene, names, &source, references, out);
+        each(&source, &body.along(&along));
     }
+    expressions(scene, each);
+}
+
+/// Gives what every text of a schema refers to.
+pub(super) fn each_text(scene: &Scene<'_>, mut each: impl FnMut(SchemaId, &[Reference])) {
+    texts(scene, |source, references| each(source.schema, references));
 }
 
 /// Gives the path along which a service's own sessions look names up: its roles' setting, the database's, or public.
@@ -128,7 +129,7 @@ fn path_of_callers(scene: &Scene<'_>, routine: &Routine) -> Vec<String> {
     own.first().map_or_else(|| vec!["public".to_owned()], |setting| schemas_of_path(&setting.value))
 }
 
-fn expressions(scene: &Scene<'_>, names: &Names<'_>, out: &mut Sink<'_>) {
+fn expressions(scene: &Scene<'_>, mut each: impl FnMut(&Source<'_>, &[Reference])) {
     let facts = scene.facts;
     let mut read = |schema: SchemaId, label: &str, how: &str, text: &str| {
         let source = Source { schema, label, how, path: &[], tracked: true };
@@ -138,7 +139,7 @@ fn expressions(scene: &Scene<'_>, names: &Names<'_>, out: &mut Sink<'_>) {
             ARGUMENT => expression_references(&format!("'{}'::regclass", text.replace('\'', "''")), &[]),
             _ => expression_references(text, &[]),
         };
-        tell(scene, names, &source, &references, out);
+        each(&source, &references);
     };
     for default in &facts.defaults {
         let (Some(text), Some(at)) = (&default.expression, facts.relation(default.relation)) else { continue };

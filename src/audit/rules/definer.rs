@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::acl::revoke;
 use super::body::{Bodies, Used};
-use super::view::{securable, users};
+use super::view::{row_users, securable, users};
 use super::{Draft, Rule, Sink, definer_inside};
 use crate::audit::facts::acl::Entry;
 use crate::audit::facts::dependency::Class;
@@ -25,10 +25,15 @@ pub(super) static DEF01: Rule = Rule {
     id: "DEF01",
     title: "foreign definer routine",
     severity: Severity::Error,
-    explanation: "A SECURITY DEFINER routine runs with its owner's rights: whoever may call it, or fires a trigger that \
-                  calls it, does with that service's data what its body does. A service's own routine passes on to its \
-                  callers what only its owner holds over the line.",
-    fix: "Revoke EXECUTE, or declare the function in `exposes`.",
+    explanation: "A SECURITY DEFINER routine runs with its owner's rights: whoever may call it does with that service's \
+                  data what its body does. USAGE on its schema is asked for only when its name is looked up, so that it \
+                  is also run by whoever uses what was made with it: a view, rule or policy, a default, generated \
+                  column or check, a domain's check or default, an index expression, a trigger and its condition, an \
+                  operator, cast or aggregate, another routine with a parsed body. A trigger's function needs no \
+                  EXECUTE at all. A service's own routine passes on to its callers what only its owner holds over the \
+                  line.",
+    fix: "Revoke EXECUTE, which takes all of these ways but triggers; drop the trigger; or declare the function in \
+          `exposes`.",
     check: foreign,
 };
 
@@ -200,8 +205,10 @@ fn lent(scene: &Scene<'_>, bodies: &Bodies<'_>, out: &mut Sink<'_>, securable: &
     if own.is_none() || used.is_empty() {
         return;
     }
-    for (reacher, way) in callers_of(scene, securable, own) {
-        let Some(reacher) = reacher.filter(|r| !scene.inherited(r.principal).contains(routine.owner)) else { continue };
+    for (reacher, way) in definer_inside::runners(scene, securable, at, own) {
+        if scene.inherited(reacher.principal).contains(routine.owner) {
+            continue;
+        }
         for used in &used {
             let object = Object::Relation(used.relation);
             let privileges = used.privileges.without(scene.declared(reacher.principal, object));
@@ -253,7 +260,7 @@ fn fired<'s>(scene: &'s Scene<'_>, trigger: &Trigger, table: u32, function: u32)
         return Vec::new();
     }
     let (label, owner) = (scene.facts.label(object), scene.name(routine.owner));
-    let writers = users(scene, &securable).into_iter();
+    let writers = if trigger.for_rows { row_users(scene, &securable) } else { users(scene, &securable) }.into_iter();
     let writers = writers.filter(|user| !user.held.intersection(trigger.events).is_empty());
     let told = writers.map(|user| {
         let mut draft = Draft::new(scene, Some(&user.reacher), function);

@@ -1,9 +1,11 @@
 //! DEF01 and DEF02 by way of what is made with a definer routine: views, defaults, policies, operators, other routines.
 
+use std::collections::{BTreeSet, HashSet};
+
 use super::acl::revoke;
 use super::body::Bodies;
 use super::definer::{callers_of, definers, executors, reaches};
-use super::view::{securable, users};
+use super::view::{row_users, securable, users};
 use super::{Draft, Sink};
 use crate::audit::facts::acl::Entry;
 use crate::audit::facts::dependency::{Class, Dependency};
@@ -15,51 +17,57 @@ use crate::audit::name::shown;
 use crate::audit::passage::{DATA, event_of};
 use crate::audit::path::Path;
 use crate::audit::scene::{Reacher, Scene};
+use crate::audit::services::ServiceId;
 use crate::model::acl::AclKind;
 use crate::model::privilege::{Privilege, Privileges};
+
+/// What has a column's expressions evaluated.
+const WRITES: Privileges = Privileges::of(&[Privilege::Insert, Privilege::Update]);
 
 /// What holds a call: the table or view that it hangs on, the uses that make the call, and the word for it.
 struct Carrier {
     relation: u32,
     by: Privileges,
     word: String,
+    /// Whether it hangs on the rows, which are reached through a parent table too.
+    of_rows: bool,
 }
 
 /// Finds the table or view that a dependency on a routine is of.
 fn carrier(scene: &Scene<'_>, dependency: &Dependency) -> Option<Carrier> {
     let facts = scene.facts;
-    let writes = Privileges::of(&[Privilege::Insert, Privilege::Update]);
+    let writes = WRITES;
     let oid = dependency.oid;
-    let (relation, by, word) = match dependency.class {
+    let (relation, by, word, of_rows) = match dependency.class {
         Class::Rule => {
             let rule = facts.rules.iter().find(|r| r.oid == oid && r.enabled)?;
             let word = if rule.event == RuleEvent::Select { "view" } else { "rule" };
-            (rule.relation, event_of(rule).into(), word.to_owned())
+            (rule.relation, event_of(rule).into(), word.to_owned(), false)
         }
         Class::Default => {
             let default = facts.defaults.iter().find(|d| d.oid == oid)?;
             let by = if default.generated { writes } else { Privilege::Insert.into() };
-            (default.relation, by, format!("default of {}", shown(&default.column)))
+            (default.relation, by, format!("default of {}", shown(&default.column)), default.generated)
         }
         Class::Constraint => {
             let check = facts.constraints.iter().find(|c| c.oid == oid)?;
-            (check.relation, writes, format!("check {}", shown(&check.name)))
+            (check.relation, writes, format!("check {}", shown(&check.name)), true)
         }
         Class::Policy => {
             let policy = facts.policies.iter().find(|p| p.oid == oid)?;
-            (policy.relation, DATA, format!("policy {}", shown(&policy.name)))
+            (policy.relation, DATA, format!("policy {}", shown(&policy.name)), false)
         }
         Class::Trigger => {
             let trigger = facts.triggers.iter().find(|t| t.oid == oid && t.enabled)?;
-            (trigger.relation, trigger.events, format!("trigger {}", shown(&trigger.name)))
+            (trigger.relation, trigger.events, format!("trigger {}", shown(&trigger.name)), trigger.for_rows)
         }
         Class::Relation => {
             let index = facts.indexes.iter().find(|i| i.oid == oid)?;
-            (index.relation, writes, format!("index {}", shown(&index.name)))
+            (index.relation, writes, format!("index {}", shown(&index.name)), true)
         }
         _ => return None,
     };
-    Some(Carrier { relation: facts.relation(relation)? as u32, by, word })
+    Some(Carrier { relation: facts.relation(relation)? as u32, by, word, of_rows })
 }
 
 /// Gives everyone who runs a definer routine by something of another service that calls it, with the way.
@@ -90,12 +98,16 @@ fn ways(scene: &Scene<'_>, routine: &Routine, dependency: &Dependency) -> Vec<Wa
     if let Some(carrier) = carrier(scene, dependency) {
         let object = Object::Relation(carrier.relation);
         let Some(table) = securable(scene, carrier.relation).filter(|_| !is_own(object)) else { return Vec::new() };
-        let uses = users(scene, &table).into_iter().filter_map(|user| {
+        let all = if carrier.of_rows { row_users(scene, &table) } else { users(scene, &table) };
+        let uses = all.into_iter().filter_map(|user| {
             let by = user.held.intersection(carrier.by);
             let path = user.path(scene, &table, by).then(&carrier.word, "");
             (!by.is_empty()).then(|| Way { reacher: user.reacher, path, what: scene.facts.label(object) })
         });
         return uses.collect();
+    }
+    if let Some(domain) = domain(scene, dependency) {
+        return if is_own(Object::Type(domain)) { Vec::new() } else { domain_ways(scene, dependency, domain) };
     }
     match dependency.class {
         Class::Routine => {
@@ -132,6 +144,58 @@ fn ways(scene: &Scene<'_>, routine: &Routine, dependency: &Dependency) -> Vec<Wa
         }
         _ => Vec::new(),
     }
+}
+
+/// Finds the domain whose check or default a dependency on a routine is of.
+fn domain(scene: &Scene<'_>, dependency: &Dependency) -> Option<u32> {
+    let oid = match dependency.class {
+        Class::Constraint => scene.facts.constraints.iter().find(|c| c.oid == dependency.oid)?.domain,
+        Class::Type => dependency.oid,
+        _ => return None,
+    };
+    let at = scene.facts.type_(oid)?;
+    (scene.facts.types[at].kind == 'd').then_some(at as u32)
+}
+
+/// Gives everyone who has a domain's check or default evaluated: by a write to a column of it, or of a domain or type
+/// made of it, and a check also by just casting to it.
+fn domain_ways(scene: &Scene<'_>, dependency: &Dependency, domain: u32) -> Vec<Way> {
+    let facts = scene.facts;
+    let is_check = dependency.class == Class::Constraint;
+    let what = format!("{} of {}", if is_check { "check" } else { "default" }, facts.label(Object::Type(domain)));
+    let (mut ways, mut tables) = (Vec::new(), BTreeSet::new());
+    let (mut types, mut seen) = (vec![facts.types[domain as usize].oid], HashSet::new());
+    while let Some(oid) = types.pop() {
+        if !seen.insert(oid) {
+            continue;
+        }
+        if let Some(at) = facts.type_(oid).filter(|_| is_check) {
+            let schema = facts.types[at].schema;
+            let (usable, in_sight) = (scene.users_of(schema), scene.usage_is_public(schema));
+            let logins = scene.logins.iter().filter(|login| in_sight || usable.contains(**login));
+            ways.extend(logins.map(|login| Way::of(scene, *login, &what)));
+        }
+        types.extend(facts.types.iter().filter(|array| array.element == oid).map(|array| array.oid));
+        for by in facts.dependencies.on(Class::Type, oid) {
+            match by.class {
+                Class::Type => types.push(by.oid),
+                Class::Relation if by.column != 0 => tables.extend(facts.relation(by.oid)),
+                _ => {}
+            }
+        }
+    }
+    let by = if is_check { WRITES } else { Privilege::Insert.into() };
+    for table in tables {
+        let Some(securable) = securable(scene, table as u32) else { continue };
+        let users = row_users(scene, &securable).into_iter().filter(|user| !user.held.intersection(by).is_empty());
+        ways.extend(users.map(|user| {
+            let path = user.path(scene, &securable, user.held.intersection(by)).then(&what, "");
+            Way { reacher: user.reacher, path, what: facts.label(securable.object) }
+        }));
+    }
+    let mut told = HashSet::new();
+    ways.retain(|way| told.insert(way.reacher.principal));
+    ways
 }
 
 impl Way {
@@ -172,6 +236,38 @@ fn runs(scene: &Scene<'_>, definer: &Securable, routine: &Routine, way: Way) -> 
     (!draft.declared).then_some((principal, draft))
 }
 
+/// Gives everyone of the service itself who has a routine run: by a write that fires it, which asks for no EXECUTE, or by
+/// a call.
+pub(super) fn runners(
+    scene: &Scene<'_>,
+    securable: &Securable,
+    at: u32,
+    own: Option<ServiceId>,
+) -> Vec<(Reacher, Draft)> {
+    let facts = scene.facts;
+    let oid = facts.routines[at as usize].oid;
+    let mut found = Vec::new();
+    for trigger in facts.triggers.iter().filter(|trigger| trigger.enabled && trigger.function == oid) {
+        let table = facts.relation(trigger.relation).and_then(|table| self::securable(scene, table as u32));
+        let Some(table) = table else { continue };
+        let all = if trigger.for_rows { row_users(scene, &table) } else { users(scene, &table) };
+        for user in all {
+            let by = user.held.intersection(trigger.events);
+            if by.is_empty() || scene.map.of_role(user.reacher.principal) != own {
+                continue;
+            }
+            let mut way = Draft::new(scene, Some(&user.reacher), securable.object);
+            way.path = user.path(scene, &table, by).then("trigger", &way.object);
+            way.fix = format!("drop trigger {} on {};", shown(&trigger.name), facts.label(table.object));
+            found.push((user.reacher, way));
+        }
+    }
+    found.extend(callers_of(scene, securable, own).into_iter().filter_map(|(reacher, way)| Some((reacher?, way))));
+    let mut told = HashSet::new();
+    found.retain(|(reacher, _)| told.insert(reacher.principal));
+    found
+}
+
 /// Tells what a service's own definer routine passes on to its callers: another service's definer that its owner may run.
 pub(super) fn handed_on(scene: &Scene<'_>, bodies: &Bodies<'_>, out: &mut Sink<'_>, securable: &Securable, at: u32) {
     let routine = &scene.facts.routines[at as usize];
@@ -183,8 +279,10 @@ pub(super) fn handed_on(scene: &Scene<'_>, bodies: &Bodies<'_>, out: &mut Sink<'
         return;
     }
     let owner = scene.name(routine.owner);
-    for (reacher, way) in callers_of(scene, securable, Some(own)) {
-        let Some(reacher) = reacher.filter(|r| !scene.inherited(r.principal).contains(routine.owner)) else { continue };
+    for (reacher, way) in runners(scene, securable, at, Some(own)) {
+        if scene.inherited(reacher.principal).contains(routine.owner) {
+            continue;
+        }
         for called in &called {
             let inner = &scene.facts.routines[*called as usize];
             let (other, whose) = (scene.map.of_role(inner.owner), scene.name(inner.owner));

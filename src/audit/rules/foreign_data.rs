@@ -1,7 +1,7 @@
 //! FDW: ways out of the database, and back in as somebody else.
 
 use super::acl::sweep;
-use super::view::{securable, users};
+use super::view::{row_users, securable};
 use super::{Draft, Rule, Sink};
 use crate::audit::facts::object::Object;
 use crate::audit::facts::outside::{Server, UserMapping, option};
@@ -88,7 +88,7 @@ fn files(scene: &Scene<'_>, out: &mut Sink<'_>) {
         let program = option(&table.options, "program").map(|program| ("program", program));
         let file = option(&table.options, "filename").map(|file| ("file", file));
         let Some((word, what)) = program.or(file) else { continue };
-        for user in users(scene, &securable).into_iter().filter(|user| user.held.contains(Privilege::Select)) {
+        for user in row_users(scene, &securable).into_iter().filter(|user| user.held.contains(Privilege::Select)) {
             let mut draft = Draft::new(scene, Some(&user.reacher), securable.object);
             let way = user.path(scene, &securable, Privilege::Select.into());
             draft.path = way.then(format!("server {word}"), what);
@@ -121,7 +121,7 @@ fn loops(scene: &Scene<'_>, out: &mut Sink<'_>) {
         let Some(securable) = securable(scene, at as u32) else { continue };
         let (remote, target) = remote(scene.facts, table, at);
         let target = target.map(Object::Relation);
-        for user in users(scene, &securable) {
+        for user in row_users(scene, &securable) {
             let (principal, held) = (user.reacher.principal, user.held);
             // a view's owner connects with its own mapping
             let Some(mapping) = mapping(scene, server.oid, user.acting()) else { continue };

@@ -1,6 +1,6 @@
 //! FKX: foreign keys across the line, as seen by who can use them.
 
-use super::view::{securable, users};
+use super::view::{row_users, securable};
 use super::{Draft, Rule, Sink};
 use crate::audit::facts::object::{Object, Securable};
 use crate::audit::facts::relation::ForeignKey;
@@ -53,16 +53,43 @@ fn drop_key(scene: &Scene<'_>, key: &ForeignKey, from: Object) -> String {
 
 /// Gives everyone who can use a table in one of these ways and is foreign to `object`, else the table's owner.
 fn strangers(scene: &Scene<'_>, table: &Securable, privileges: Privileges, object: Object) -> Vec<(Reacher, Path)> {
-    let all = users(scene, table).into_iter();
-    let all = all.filter(|user| scene.is_foreign(user.reacher.principal, object));
-    let using = all.map(|user| (user.held.intersection(privileges), user)).filter(|(held, _)| !held.is_empty());
-    let found: Vec<_> = using.map(|(held, user)| (user.path(scene, table, held), user.reacher)).collect();
+    let mut found: Vec<(Path, Reacher)> = Vec::new();
+    for part in with_partitions(scene, table) {
+        for user in row_users(scene, &part) {
+            let held = user.held.intersection(privileges);
+            let is_told = found.iter().any(|(_, known)| known.principal == user.reacher.principal);
+            if held.is_empty() || is_told || !scene.is_foreign(user.reacher.principal, object) {
+                continue;
+            }
+            let path = user.path(scene, &part, held);
+            let path = match part.object == table.object {
+                true => path,
+                false => path.then("partition of", scene.facts.label(table.object)),
+            };
+            found.push((path, user.reacher));
+        }
+    }
     if found.is_empty() {
         let owner = Reacher::itself(table.owner);
         let path = scene.path(&owner).using(privileges, scene.facts.label(table.object));
         return vec![(owner, path)];
     }
     found.into_iter().map(|(path, reacher)| (reacher, path)).collect()
+}
+
+/// Gives a table and its partitions, however deep: a key of the table is one of theirs.
+fn with_partitions(scene: &Scene<'_>, table: &Securable) -> Vec<Securable> {
+    let Object::Relation(relation) = table.object else { return Vec::new() };
+    let mut all = vec![relation];
+    let mut at = 0;
+    while let Some(parent) = all.get(at).copied() {
+        at += 1;
+        let oid = scene.facts.relations[parent as usize].oid;
+        let below = scene.facts.inheritance.iter().filter(|link| link.parent == oid);
+        let below = below.filter_map(|link| scene.facts.relation(link.child));
+        all.extend(below.filter(|child| scene.facts.relations[*child].partition).map(|child| child as u32));
+    }
+    all.into_iter().filter_map(|relation| securable(scene, relation)).collect()
 }
 
 fn oracle(scene: &Scene<'_>, out: &mut Sink<'_>, key: &ForeignKey, from: &Securable, to: Object) {

@@ -1,6 +1,6 @@
 //! INH01: child tables on the other side of the line.
 
-use super::view::{securable, users};
+use super::view::{row_users, securable};
 use super::{Draft, Rule, Sink};
 use crate::audit::facts::object::Object;
 use crate::audit::finding::Severity;
@@ -36,8 +36,11 @@ fn check(scene: &Scene<'_>, out: &mut Sink<'_>) {
         } else {
             format!("alter table {} no inherit {};", scene.facts.label(object), scene.facts.label(above))
         };
-        for user in users(scene, &securable) {
-            let held = user.held.intersection(DATA);
+        // an INSERT goes down to partitions only
+        let is_partition = scene.facts.relations[child].partition;
+        let data = if is_partition { DATA } else { DATA.without(Privilege::Insert.into()) };
+        for user in row_users(scene, &securable) {
+            let held = user.held.intersection(data);
             if held.is_empty() || !scene.is_foreign(user.reacher.principal, object) {
                 continue;
             }

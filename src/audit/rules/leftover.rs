@@ -1,8 +1,8 @@
 //! HYG04 and HYG05: what was left behind: roles that are gone, contracts that nobody keeps.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::{Draft, Rule, Sink};
+use super::{Draft, Rule, Sink, coupling_text};
 use crate::audit::facts::acl::AclId;
 use crate::audit::facts::object::{Object, SchemaId, Securable};
 use crate::audit::facts::role::RoleId;
@@ -10,7 +10,7 @@ use crate::audit::finding::Severity;
 use crate::audit::name::shown;
 use crate::audit::path::Path;
 use crate::audit::scene::Scene;
-use crate::audit::services::Contract;
+use crate::audit::services::{Contract, ServiceId};
 use crate::model::privilege::{Privilege, Privileges};
 
 /// An access list or an owner names a role that is gone.
@@ -30,8 +30,10 @@ pub(super) static HYG05: Rule = Rule {
     title: "stale contract",
     severity: Severity::Warning,
     explanation: "The manifests declare a contract whose object does not exist, or that nobody of the consumer was \
-                  granted: the consumer fails at run time, or the contract is no longer needed. Whether the \
-                  consumer's statements still use what it was granted is in no catalog, and not told.",
+                  granted: the consumer fails at run time, or the contract is no longer needed. One that is kept and \
+                  that nothing in the consumer's schema names (no view, key, default, column or body) is information: \
+                  what an application's statements use is in no catalog. `pgcleave check` looks into migrations and \
+                  read models.",
     fix: "Run `pgcleave plan`, create the object, or take the contract out of both manifests.",
     check: contracts,
 };
@@ -112,6 +114,7 @@ fn contracts(scene: &Scene<'_>, out: &mut Sink<'_>) {
     if scene.map.contracts.is_empty() {
         return;
     }
+    let used = Uses::new(scene);
     let acls: HashMap<Object, AclId> = scene.facts.securables().map(|s| (s.object, s.acl)).collect();
     for (contract, objects) in &scene.map.contracts {
         let consumer = scene.map.find(&contract.consumer);
@@ -131,9 +134,11 @@ fn contracts(scene: &Scene<'_>, out: &mut Sink<'_>) {
             ));
             continue;
         }
+        let mut is_kept = true;
         for object in objects {
             let missing = contract.privileges.without(held(*object).unwrap_or_default());
             if !missing.is_empty() {
+                is_kept = false;
                 let label = scene.facts.label(*object);
                 let words: Vec<_> = missing.iter().map(Privilege::keyword).collect();
                 let text = format!(
@@ -144,6 +149,61 @@ fn contracts(scene: &Scene<'_>, out: &mut Sink<'_>) {
                 out.add(stale(scene, contract, text));
             }
         }
+        let used = |object: &Object| consumer.is_some_and(|consumer| used.by(scene, consumer, *object));
+        if is_kept && consumer.is_some() && !objects.iter().any(used) {
+            let label = scene.facts.label(objects[0]);
+            let who = shown(&contract.consumer);
+            let text = format!("{label} is exposed to {who}, and nothing in the database uses it; an application may");
+            let mut draft = stale(scene, contract, text);
+            draft.severity = Some(Severity::Info);
+            draft.fix = "-- if no application of it uses it, take the contract out of both manifests".to_owned();
+            out.add(draft);
+        }
+    }
+}
+
+/// What the services' own code in the database uses of others.
+struct Uses {
+    /// What the server keeps track of: who depends, and the OID of what is depended on.
+    tracked: HashSet<(ServiceId, u32)>,
+    /// What texts name: who, the schema and the name.
+    named: HashSet<(ServiceId, String, String)>,
+}
+
+impl Uses {
+    fn new(scene: &Scene<'_>) -> Self {
+        let tracked =
+            scene.facts.crossings.iter().filter_map(|c| Some((scene.map.of_schema(c.from_schema)?, c.to_oid)));
+        let mut uses = Self { tracked: tracked.collect(), named: HashSet::new() };
+        coupling_text::each_text(scene, |schema, references| {
+            let Some(service) = scene.map.of_schema(schema) else { return };
+            for reference in references {
+                if let (Some(schema), Some(name)) = (&reference.schema, &reference.name) {
+                    uses.named.insert((service, schema.clone(), name.clone()));
+                }
+            }
+        });
+        uses
+    }
+
+    fn by(&self, scene: &Scene<'_>, service: ServiceId, object: Object) -> bool {
+        let facts = scene.facts;
+        let (oid, schema, name) = match object {
+            Object::Relation(at) => (
+                facts.relations[at as usize].oid,
+                facts.relations[at as usize].schema,
+                &facts.relations[at as usize].name,
+            ),
+            Object::Routine(at) => {
+                (facts.routines[at as usize].oid, facts.routines[at as usize].schema, &facts.routines[at as usize].name)
+            }
+            Object::Type(at) => {
+                (facts.types[at as usize].oid, facts.types[at as usize].schema, &facts.types[at as usize].name)
+            }
+            _ => return true,
+        };
+        let schema = facts.schema_row(schema).name.as_str().to_owned();
+        self.tracked.contains(&(service, oid)) || self.named.contains(&(service, schema, name.as_str().to_owned()))
     }
 }
 

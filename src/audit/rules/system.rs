@@ -1,7 +1,7 @@
 //! SYS: what was granted on the server's own objects.
 
-use super::Rule;
 use super::acl::sweep;
+use super::{Draft, Rule};
 use crate::audit::facts::object::{Object, Securable};
 use crate::audit::finding::Severity;
 use crate::audit::scene::Scene;
@@ -49,10 +49,31 @@ pub(super) static SYS04: Rule = Rule {
     id: "SYS04",
     title: "tablespace granted",
     severity: Severity::Warning,
-    explanation: "CREATE on a tablespace lets a service fill a disk that it shares with others.",
-    fix: "Revoke CREATE on the tablespace.",
-    check: |scene, out| grants(scene, out, |s| s.kind == AclKind::Tablespace),
+    explanation: "CREATE on a tablespace lets a service fill a disk that it shares with others. Its owner grants CREATE \
+                  to anybody, changes what the planner believes of the disk, and drops the tablespace once it is empty.",
+    fix: "Revoke CREATE on the tablespace; give the tablespace to an administrator.",
+    check: |scene, out| {
+        grants(scene, out, |s| s.kind == AclKind::Tablespace);
+        owners_of_tablespaces(scene, out);
+    },
 };
+
+fn owners_of_tablespaces(scene: &Scene<'_>, out: &mut super::Sink<'_>) {
+    for (at, tablespace) in (0..).zip(&scene.facts.tablespaces) {
+        for reacher in scene.reachers(tablespace.owner, None) {
+            if scene.map.of_role(reacher.principal).is_none() {
+                continue;
+            }
+            let mut draft = Draft::new(scene, Some(&reacher), Object::Tablespace(at));
+            draft.service = None;
+            draft.path = draft.path.using("owner", &draft.object);
+            draft.message = format!("{} owns {}, which all share", scene.name(reacher.principal), draft.object);
+            draft.fix = format!("alter {} owner to {};", draft.object, super::ownership::administrator(scene));
+            draft.declared = false;
+            out.add(draft);
+        }
+    }
+}
 
 fn is_system(securable: &Securable) -> bool {
     matches!(securable.object, Object::SystemGrant(_))

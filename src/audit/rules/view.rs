@@ -118,16 +118,29 @@ pub(super) struct User {
     pub(super) held: Privileges,
     /// The view, and what it leads through; nothing for whoever needs none.
     over: Option<(u32, Base)>,
+    /// The table above through which its rows are reached; nothing where the relation itself is used.
+    above: Option<Above>,
+}
+
+/// A table whose children's rows are used with no question asked.
+#[derive(Clone)]
+struct Above {
+    table: u32,
+    /// The children down to the one that is meant.
+    below: Vec<u32>,
 }
 
 impl User {
     /// Gives the way down to the relation.
     pub(super) fn path(&self, scene: &Scene<'_>, securable: &Securable, privileges: Privileges) -> Path {
         let path = scene.path(&self.reacher);
-        match &self.over {
-            None => path.using(privileges, scene.facts.label(securable.object)),
+        let table = self.above.as_ref().map_or(securable.object, |above| Object::Relation(above.table));
+        let path = match &self.over {
+            None => path.using(privileges, scene.facts.label(table)),
             Some((view, base)) => down(scene, path, privileges, *view, base, self.reacher.principal),
-        }
+        };
+        let below = self.above.iter().flat_map(|above| &above.below);
+        below.fold(path, |path, child| path.then("child, unchecked", scene.facts.label(Object::Relation(*child))))
     }
 
     /// Tells whether a view stands between.
@@ -144,7 +157,7 @@ impl User {
 /// Gives everyone who can use a relation, through views of its own service over it too.
 pub(super) fn users(scene: &Scene<'_>, securable: &Securable) -> Vec<User> {
     let direct = readers(scene, securable).into_iter();
-    let mut found: Vec<User> = direct.map(|(reacher, held)| User { reacher, held, over: None }).collect();
+    let mut found: Vec<User> = direct.map(|(reacher, held)| User { reacher, held, over: None, above: None }).collect();
     let Object::Relation(relation) = securable.object else { return found };
     let own = scene.service_of(securable.object);
     let (mut queue, mut seen) = (views_over(scene, relation), BTreeSet::new());
@@ -162,8 +175,40 @@ pub(super) fn users(scene: &Scene<'_>, securable: &Securable) -> Vec<User> {
             let Some(base) = bases.into_iter().find(|base| base.relation == relation && !base.copied) else { continue };
             let held = held.intersection(base.privileges).without(known);
             if !held.is_empty() {
-                found.push(User { reacher, held, over: Some((at, base)) });
+                found.push(User { reacher, held, over: Some((at, base)), above: None });
             }
+        }
+    }
+    found
+}
+
+/// What reaches the rows of a child through its parent; an INSERT only those of a partition.
+const OF_ROWS: Privileges =
+    Privileges::of(&[Privilege::Select, Privilege::Insert, Privilege::Update, Privilege::Delete]);
+
+/// Gives everyone who can use a table's rows: through the table itself, and through those that it is a child of, which
+/// ask for nothing here.
+pub(super) fn row_users(scene: &Scene<'_>, securable: &Securable) -> Vec<User> {
+    let mut found = users(scene, securable);
+    let Object::Relation(relation) = securable.object else { return found };
+    let mut queue = vec![(relation, vec![relation], OF_ROWS)];
+    let mut seen = BTreeSet::from([relation]);
+    while let Some((child, below, through)) = queue.pop() {
+        let row = &scene.facts.relations[child as usize];
+        let through = if row.partition { through } else { through.without(Privilege::Insert.into()) };
+        let parents = scene.facts.inheritance.iter().filter(|link| link.child == row.oid);
+        for table in parents.filter_map(|link| scene.facts.relation(link.parent)).map(|at| at as u32) {
+            let Some(parent) = self::securable(scene, table).filter(|_| seen.insert(table)) else { continue };
+            for user in users(scene, &parent) {
+                let known = found.iter().filter(|known| known.reacher.principal == user.reacher.principal);
+                let known = known.fold(Privileges::NONE, |known, user| known.union(user.held));
+                let held = user.held.intersection(through).without(known);
+                if !held.is_empty() {
+                    let above = Some(Above { table, below: below.clone() });
+                    found.push(User { held, above, ..user });
+                }
+            }
+            queue.push((table, [&[table], below.as_slice()].concat(), through));
         }
     }
     found

@@ -42,9 +42,8 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<(), Error> {
         .await?;
     reader
         .each(&CLOSED_READS, |facts, row| {
-            facts
-                .closed_reads
-                .push(ClosedRead { relation: row.oid("relation"), catalog: row.text("catalog").to_owned() });
+            let (relation, catalog) = (row.oid("relation"), row.text("catalog").to_owned());
+            facts.closed_reads.push(ClosedRead { relation, catalog, asks: row.flag("asks") });
             Ok(())
         })
         .await?;
@@ -53,7 +52,8 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<(), Error> {
             let (oid, name, relation) = (row.oid("oid"), row.name("name"), row.oid("relation"));
             let (function, enabled) = (row.oid("function"), row.flag("enabled"));
             let events = events(row.number("type"));
-            facts.triggers.push(Trigger { oid, name, relation, function, events, enabled });
+            let for_rows = row.flag("for_rows");
+            facts.triggers.push(Trigger { oid, name, relation, function, events, enabled, for_rows });
             Ok(())
         })
         .await?;

@@ -173,6 +173,26 @@ async fn a_contract_that_is_not_kept_is_told() {
     let found = audit::run(&facts, &services, &Options::default()).findings;
     let stale: Vec<&str> = found.iter().filter(|f| f.rule == "HYG05").map(|f| f.object.as_str()).collect();
     assert_eq!(stale, [format!("{p}b -> {p}a.forgotten"), format!("{p}b -> {p}a.missing")]);
+    let unused: Vec<&Finding> = found.iter().filter(|f| f.message.contains("an application may")).collect();
+    assert!(unused.is_empty(), "what a view uses is used, and what was not granted is told as that: {unused:#?}");
+    db.run(&format!("drop view {p}b.uses; create view {p}b.by_itself as select 1 as x")).await;
+    let facts = super::facts(&mut db.connect().await).await;
+    let found = audit::run(&facts, &services, &Options::default()).findings;
+    let unused: Vec<&Finding> = found.iter().filter(|f| f.message.contains("an application may")).collect();
+    let told = format!("{p}a.kept is exposed to {p}b, and nothing in the database uses it; an application may");
+    assert_eq!(unused.iter().map(|f| (&*f.message, f.severity)).collect::<Vec<_>>(), [(&*told, Severity::Info)]);
+    for sql in [
+        "create function {p}b.f() returns bigint language sql as 'select count(*) from {p}a.kept'",
+        "create function {p}b.f() returns bigint language plpgsql set search_path = {p}a as 'begin return (select x from kept); end'",
+        "create table {p}b.t (x regclass default '{p}a.kept'::text::regclass)",
+    ] {
+        db.run(&sql.replace("{p}", p)).await;
+        let facts = super::facts(&mut db.connect().await).await;
+        let found = audit::run(&facts, &services, &Options::default()).findings;
+        assert!(!found.iter().any(|f| f.message.contains("an application may")), "{sql}");
+        db.run(&format!("drop function if exists {p}b.f(); drop table if exists {p}b.t")).await;
+    }
+    let found = audit::run(&facts, &services, &Options::default()).findings;
     assert!(!found.iter().any(|f| f.rule == "CPL02"), "what a contract declares is no coupling: {found:#?}");
 }
 

@@ -1468,3 +1468,185 @@ alter table orders_eu.t owner to orders_eu_owner;
 -- @leak
 grant usage on schema orders_eu to orders_app;
 grant select on orders_eu.t to orders_app;
+
+-- case definer_in_a_domains_check | DEF01 | orders_app | billing.secret(text)
+create function billing.secret(text) returns bool language sql stable security definer set search_path = pg_catalog, pg_temp as 'select exists (select from billing.payments where card_token = $1)';
+alter function billing.secret(text) owner to billing_owner;
+-- @leak
+create domain orders.token as text check (billing.secret(value));
+
+-- case definer_in_a_domains_check_closed | - | orders_app | billing.secret(text)
+create function billing.secret(text) returns bool language sql stable security definer set search_path = pg_catalog, pg_temp as 'select true';
+alter function billing.secret(text) owner to billing_owner;
+revoke execute on function billing.secret(text) from public;
+-- @leak
+create domain orders.token as text check (billing.secret(value));
+
+-- case definer_in_a_check_of_a_column_type | DEF01 | orders_app | billing.secret(text)
+create function billing.secret(text) returns bool language sql stable security definer set search_path = pg_catalog, pg_temp as 'select true';
+alter function billing.secret(text) owner to billing_owner;
+create schema lib;
+-- @leak
+create domain lib.token as text check (billing.secret(value));
+create domain lib.tighter as lib.token;
+create table orders.tokens (token lib.tighter[]);
+grant insert on orders.tokens to orders_app;
+
+-- case definer_in_a_domains_default | DEF01 | orders_app | billing.secret()
+create function billing.secret() returns text language sql stable security definer set search_path = pg_catalog, pg_temp as 'select max(card_token) from billing.payments';
+alter function billing.secret() owner to billing_owner;
+create domain orders.token as text;
+create table orders.tokens (id int, token orders.token);
+grant insert, select on orders.tokens to orders_app;
+-- @leak
+alter domain orders.token set default billing.secret();
+
+-- case view_of_a_subscriptions_password | VIW02 | orders_app | pg_catalog.pg_subscription
+-- @leak
+create view orders.subscriptions as select * from pg_subscription;
+grant select on orders.subscriptions to orders_app;
+
+-- case view_of_subscriptions_names | - | orders_app | pg_catalog.pg_subscription
+-- @leak
+create view orders.subscriptions as select subname, subenabled from pg_subscription;
+grant select on orders.subscriptions to orders_app;
+
+-- case column_of_subscriptions_granted | SYS02 | orders_app | pg_catalog.pg_subscription
+-- @leak
+grant select (subconninfo) on pg_subscription to orders_app;
+
+-- case view_that_asks_its_reader | - | orders_app | pg_catalog.pg_user_mappings
+-- @leak
+create view orders.mappings as select * from pg_user_mappings;
+grant select on orders.mappings to orders_app;
+
+-- case copy_of_what_asks_its_reader | VIW03 | orders_app | pg_catalog.pg_user_mappings
+-- @leak
+create materialized view orders.mappings as select srvname, umoptions from pg_user_mappings;
+grant select on orders.mappings to orders_app;
+
+-- case tablespace_owner | SYS04 | orders_migrator | tablespace fast
+set allow_in_place_tablespaces = true;
+create tablespace fast location '';
+-- @leak
+alter tablespace fast owner to orders_owner;
+
+-- case trigger_of_a_partition | DEF01 | orders_app | billing.seen()
+create table orders.parent (id int, note text) partition by range (id);
+create table orders.p1 partition of orders.parent for values from (0) to (100);
+alter table orders.parent owner to orders_owner;
+alter table orders.p1 owner to orders_owner;
+revoke all on orders.p1 from orders_app;
+grant insert on orders.parent to orders_app;
+create function billing.seen() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as 'begin update billing.invoices set class = ''seen''; return new; end';
+alter function billing.seen() owner to billing_owner;
+-- @leak
+create trigger t before insert on orders.p1 for each row execute function billing.seen();
+
+-- case trigger_of_a_child | DEF01 | orders_app | billing.seen()
+create table orders.base (id int, note text);
+create table orders.kid () inherits (orders.base);
+alter table orders.base owner to orders_owner;
+alter table orders.kid owner to orders_owner;
+revoke all on orders.kid from orders_app;
+grant update on orders.base to orders_app;
+create function billing.seen() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as 'begin update billing.invoices set class = ''seen''; return new; end';
+alter function billing.seen() owner to billing_owner;
+-- @leak
+create trigger t before update on orders.kid for each row execute function billing.seen();
+
+-- case insert_into_a_parent_of_a_child | - | orders_app | billing.seen()
+create table orders.base (id int, note text);
+create table orders.kid () inherits (orders.base);
+alter table orders.base owner to orders_owner;
+alter table orders.kid owner to orders_owner;
+revoke all on orders.kid from orders_app;
+revoke all on orders.base from orders_app;
+grant insert on orders.base to orders_app;
+create function billing.seen() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as 'begin update billing.invoices set class = ''seen''; return new; end';
+alter function billing.seen() owner to billing_owner;
+-- @leak
+create trigger t before insert on orders.kid for each row execute function billing.seen();
+
+-- case statement_trigger_of_a_partition | - | orders_app | billing.seen()
+create table orders.parent (id int, note text) partition by range (id);
+create table orders.p1 partition of orders.parent for values from (0) to (100);
+alter table orders.parent owner to orders_owner;
+alter table orders.p1 owner to orders_owner;
+revoke all on orders.p1 from orders_app;
+grant insert on orders.parent to orders_app;
+create function billing.seen() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as 'begin return null; end';
+alter function billing.seen() owner to billing_owner;
+-- @leak
+create trigger t before insert on orders.p1 for each statement execute function billing.seen();
+
+-- case check_of_a_partition | DEF01 | orders_app | billing.secret()
+create table orders.parent (id int, note text) partition by range (id);
+create table orders.p1 partition of orders.parent for values from (0) to (100);
+alter table orders.parent owner to orders_owner;
+alter table orders.p1 owner to orders_owner;
+revoke all on orders.p1 from orders_app;
+grant insert on orders.parent to orders_app;
+create function billing.secret() returns bool language sql stable security definer set search_path = pg_catalog, pg_temp as 'select exists (select from billing.payments)';
+alter function billing.secret() owner to billing_owner;
+-- @leak
+alter table orders.p1 add check (billing.secret());
+
+-- case truncate_of_a_parent | INH01 | orders_app | billing.kid
+create table orders.base (id int, note text);
+alter table orders.base owner to orders_owner;
+grant truncate on orders.base to orders_app;
+-- @leak
+create table billing.kid () inherits (orders.base);
+
+-- case column_update_through_a_view | VIW01 | orders_app | billing.invoices
+create view orders.inv as select id, class from billing.invoices;
+alter view orders.inv owner to orders_owner;
+grant usage on schema billing to orders_owner;
+grant update on orders.inv to orders_app;
+-- @leak
+grant select (id), update (class) on billing.invoices to orders_owner;
+
+-- case rule_gives_back | VIW05 | orders_app | billing.invoices
+grant usage on schema billing to orders_owner;
+grant insert, select on billing.invoices to orders_owner;
+-- @leak
+create rule r as on insert to orders.scratch do instead insert into billing.invoices (amount_cents) values (1) returning class;
+
+-- case trigger_instead_of_a_write | DEF01 | orders_app | billing.seen()
+create view orders.w as select id, note from orders.orders;
+alter view orders.w owner to orders_owner;
+grant insert on orders.w to orders_app;
+create function billing.seen() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as 'begin return new; end';
+alter function billing.seen() owner to billing_owner;
+-- @leak
+create trigger t instead of insert on orders.w for each row execute function billing.seen();
+
+-- case own_trigger_lends_without_execute | DEF01 | orders_app | billing.payments
+grant usage on schema billing to orders_owner;
+grant select on billing.payments to orders_owner;
+create function orders.leak() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as 'begin new.line := (select max(card_token) from billing.payments); return new; end';
+alter function orders.leak() owner to orders_owner;
+revoke all on function orders.leak() from public;
+grant select, insert on orders.scratch to orders_app;
+-- @leak
+create trigger t before insert on orders.scratch for each row execute function orders.leak();
+
+-- case cascade_from_a_partition | FKX02 | billing_ro | orders.child
+create table billing.pp (id bigint primary key) partition by range (id);
+create table billing.pp1 partition of billing.pp for values from (0) to (100);
+alter table billing.pp owner to billing_owner;
+alter table billing.pp1 owner to billing_owner;
+grant delete on billing.pp1 to billing_ro;
+-- @leak
+create table orders.child (i bigint references billing.pp on delete cascade);
+
+-- case loop_behind_a_partition | FDW01 | orders_app | billing.invoices
+create extension postgres_fdw;
+create server loop foreign data wrapper postgres_fdw options (host '@SOCKET@', port :'port', dbname 'zoo');
+create table orders.parent (id bigint, class text) partition by range (id);
+alter table orders.parent owner to orders_owner;
+grant select on orders.parent to orders_app;
+create foreign table orders.fp partition of orders.parent for values from (0) to (1000) server loop options (schema_name 'billing', table_name 'invoices');
+-- @leak
+create user mapping for orders_app server loop options (user 'billing_app', password_required 'false');
