@@ -29,8 +29,8 @@ pub(super) static DEF01: Rule = Rule {
                   data what its body does. USAGE on its schema is asked for only when its name is looked up, so that it \
                   is also run by whoever uses what was made with it: a view, rule or policy, a default, generated \
                   column or check, a domain's check or default, an index expression, a trigger and its condition, an \
-                  operator, cast or aggregate, another routine with a parsed body. A trigger's function needs no \
-                  EXECUTE at all. A service's own routine passes on to its callers what only its owner holds over the \
+                  operator, cast or aggregate, a partition key, another routine with a parsed body. A trigger's \
+                  function and an operator class's need no EXECUTE at all. A service's own routine passes on to its callers what only its owner holds over the \
                   line.",
     fix: "Revoke EXECUTE, which takes all of these ways but triggers; drop the trigger; or declare the function in \
           `exposes`.",

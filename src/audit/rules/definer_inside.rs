@@ -10,7 +10,7 @@ use super::{Draft, Sink};
 use crate::audit::facts::acl::Entry;
 use crate::audit::facts::dependency::{Class, Dependency};
 use crate::audit::facts::object::{Object, Securable};
-use crate::audit::facts::relation::RuleEvent;
+use crate::audit::facts::relation::{RelationKind, RuleEvent};
 use crate::audit::facts::role::RoleId;
 use crate::audit::facts::routine::Routine;
 use crate::audit::name::shown;
@@ -62,12 +62,20 @@ fn carrier(scene: &Scene<'_>, dependency: &Dependency) -> Option<Carrier> {
             (trigger.relation, trigger.events, format!("trigger {}", shown(&trigger.name)), trigger.for_rows)
         }
         Class::Relation => {
-            let index = facts.indexes.iter().find(|i| i.oid == oid)?;
+            let Some(index) = facts.indexes.iter().find(|i| i.oid == oid) else { return partition_key(scene, oid) };
             (index.relation, writes, format!("index {}", shown(&index.name)), true)
         }
         _ => return None,
     };
     Some(Carrier { relation: facts.relation(relation)? as u32, by, word, of_rows })
+}
+
+/// Takes a partitioned table for what its own key's expression hangs on.
+fn partition_key(scene: &Scene<'_>, oid: u32) -> Option<Carrier> {
+    let relation = scene.facts.relation(oid)?;
+    let is_it = scene.facts.relations[relation].kind == RelationKind::PartitionedTable;
+    let (by, word) = (WRITES, "partition key".to_owned());
+    is_it.then_some(Carrier { relation: relation as u32, by, word, of_rows: true })
 }
 
 /// Gives everyone who runs a definer routine by something of another service that calls it, with the way.
@@ -89,6 +97,8 @@ struct Way {
     path: Path,
     /// What it is.
     what: String,
+    /// Whether the routine's EXECUTE is asked for.
+    asks: bool,
 }
 
 /// Gives everyone who can use what depends on a routine, but for what is of the routine's own service.
@@ -102,7 +112,7 @@ fn ways(scene: &Scene<'_>, routine: &Routine, dependency: &Dependency) -> Vec<Wa
         let uses = all.into_iter().filter_map(|user| {
             let by = user.held.intersection(carrier.by);
             let path = user.path(scene, &table, by).then(&carrier.word, "");
-            (!by.is_empty()).then(|| Way { reacher: user.reacher, path, what: scene.facts.label(object) })
+            (!by.is_empty()).then(|| Way { reacher: user.reacher, path, what: scene.facts.label(object), asks: true })
         });
         return uses.collect();
     }
@@ -122,7 +132,7 @@ fn ways(scene: &Scene<'_>, routine: &Routine, dependency: &Dependency) -> Vec<Wa
             let calling = Securable { object, kind: AclKind::Routine, acl, owner, schema };
             let callers = executors(scene, &calling).into_iter().filter_map(|(reacher, draft)| {
                 let path = draft.path.then("calls", "");
-                reacher.map(|reacher| Way { reacher, path, what: draft.object })
+                reacher.map(|reacher| Way { reacher, path, what: draft.object, asks: true })
             });
             callers.collect()
         }
@@ -142,8 +152,27 @@ fn ways(scene: &Scene<'_>, routine: &Routine, dependency: &Dependency) -> Vec<Wa
             let what = format!("cast {}", cast.label);
             scene.logins.iter().map(|login| Way::of(scene, *login, &what)).collect()
         }
+        Class::OperatorClass => by_operator_class(scene, dependency.oid, is_own),
         _ => Vec::new(),
     }
+}
+
+/// Gives everyone who writes where an operator class orders rows: its functions are called with no privilege asked.
+fn by_operator_class(scene: &Scene<'_>, class: u32, is_own: impl Fn(Object) -> bool) -> Vec<Way> {
+    let mut ways = Vec::new();
+    for user_of_class in scene.facts.dependencies.on(Class::OperatorClass, class) {
+        let Some(carrier) = carrier(scene, user_of_class) else { continue };
+        let object = Object::Relation(carrier.relation);
+        let Some(table) = securable(scene, carrier.relation).filter(|_| !is_own(object)) else { continue };
+        for user in row_users(scene, &table) {
+            let by = user.held.intersection(carrier.by);
+            if !by.is_empty() {
+                let path = user.path(scene, &table, by).then(&carrier.word, "");
+                ways.push(Way { reacher: user.reacher, path, what: scene.facts.label(object), asks: false });
+            }
+        }
+    }
+    ways
 }
 
 /// Finds the domain whose check or default a dependency on a routine is of.
@@ -190,7 +219,7 @@ fn domain_ways(scene: &Scene<'_>, dependency: &Dependency, domain: u32) -> Vec<W
         let users = row_users(scene, &securable).into_iter().filter(|user| !user.held.intersection(by).is_empty());
         ways.extend(users.map(|user| {
             let path = user.path(scene, &securable, user.held.intersection(by)).then(&what, "");
-            Way { reacher: user.reacher, path, what: facts.label(securable.object) }
+            Way { reacher: user.reacher, path, what: facts.label(securable.object), asks: true }
         }));
     }
     let mut told = HashSet::new();
@@ -202,7 +231,7 @@ impl Way {
     /// What a login just uses.
     fn of(scene: &Scene<'_>, login: RoleId, what: &str) -> Self {
         let path = Path::from(scene.name(login)).then("uses", what).then("calls", "");
-        Self { reacher: Reacher::itself(login), path, what: what.to_owned() }
+        Self { reacher: Reacher::itself(login), path, what: what.to_owned(), asks: true }
     }
 }
 
@@ -212,13 +241,18 @@ fn runs(scene: &Scene<'_>, definer: &Securable, routine: &Routine, way: Way) -> 
     let superuser = scene.role(routine.owner).superuser;
     let foreign = superuser || scene.map.of_role(principal) != scene.map.of_role(routine.owner);
     let in_sight = scene.usage_is_public(routine.schema) || scene.users_of(routine.schema).contains(principal);
-    if !foreign || in_sight {
-        return None;
-    }
     let inherited = scene.inherited(principal);
     let opens =
         |e: &&Entry| e.privileges.contains(Privilege::Execute) && e.grantee.is_none_or(|role| inherited.contains(role));
-    let entry = scene.facts.acls[definer.acl].entries.iter().find(opens)?;
+    let entry = scene.facts.acls[definer.acl].entries.iter().find(opens);
+    if !foreign || (in_sight && entry.is_some()) {
+        return None;
+    }
+    let fix = match entry.filter(|_| way.asks) {
+        Some(entry) => revoke(scene, definer, entry, Privilege::Execute.into()),
+        None if way.asks => return None,
+        None => format!("alter {} security invoker;", scene.facts.sql_name(definer.object)),
+    };
     let mut draft = Draft::new(scene, Some(&way.reacher), definer.object);
     let owner = format!("{}{}", scene.name(routine.owner), if superuser { " (superuser)" } else { "" });
     draft.path = way.path;
@@ -227,12 +261,13 @@ fn runs(scene: &Scene<'_>, definer: &Securable, routine: &Routine, way: Way) -> 
     }
     draft.path = draft.path.then("definer", &owner);
     draft.message = format!(
-        "{} runs {} with the rights of {owner} by {}, though it may not use the schema",
+        "{} runs {} with the rights of {owner} by {}, though it may not {}",
         scene.name(principal),
         draft.object,
-        way.what
+        way.what,
+        if way.asks { "use the schema" } else { "call it" }
     );
-    draft.fix = revoke(scene, definer, entry, Privilege::Execute.into());
+    draft.fix = fix;
     (!draft.declared).then_some((principal, draft))
 }
 

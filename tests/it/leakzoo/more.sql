@@ -1650,3 +1650,21 @@ grant select on orders.parent to orders_app;
 create foreign table orders.fp partition of orders.parent for values from (0) to (1000) server loop options (schema_name 'billing', table_name 'invoices');
 -- @leak
 create user mapping for orders_app server loop options (user 'billing_app', password_required 'false');
+
+-- case definer_in_a_partition_key | DEF01 | orders_app | billing.k(text)
+create function billing.k(text) returns text language sql immutable security definer set search_path = pg_catalog, pg_temp as 'select $1';
+alter function billing.k(text) owner to billing_owner;
+-- @leak
+create table orders.pk (line text) partition by list (billing.k(line));
+create table orders.pk1 partition of orders.pk for values in ('a');
+grant insert on orders.pk to orders_app;
+
+-- case definer_in_an_operator_class | DEF01 | orders_app | billing.cmp(integer, integer)
+create function billing.cmp(int, int) returns int language sql immutable security definer set search_path = pg_catalog, pg_temp as 'select btint4cmp($1, $2)';
+alter function billing.cmp(int, int) owner to billing_owner;
+revoke all on function billing.cmp(int, int) from public;
+create operator class orders.oc for type int4 using btree as operator 1 <, operator 2 <=, operator 3 =, operator 4 >=, operator 5 >, function 1 billing.cmp(int, int);
+create table orders.oct (i int);
+grant insert on orders.oct to orders_app;
+-- @leak
+create index on orders.oct (i orders.oc);
