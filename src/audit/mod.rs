@@ -7,7 +7,7 @@ pub mod baseline;
 pub mod facts;
 pub mod finding;
 pub mod graph;
-mod moving;
+pub mod moving;
 pub mod name;
 mod passage;
 pub mod path;

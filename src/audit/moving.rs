@@ -1,11 +1,46 @@
 //! What a split has made is the split's to take away: told as information, with the command that does that.
 
+use std::collections::BTreeMap;
+
+use super::facts::Facts;
 use super::facts::object::Object;
 use super::finding::{Finding, Severity};
 use super::name::shown;
 use super::scene::Scene;
 use super::services::Services;
+use crate::manifest::service::{Project, Service};
 use crate::model::moving::Moving;
+
+/// Gives the project as the database sees it: without the services that have left it, and on a split's target as it will
+/// be once the split has ended.
+#[must_use]
+pub fn seen(project: &Project, facts: &Facts) -> Project {
+    let mut seen = project.without_moved(&facts.splits);
+    let coming: Vec<_> = facts.splits.iter().filter(|split| split.is_coming()).collect();
+    let bridges: Vec<_> =
+        coming.iter().filter_map(|split| project.naming.bridge(split.service.as_str()).ok()).collect();
+    if coming.is_empty() {
+        return seen;
+    }
+    let is_here = |service: &Service| {
+        let schema = facts.schemas.iter().find(|schema| schema.name == service.schema);
+        schema.is_some_and(|schema| !bridges.contains(&facts.roles[schema.owner].name))
+    };
+    for split in coming {
+        if let Some(service) = seen.elsewhere.remove(&split.service) {
+            let service = Service { moved_to: Some(split.target.clone()), ..service };
+            seen.services.insert(split.service.clone(), service);
+        }
+    }
+    for services in [&mut seen.services, &mut seen.described] {
+        let all = std::mem::take(services).into_iter();
+        let (here, away): (_, BTreeMap<_, _>) =
+            all.partition(|(_, service)| service.moved_to.is_some() || is_here(service));
+        *services = here;
+        seen.elsewhere.extend(away);
+    }
+    seen
+}
 
 /// Turns findings about what a split has made into information; what goes beyond that stays as it is.
 pub(super) fn settle(scene: &Scene<'_>, services: &Services, findings: &mut [Finding]) {
@@ -26,7 +61,7 @@ fn is_made(scene: &Scene<'_>, split: &Moving, finding: &Finding) -> bool {
     let word = |text: &str| text.split([' ', '.']).any(|word| split.made(word));
     match finding.rule {
         "ATT03" | "HYG03" | "CPL09" | "PUB02" => word(&finding.object),
-        "CPL14" => finding.object.split(' ').next().is_some_and(|trigger| split.made(trigger)),
+        "CPL05" | "CPL14" => finding.object.split(' ').next().is_some_and(|trigger| split.made(trigger)),
         "PUB01" => published(scene, split, finding),
         _ => false,
     }

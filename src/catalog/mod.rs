@@ -10,6 +10,8 @@ mod schemas;
 mod snapshot;
 pub mod survey;
 
+pub use registry::splits;
+
 use std::collections::BTreeSet;
 
 use sqlx::Row;

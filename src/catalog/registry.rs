@@ -38,7 +38,10 @@ const READABLE: &str = "select exists (select from pg_catalog.pg_class c join pg
       and pg_catalog.has_table_privilege(c.oid, 'select'))";
 
 /// Reads the splits; none where there is no registry, an older one, or one that is closed to this login.
-pub(super) async fn splits(connection: &mut PgConnection) -> Result<Vec<Moving>, Error> {
+///
+/// # Errors
+/// The server could not be asked.
+pub async fn splits(connection: &mut PgConnection) -> Result<Vec<Moving>, PgError> {
     let failed = |e: sqlx::Error| PgError::new("read the registry's splits", &e);
     let readable: bool = sqlx::query_scalar(READABLE).fetch_one(&mut *connection).await.map_err(failed)?;
     if !readable {

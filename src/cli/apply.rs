@@ -49,8 +49,8 @@ pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Verdict, 
         None => args.selection.options(&project, &args.services)?,
     };
     let databases = match &saved {
-        Some(saved) => of_plan(context, &project, saved)?,
-        None => context.databases(&project, &plan.services)?,
+        Some(saved) => of_plan(context, &project, saved).await?,
+        None => context.databases(&project, &plan.services).await?,
     };
     let options = Options {
         plan,
@@ -87,9 +87,9 @@ pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Verdict, 
 }
 
 /// Gives the databases that a saved plan is for, which must still be those of the manifests.
-fn of_plan(context: &Context, project: &Project, saved: &Plans) -> Result<Vec<Database>, Failure> {
+async fn of_plan(context: &Context, project: &Project, saved: &Plans) -> Result<Vec<Database>, Failure> {
     let home = |plan: &Plan| plan.url_env.clone().map_or(Home::Shared, Home::Own);
-    let databases = context.databases(project, &saved.first.options.services)?;
+    let databases = context.databases(project, &saved.first.options.services).await?;
     if !saved.iter().map(home).eq(databases.iter().map(|database| database.home.clone())) {
         return Err(pgcleave::apply::Error::Outdated.into());
     }

@@ -137,7 +137,7 @@ pub(super) async fn judge(
     args: &AuditArgs,
 ) -> Result<(Report, Option<Proof>), Failure> {
     let mut all: Option<(Report, Option<Proof>)> = None;
-    for (target, project, variable) in places(context, project)? {
+    for (target, project, variable) in places(context, project).await? {
         let (found, proof) = one(context, &target, project.as_ref(), variable.as_deref(), args).await?;
         all = Some(match all {
             None => (found, proof),
@@ -165,9 +165,9 @@ pub(super) async fn judge(
 type Place = (Target, Option<Project>, Option<String>);
 
 /// Gives every database.
-fn places(context: &Context, project: Option<&Project>) -> Result<Vec<Place>, Failure> {
+async fn places(context: &Context, project: Option<&Project>) -> Result<Vec<Place>, Failure> {
     let Some(project) = project else { return Ok(vec![(context.target(None)?, None, None)]) };
-    let databases = context.databases(project, &BTreeSet::new())?.into_iter();
+    let databases = context.databases(project, &BTreeSet::new()).await?.into_iter();
     let place = |database: Database| {
         let variable = database.home.variable().map(str::to_owned);
         (database.target, Some(database.project), variable)
@@ -185,7 +185,7 @@ async fn one(
 ) -> Result<(Report, Option<Proof>), Failure> {
     let mut connection = target.connect("pgcleave audit").await?;
     let facts = catalog::facts::read(&mut connection).await?;
-    let project = project.map(|project| project.without_moved(&facts.splits));
+    let project = project.map(|project| audit::moving::seen(project, &facts));
     let project = project.as_ref();
     let services = services(context, project, &facts, args.infer);
     let mut found = audit::run(&facts, &services, &Options { rules: args.chosen() });

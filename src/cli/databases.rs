@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use pgcleave::catalog;
 use pgcleave::error::Verdict;
 use pgcleave::ident::Ident;
 use pgcleave::manifest::home::Home;
@@ -22,7 +23,12 @@ pub(crate) struct Database {
 
 impl Context {
     /// Gives the databases of the named services, or of all when none is named; the shared one comes first.
-    pub(crate) fn databases(&self, project: &Project, services: &BTreeSet<Ident>) -> Result<Vec<Database>, Failure> {
+    pub(crate) async fn databases(
+        &self,
+        project: &Project,
+        services: &BTreeSet<Ident>,
+    ) -> Result<Vec<Database>, Failure> {
+        let project = &self.before_they_leave(project).await;
         let mut homes = project.homes();
         let named: Vec<_> = services.iter().filter_map(|name| project.find(name)).collect();
         if !named.is_empty() {
@@ -32,12 +38,42 @@ impl Context {
     }
 
     /// Gives the place of one service, wherever it lives, or of the shared database; `--database-url` overrules both.
-    pub(crate) fn target_of(&self, project: Option<&Project>, service: Option<&Service>) -> Result<Target, Failure> {
-        let home = service.map_or(Home::Shared, Service::home);
+    pub(crate) async fn target_of(
+        &self,
+        project: Option<&Project>,
+        service: Option<&Service>,
+    ) -> Result<Target, Failure> {
         match project {
-            Some(project) if self.global.database_url.is_none() => Ok(self.database(project, home)?.target),
+            Some(project) if self.global.database_url.is_none() => {
+                let project = self.before_they_leave(project).await;
+                let service = service.and_then(|service| project.find(&service.name));
+                Ok(self.database(&project, service.map_or(Home::Shared, Service::home))?.target)
+            }
             _ => Ok(self.target(project.and_then(|p| p.database_url_env.as_deref()))?),
         }
+    }
+
+    /// Asks the shared database which services are still on their way out of it: their `database:` counts from the end of
+    /// the split on. Where it cannot be asked, the manifests' word has to do.
+    async fn before_they_leave(&self, project: &Project) -> Project {
+        let mut named = project.here().into_iter().filter(|service| service.database_url_env.is_some());
+        let Some(shared) = named.next().and_then(|_| self.target(project.database_url_env.as_deref()).ok()) else {
+            return project.clone();
+        };
+        let Ok(mut connection) = shared.connect("pgcleave").await else { return project.clone() };
+        let splits = catalog::splits(&mut connection).await.unwrap_or_default();
+        let seen = project.before_they_leave(&splits);
+        for split in splits.iter().filter(|split| split.is_leaving()) {
+            let variable = project.find(&split.service).and_then(|service| service.database_url_env.as_ref());
+            if let Some(variable) = variable {
+                let (name, phase) = (split.service.as_str(), &split.phase);
+                self.story(&format!(
+                    "{name} is being split ({phase}): {variable} counts from split finish on, until then all of it is looked \
+                     after in the shared database"
+                ));
+            }
+        }
+        seen
     }
 
     /// Gives one database of a project.

@@ -76,9 +76,10 @@ pub(crate) fn rate(text: &str) -> Result<u64, String> {
         "K" | "KB" => 1_000,
         "M" | "MB" => 1_000_000,
         "G" | "GB" => 1_000_000_000,
-        other => return Err(format!("{other:?} is no unit: write K, M or G")),
+        _ if digits.is_empty() => return Err("write a number of bytes, as in 50M".to_owned()),
+        _ => return Err(format!("{:?} is no unit: write K, M or G", &text[digits.len()..])),
     };
-    let number = digits.parse::<u64>().map_err(|e| e.to_string())?;
+    let number = digits.parse::<u64>().map_err(|_| "write a whole number of bytes, as in 50M".to_owned())?;
     number.checked_mul(factor).filter(|n| *n > 0).ok_or_else(|| "it must be more than nothing".to_owned())
 }
 
@@ -106,7 +107,7 @@ pub(crate) async fn run(context: &Context, args: &ExportArgs) -> Result<Verdict,
         }
         None => None,
     };
-    let target = context.target_of(project.as_ref(), service)?;
+    let target = context.target_of(project.as_ref(), service).await?;
     let options = Options {
         service: args.service.clone(),
         schema,

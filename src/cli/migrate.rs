@@ -42,7 +42,7 @@ pub(crate) async fn run(context: &Context, args: &MigrateArgs) -> Result<Verdict
         lock_wait_seconds: args.lock_wait,
         interrupt: context.interrupt.clone(),
     };
-    let databases = context.databases(&project, &services)?;
+    let databases = context.databases(&project, &services).await?;
     let (mut outcomes, mut failures, several) = (Vec::new(), Vec::new(), databases.len() > 1);
     for Database { project, target, .. } in databases {
         let chosen = services.iter().filter(|name| project.services.contains_key(*name)).cloned().collect();

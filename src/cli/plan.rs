@@ -77,7 +77,7 @@ pub(crate) async fn run(context: &Context, args: &PlanArgs) -> Result<Verdict, F
     let project = context.project()?;
     let options = args.selection.options(&project, &args.services)?;
     let (mut plans, mut sql) = (Vec::new(), String::new());
-    for database in context.databases(&project, &options.services)? {
+    for database in context.databases(&project, &options.services).await? {
         let mut connection = database.target.connect("pgcleave plan").await?;
         let (plan, observed) = pgcleave::apply::plan(&mut connection, &database.project, &options).await?;
         sql += &report::plan::sql(&plan, &observed);

@@ -35,7 +35,8 @@ pub(crate) async fn run(context: &Context, args: &WhyArgs) -> Result<Verdict, Fa
     let project = context.project_if_any()?;
     let schema = args.object.strip_prefix("schema ").unwrap_or(&args.object).split('.').next().unwrap_or_default();
     let mut services = project.iter().flat_map(Project::here);
-    let target = context.target_of(project.as_ref(), services.find(|service| service.schema.as_str() == schema))?;
+    let target =
+        context.target_of(project.as_ref(), services.find(|service| service.schema.as_str() == schema)).await?;
     let mut connection = target.connect("pgcleave why").await?;
     let facts = catalog::facts::read(&mut connection).await?;
     let question = question(&facts, &args.role, &args.object, args.privilege, args.all)?;

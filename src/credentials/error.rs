@@ -49,6 +49,9 @@ pub enum Error {
         /// The sessions on it, in words.
         sessions: String,
     },
+    /// The service has moved to another database, or is about to.
+    #[error("{0}")]
+    Moving(String),
     /// A role's name does not fit.
     #[error(transparent)]
     Name(#[from] IdentError),
@@ -65,6 +68,7 @@ impl Coded for Error {
             Self::NotIssued { .. } => "credential-not-issued",
             Self::NotReady { .. } => "login-not-ready",
             Self::OldInUse { .. } => "old-login-in-use",
+            Self::Moving(_) => "service-moving",
         }
     }
 
@@ -73,7 +77,7 @@ impl Coded for Error {
             Self::Server(error) => error.verdict(),
             Self::Sink(error) => error.verdict(),
             Self::Lock(error) => error.verdict(),
-            Self::OldInUse { .. } => Verdict::Refused,
+            Self::OldInUse { .. } | Self::Moving(_) => Verdict::Refused,
             Self::Random(_) | Self::Name(_) | Self::NotIssued { .. } | Self::NotReady { .. } => Verdict::Failed,
         }
     }

@@ -63,15 +63,30 @@ impl Project {
         seen
     }
 
-    /// Gives the project as a database knows it that services have left for good, though their manifests do not say so yet.
+    /// Gives the project as a database knows it that services have left for good, though their manifests do not say so
+    /// yet, or that they have not reached yet, though their manifests say so already.
     #[must_use]
     pub fn without_moved(&self, splits: &[Moving]) -> Self {
         let mut seen = self.clone();
-        for split in splits.iter().filter(|split| split.has_left()) {
+        for split in splits.iter().filter(|split| split.has_left() || split.is_coming()) {
             let found = seen.services.remove(&split.service).or_else(|| seen.described.remove(&split.service));
             if let Some(service) = found {
-                let moved = Service { moved_to: Some(split.target.clone()), ..service };
-                seen.elsewhere.insert(split.service.clone(), moved);
+                let moved_to = split.has_left().then(|| split.target.clone());
+                let database_url_env = service.database_url_env.clone().filter(|_| split.has_left());
+                seen.elsewhere.insert(split.service.clone(), Service { moved_to, database_url_env, ..service });
+            }
+        }
+        seen
+    }
+
+    /// Gives the project with those services in the shared database that have not left it, though their manifests say
+    /// already where they will live; `splits` are the shared database's.
+    #[must_use]
+    pub fn before_they_leave(&self, splits: &[Moving]) -> Self {
+        let mut seen = self.clone();
+        for split in splits.iter().filter(|split| split.is_leaving()) {
+            for services in [&mut seen.services, &mut seen.described] {
+                services.get_mut(&split.service).into_iter().for_each(|service| service.database_url_env = None);
             }
         }
         seen
@@ -167,6 +182,31 @@ mod tests {
         assert_eq!((names(&own.services), names(&own.described)), (vec![], vec!["orders"]));
         assert_eq!(shared.here().iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["billing", "shipping"]);
         assert!(shared.find(&Ident::new("billing").expect("a name")).is_some());
+    }
+
+    #[test]
+    fn a_service_lives_in_the_shared_database_until_its_split_ends_whatever_its_manifest_says() {
+        let all = project(&[("billing", None), ("orders", Some("ORDERS_URL"))]);
+        let split = |phase: &str, leaves| Moving {
+            service: Ident::new("orders").expect("a name"),
+            id: "34d392e5".to_owned(),
+            phase: phase.to_owned(),
+            leaves,
+            target: "own:5432/orders".to_owned(),
+            kept: None,
+        };
+        for phase in ["prepared", "copying", "catching-up", "ready", "fenced", "switched", "reversed", "aborted"] {
+            assert_eq!(all.before_they_leave(&[split(phase, true)]).homes(), BTreeSet::from([Home::Shared]), "{phase}");
+            let there = all.at(&Home::Own("ORDERS_URL".to_owned())).without_moved(&[split(phase, false)]);
+            assert_eq!(
+                (names(&there.services), names(&there.elsewhere)),
+                (vec![], vec!["billing", "orders"]),
+                "{phase}"
+            );
+        }
+        assert_eq!(all.before_they_leave(&[split("finished", true)]).homes().len(), 2);
+        let there = all.at(&Home::Own("ORDERS_URL".to_owned())).without_moved(&[split("finished", false)]);
+        assert_eq!(names(&there.services), ["orders"]);
     }
 
     #[test]

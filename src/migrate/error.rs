@@ -89,6 +89,9 @@ pub enum Error {
     /// No manifest has this name.
     #[error("there is no service {0:?}")]
     UnknownService(String),
+    /// The service has moved to another database, or is about to.
+    #[error("{0}")]
+    Moving(String),
     /// A person asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -157,6 +160,7 @@ impl Coded for Error {
             Self::Stays { .. } => "migration-login-stays",
             Self::History(_) => "migration-history",
             Self::UnknownService(_) => "unknown-service",
+            Self::Moving(_) => "service-moving",
             Self::Interrupted => "interrupted",
             Self::Random(_) => "no-random-bytes",
             Self::Name(_) => "bad-name",
@@ -169,7 +173,7 @@ impl Coded for Error {
     fn verdict(&self) -> Verdict {
         match self {
             Self::Files(_) | Self::UnknownService(_) | Self::Name(_) => Verdict::Invalid,
-            Self::Refused(_) | Self::Mismatch(_) => Verdict::Refused,
+            Self::Refused(_) | Self::Mismatch(_) | Self::Moving(_) => Verdict::Refused,
             Self::Interrupted => Verdict::Interrupted,
             Self::Lock(error) => error.verdict(),
             Self::Registry(error) => error.verdict(),

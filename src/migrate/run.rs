@@ -11,6 +11,7 @@ use super::login::{self, Login};
 use super::place::Place;
 use super::{Options, Outcome};
 use crate::analyze::script;
+use crate::catalog;
 use crate::event::{Event, Listener};
 use crate::manifest::service::Service;
 use crate::model::naming::Naming;
@@ -55,6 +56,7 @@ async fn attempt(job: &Job<'_>, applied: &mut Vec<String>) -> Result<(), Error> 
     let application = format!("pgcleave migrate {}", job.service.name.as_str());
     let mut admin = job.target.connect(&application).await?;
     take_lock(job, &mut admin).await?;
+    beside_split(job, &mut admin).await?;
     let place = Place::read(&mut admin, job.naming, job.service).await?;
     for name in login::sweep(&mut admin, job.naming, &place).await? {
         let message = format!("dropped the login {} of a run that was killed", name.as_str());
@@ -85,6 +87,23 @@ async fn take_lock(job: &Job<'_>, admin: &mut PgConnection) -> Result<(), Error>
         () = job.options.interrupt.wait() => return Err(Error::Interrupted),
     }
     if job.options.interrupt.requested() { Err(Error::Interrupted) } else { Ok(()) }
+}
+
+/// Refuses what a split would lose, and says what it asks for otherwise: replication carries no definitions.
+async fn beside_split(job: &Job<'_>, admin: &mut PgConnection) -> Result<(), Error> {
+    let splits = catalog::splits(admin).await?;
+    let Some(split) = splits.iter().find(|split| split.service == job.service.name) else { return Ok(()) };
+    if let Some(why) = split.refusal() {
+        return Err(Error::Moving(why));
+    }
+    if split.is_leaving() {
+        let (name, phase, target) = (split.service.as_str(), &split.phase, &split.target);
+        let message = format!(
+            "{name} is being split ({phase}), and definitions are not replicated: change {target} alike, then run split start"
+        );
+        (job.listener)(Event::Warning { message });
+    }
+    Ok(())
 }
 
 async fn as_login(job: &Job<'_>, place: &Place, login: &Login, application: &str, applied: &mut Vec<String>) -> Ran {

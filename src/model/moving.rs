@@ -26,11 +26,44 @@ impl Moving {
         self.leaves && self.phase == "finished"
     }
 
+    /// Tells whether the service lives in this database until its split ends, whatever its manifest says already.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.leaves && self.phase != "finished"
+    }
+
+    /// Tells whether this database is the dedicated one of a split that has not ended.
+    #[must_use]
+    pub fn is_coming(&self) -> bool {
+        !self.leaves && self.phase != "finished"
+    }
+
     /// Tells whether a name is of something that the split has made itself: publication, login, trigger, subscription.
     #[must_use]
     pub fn made(&self, name: &str) -> bool {
         let rest = name.strip_prefix("pgcleave_").and_then(|rest| rest.strip_prefix(self.id.as_str()));
         rest.is_some_and(|rest| matches!(rest, "" | "_forward" | "_back" | "_moved"))
+    }
+
+    /// Says why nothing of the service is changed in this database now, its passwords and definitions least of all;
+    /// nothing where this is the one in which they live.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        let (name, phase, target) = (self.service.as_str(), self.phase.as_str(), &self.target);
+        match (self.leaves, phase) {
+            (true, "fenced" | "switched" | "reversed") => Some(format!(
+                "{name} is written at {target} ({phase}): what is changed here now would not get there; wait for split \
+                 finish, or go back with split rollback"
+            )),
+            (true, "finished") => {
+                Some(format!("{name} has moved to {target}: say so in its manifest, `database: {{ url_env: … }}`"))
+            }
+            (false, phase) if phase != "finished" => Some(format!(
+                "{name} is being split ({phase}), and this is its new place: until split finish it is looked after in the \
+                 shared database"
+            )),
+            _ => None,
+        }
     }
 
     /// Says which commands end it.

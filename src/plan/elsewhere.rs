@@ -124,6 +124,9 @@ pub(super) fn notes(project: &Project, observed: &Observed, notes: &mut Vec<Stri
             ));
         }
     }
+    let coming =
+        observed.splits.iter().filter(|split| split.is_coming() && project.elsewhere.contains_key(&split.service));
+    notes.extend(coming.filter_map(crate::model::moving::Moving::refusal));
     for split in observed.splits.iter().filter(|split| project.services.contains_key(&split.service)) {
         let (name, phase, ended) = (split.service.as_str(), &split.phase, split.ended_by());
         if split.phase != "finished" {

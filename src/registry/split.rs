@@ -20,6 +20,12 @@ pub struct SplitRow {
     pub record: String,
 }
 
+/// Names the lock under which a split is driven; whoever changes what it carries takes it, too.
+#[must_use]
+pub fn lock_name(service: &str) -> String {
+    format!("the split of service {service}")
+}
+
 /// Reads all rows, by service; none where there is no registry, or an older one.
 ///
 /// # Errors

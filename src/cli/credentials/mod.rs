@@ -5,11 +5,14 @@ mod rotate;
 use std::collections::BTreeSet;
 
 use clap::{Args, Subcommand};
+use pgcleave::catalog;
 use pgcleave::credentials::sink::Sink;
 use pgcleave::credentials::verify::matrix::Matrix;
 use pgcleave::credentials::{list, verify};
 use pgcleave::error::Verdict;
+use pgcleave::manifest::service::Project;
 use pgcleave::report;
+use sqlx::postgres::PgConnection;
 
 use super::context::{Context, Format};
 use super::databases::Database;
@@ -44,9 +47,10 @@ async fn run_list(context: &Context) -> Result<Verdict, Failure> {
     let format = context.format(&[Format::Human, Format::Json])?;
     let project = context.project()?;
     let mut listed = Vec::new();
-    for Database { project, target, .. } in context.databases(&project, &BTreeSet::new())? {
+    for Database { project, target, .. } in context.databases(&project, &BTreeSet::new()).await? {
         let mut connection = target.connect("pgcleave credentials list").await?;
         pgcleave::registry::readable(&mut connection).await?;
+        let project = settled(context, &mut connection, &project).await?;
         listed.extend(list::list(&mut connection, &project).await?);
     }
     listed.sort_by(|a, b| (&a.service, &a.credential).cmp(&(&b.service, &b.credential)));
@@ -57,14 +61,24 @@ async fn run_list(context: &Context) -> Result<Verdict, Failure> {
     Ok(Verdict::Done)
 }
 
+/// Gives the project as the database knows it, and says which services' logins are in use elsewhere.
+async fn settled(context: &Context, connection: &mut PgConnection, project: &Project) -> Result<Project, Failure> {
+    let splits = catalog::splits(connection).await?;
+    for split in splits.iter().filter(|split| project.services.contains_key(&split.service)) {
+        split.refusal().iter().for_each(|why| context.story(why));
+    }
+    Ok(project.without_moved(&splits))
+}
+
 async fn run_verify(context: &Context) -> Result<Verdict, Failure> {
     let format = context.format(&[Format::Human, Format::Json])?;
     let project = context.project()?;
     let sink = Sink::new(&project.secrets, &project.root, &project.naming);
     let mut matrix = Matrix::default();
-    for Database { project, target, .. } in context.databases(&project, &BTreeSet::new())? {
+    for Database { project, target, .. } in context.databases(&project, &BTreeSet::new()).await? {
         let mut connection = target.connect("pgcleave credentials verify").await?;
         pgcleave::registry::readable(&mut connection).await?;
+        let project = settled(context, &mut connection, &project).await?;
         matrix.add(verify::verify(&mut connection, &target, &project, &sink).await?);
     }
     context.answer(&match format {

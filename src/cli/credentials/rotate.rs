@@ -59,7 +59,7 @@ pub(crate) async fn run(context: &Context, args: &RotateArgs) -> Result<Verdict,
     let tell = |event| context.tell(&event);
     let services = chosen.iter().map(|declared| declared.service.clone()).collect();
     let mut outcomes = Vec::new();
-    for Database { project, target, .. } in context.databases(&project, &services)? {
+    for Database { project, target, .. } in context.databases(&project, &services).await? {
         let issuer = Issuer {
             sink: Sink::new(&project.secrets, &project.root, &project.naming),
             place: Place::from(&target),

@@ -9,6 +9,7 @@
 //! Each phase is in the registry before anything is done in it, and whatever is published logs in at every moment.
 
 pub mod decide;
+mod moving;
 pub mod session;
 
 use std::time::Duration;
@@ -26,6 +27,7 @@ use crate::model::naming::{Access, Slot};
 use crate::pg::connect::Target;
 use crate::pg::{self, exec, lock};
 use crate::registry::credential::{self, CredentialRow, Phase};
+use crate::registry::split;
 use crate::sql;
 use decide::{Decision, Goal, Grace, Holds, Seen, Step, decide};
 use session::Session;
@@ -97,6 +99,8 @@ struct Run<'a> {
     resumed: Option<bool>,
     /// Whether this session holds the credential's lock.
     locked: bool,
+    /// Whether it keeps the service's split from going on.
+    holds_split: bool,
     published: bool,
     grace_set: bool,
     terminated: usize,
@@ -130,6 +134,9 @@ pub async fn rotate(
                 // a broken session has given its locks back by itself
                 let _ = lock::release(connection, &lock_name(run.declared)).await;
             }
+            if run.holds_split {
+                let _ = lock::release(connection, &split::lock_name(run.declared.service.as_str())).await;
+            }
             outcomes.push(run.outcome(result));
         }
         runs = waiting;
@@ -143,7 +150,15 @@ pub async fn rotate(
 
 impl<'a> Run<'a> {
     fn new(declared: &'a Declared) -> Self {
-        Self { declared, resumed: None, locked: false, published: false, grace_set: false, terminated: 0 }
+        Self {
+            declared,
+            resumed: None,
+            locked: false,
+            holds_split: false,
+            published: false,
+            grace_set: false,
+            terminated: 0,
+        }
     }
 
     fn outcome(&self, result: Result<Rotated, Error>) -> Outcome {
@@ -162,7 +177,9 @@ impl Rotation<'_> {
     /// Goes on until there is something to wait for (nothing) or the end (what came of it).
     async fn advance(&self, connection: &mut PgConnection, run: &mut Run<'_>) -> Result<Option<Rotated>, Error> {
         if !run.locked {
-            lock::take(connection, &lock_name(run.declared), self.options.lock_wait_seconds, self.listener).await?;
+            let (wait, service) = (self.options.lock_wait_seconds, &run.declared.service);
+            run.holds_split = moving::hold(connection, service, wait, self.listener).await?;
+            lock::take(connection, &lock_name(run.declared), wait, self.listener).await?;
             run.locked = true;
         }
         loop {
