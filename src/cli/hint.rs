@@ -39,6 +39,9 @@ pub(crate) fn of(code: &str) -> Option<String> {
         "split-bridge" => {
             "leave out what cannot be bridged: --leave-out \"schema.function(types)\", or --bridge none for all"
         }
+        "split-uncompared" => {
+            "split cutover, run again, compares them; split finish --uncompared ends the split all the same"
+        }
         "split-route" => {
             "the writes are where split status says; mend the pooler or the command, and run the same command again"
         }

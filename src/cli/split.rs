@@ -7,11 +7,12 @@ use pgcleave::ident::Ident;
 use pgcleave::manifest::service::Project;
 use pgcleave::pg::connect::Target;
 use pgcleave::report;
+use pgcleave::split::afterwards::Left;
 use pgcleave::split::finish::StandIn;
 use pgcleave::split::pooler::Pooler;
 use pgcleave::split::state::Side;
 use pgcleave::split::status::{self, Status};
-use pgcleave::split::{Between, abort, alone, finish, start, turn};
+use pgcleave::split::{Between, abort, afterwards, alone, finish, start, turn};
 use secrecy::SecretString;
 
 use super::context::{Context, Format};
@@ -38,6 +39,7 @@ enum Command {
     Rollback(TurnArgs),
     Finish(FinishArgs),
     Abort(AbortArgs),
+    Forget(ForgetArgs),
 }
 
 /// What all of them take.
@@ -47,7 +49,7 @@ pub(crate) struct BetweenArgs {
     service: String,
     /// The dedicated database; better given in the environment
     #[arg(long = "to", value_name = "URL", env = "TARGET_DATABASE_URL", hide_env_values = true)]
-    to: SecretString,
+    to: Option<SecretString>,
     /// The shared database as the dedicated one's server reaches it, where that is another way than ours
     #[arg(long, value_name = "URL", env = "PGCLEAVE_SOURCE_FROM_TARGET", hide_env_values = true)]
     source_from_target: Option<SecretString>,
@@ -134,9 +136,19 @@ pub(crate) struct FinishArgs {
     /// Drops the old schema, by the name under which it is kept
     #[arg(long, value_name = "SCHEMA")]
     drop: Option<String>,
+    /// Ends it although the cutover was cut off before all rows were compared
+    #[arg(long, conflicts_with = "drop")]
+    uncompared: bool,
     /// The shared database is gone for good: removes what the dedicated one has of the split, and opens that
     #[arg(long, conflicts_with = "drop")]
     source_is_gone: bool,
+}
+
+/// Forgets a finished split whose service lives in the shared database again, so that plan and apply look after it there
+#[derive(Debug, Args)]
+pub(crate) struct ForgetArgs {
+    #[command(flatten)]
+    between: BetweenArgs,
 }
 
 /// What stands in for contracts.
@@ -171,7 +183,8 @@ pub(crate) async fn run(context: &Context, args: &SplitArgs) -> Result<Verdict, 
         | Command::Cutover(TurnArgs { between, .. })
         | Command::Rollback(TurnArgs { between, .. })
         | Command::Finish(FinishArgs { between, .. })
-        | Command::Abort(AbortArgs { between, .. }) => between,
+        | Command::Abort(AbortArgs { between, .. })
+        | Command::Forget(ForgetArgs { between }) => between,
     };
     if let Some(project) = &mut project {
         between.leave_out(project)?;
@@ -180,51 +193,75 @@ pub(crate) async fn run(context: &Context, args: &SplitArgs) -> Result<Verdict, 
     if let (Command::Start(_), Some(project)) = (&args.command, project) {
         Failure::if_described(project, std::iter::once(between.service.as_str()))?;
     }
-    let between = between.read(context, project)?;
     let listener = |event| context.tell(&event);
+    let read = || between.read(context, project);
     let status = match &args.command {
-        Command::Check(_) => return super::split_check::run(context, project, &between).await,
-        Command::Start(args) => begin(context, &between, project, args).await?,
-        Command::Status(args) if args.watch => return watch(context, &between, format).await,
-        Command::Status(_) => status::status(&between).await?,
+        Command::Check(_) => return super::split_check::run(context, project, &read()?).await,
+        Command::Start(args) => begin(context, &read()?, project, args).await?,
+        Command::Status(args) if args.watch => return watch(context, &read()?, format).await,
+        Command::Status(_) => status::status(&read()?).await?,
         Command::Cutover(args) => {
+            let between = read()?;
             status::of(&turn::cutover(&between, &args.options(context, &between)?, &listener).await?)
         }
         Command::Rollback(args) => {
+            let between = read()?;
             status::of(&turn::rollback(&between, &args.options(context, &between)?, &listener).await?)
         }
         Command::Finish(FinishArgs { drop: Some(name), .. }) => {
             let name = Ident::new(name).map_err(|e| Failure::usage(e.to_string()))?;
-            status::of(&finish::drop_kept(&between, &name, &listener).await?)
+            status::of(&afterwards::drop_kept(&between.left(context, project)?, &name, &listener).await?)
         }
         Command::Finish(FinishArgs { source_is_gone: true, .. }) => {
-            status::of(&alone::alone(&between, Side::Target, project, &listener).await?)
+            status::of(&alone::alone(&read()?, Side::Target, project, &listener).await?)
         }
-        Command::Finish(args) => {
-            let bridge = match (args.bridge, project) {
-                (BridgeKind::None, _) => StandIn::Nothing,
-                (BridgeKind::Foreign, Some(project)) => StandIn::Foreign(project),
-                (BridgeKind::Copy, Some(project)) => StandIn::Copies(project),
-                (_, None) => {
-                    return Err(Failure::usage("without manifests no contract is known: say --bridge none"));
-                }
-            };
-            let options = finish::Options { keep_days: args.keep, bridge, project };
-            let finished = finish::finish(&between, &options, &listener).await?;
-            let service = project.and_then(|project| project.services.get(between.service.as_str()));
-            if service.is_some_and(|service| service.database_url_env.is_none()) {
-                let name = between.service.as_str();
-                context.story(&format!("next: say in {name}.yaml where it lives now, database: {{ url_env: … }}"));
-            }
-            status::of(&finished)
-        }
+        Command::Finish(args) => end(context, &read()?, project, args).await?,
         Command::Abort(AbortArgs { target_is_gone: true, .. }) => {
-            status::of(&alone::alone(&between, Side::Source, project, &listener).await?)
+            status::of(&alone::alone(&read()?, Side::Source, project, &listener).await?)
         }
-        Command::Abort(_) => status::of(&abort::abort(&between, project, &listener).await?),
+        Command::Abort(_) => {
+            let between = read()?;
+            let aborted = abort::abort(&between, project, &listener).await?;
+            let service = project.and_then(|project| project.services.get(between.service.as_str()));
+            if let Some(variable) = service.and_then(|service| service.database_url_env.as_ref()) {
+                let name = between.service.as_str();
+                context.story(&format!(
+                    "next: take database: out of {name}.yaml, where it names {variable}; {name} stays in the shared database"
+                ));
+            }
+            status::of(&aborted)
+        }
+        Command::Forget(_) => {
+            let (left, schema) = (between.left(context, project)?, between.schema(project)?);
+            status::of(&afterwards::forget(&left, &schema, project, &listener).await?)
+        }
     };
     tell(context, format, &status);
     Ok(Verdict::Done)
+}
+
+async fn end(
+    context: &Context,
+    between: &Between,
+    project: Option<&Project>,
+    args: &FinishArgs,
+) -> Result<Status, Failure> {
+    let bridge = match (args.bridge, project) {
+        (BridgeKind::None, _) => StandIn::Nothing,
+        (BridgeKind::Foreign, Some(project)) => StandIn::Foreign(project),
+        (BridgeKind::Copy, Some(project)) => StandIn::Copies(project),
+        (_, None) => {
+            return Err(Failure::usage("without manifests no contract is known: say --bridge none"));
+        }
+    };
+    let options = finish::Options { keep_days: args.keep, uncompared: args.uncompared, bridge, project };
+    let finished = finish::finish(between, &options, &|event| context.tell(&event)).await?;
+    let service = project.and_then(|project| project.services.get(between.service.as_str()));
+    if service.is_some_and(|service| service.database_url_env.is_none()) {
+        let name = between.service.as_str();
+        context.story(&format!("next: say in {name}.yaml where it lives now, database: {{ url_env: … }}"));
+    }
+    Ok(status::of(&finished))
 }
 
 fn tell(context: &Context, format: Format, status: &Status) {
@@ -334,19 +371,37 @@ impl BetweenArgs {
         Ok(())
     }
 
-    /// Reads the connection strings; the service is a schema where no manifest knows it.
-    fn read(&self, context: &Context, project: Option<&Project>) -> Result<Between, Failure> {
-        let service = project.and_then(|p| p.services.get(self.service.as_str()));
-        let schema = match service {
-            Some(service) => service.schema.clone(),
-            None => Ident::new(&self.service).map_err(|e| Failure::usage(e.to_string()))?,
-        };
-        let other = |url: &Option<SecretString>| url.as_ref().map(Target::parse).transpose();
-        Ok(Between {
+    /// Gives the service's schema; without manifests that know it, its name is the schema's.
+    fn schema(&self, project: Option<&Project>) -> Result<Ident, Failure> {
+        match project.and_then(|p| p.services.get(self.service.as_str())) {
+            Some(service) => Ok(service.schema.clone()),
+            None => Ident::new(&self.service).map_err(|e| Failure::usage(e.to_string())),
+        }
+    }
+
+    /// Reads the connection strings for what is left of an ended split: the dedicated database need not be named.
+    fn left(&self, context: &Context, project: Option<&Project>) -> Result<Left, Failure> {
+        Ok(Left {
             service: self.service.clone(),
-            schema,
             source: context.target(project.and_then(|p| p.database_url_env.as_deref()))?,
-            target: Target::parse(&self.to)?,
+            target: self.to.as_ref().map(Target::parse).transpose()?,
+        })
+    }
+
+    /// Reads the connection strings.
+    fn read(&self, context: &Context, project: Option<&Project>) -> Result<Between, Failure> {
+        let other = |url: &Option<SecretString>| url.as_ref().map(Target::parse).transpose();
+        let Left { service, source, target } = self.left(context, project)?;
+        let unnamed = || {
+            let message = "the dedicated database is not named: give --to or set TARGET_DATABASE_URL".to_owned();
+            Failure::no_url(message)
+                .with_hint("for example: export TARGET_DATABASE_URL=postgresql://admin@own:5432/orders")
+        };
+        Ok(Between {
+            service,
+            schema: self.schema(project)?,
+            source,
+            target: target.ok_or_else(unnamed)?,
             source_from_target: other(&self.source_from_target)?,
             target_from_source: other(&self.target_from_source)?,
         })

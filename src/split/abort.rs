@@ -4,6 +4,7 @@ use super::Between;
 use super::copy;
 use super::ends::Ends;
 use super::error::Error;
+use super::finish;
 use super::settle::{self, Settled};
 use super::state::{Phase, Side, Split};
 use super::turn::recover;
@@ -42,6 +43,13 @@ pub async fn abort(between: &Between, project: Option<&Project>, listener: Liste
     copy::discard(&mut ends, &split).await?;
     if let Some(bridge) = start::consumed(between, project).await? {
         bridge.remove().await?;
+    }
+    if let Some(caller) = split.caller.clone() {
+        // Of a finish that was cut off, before a rollback.
+        match finish::exposed(between, project).await? {
+            Some(bridge) => bridge.remove().await?,
+            None => link::drop_roles(&mut ends.target, &[caller]).await?,
+        }
     }
     link::unsubscribe(&mut ends.source, &split.link(Side::Target)).await?;
     for side in [Side::Source, Side::Target] {

@@ -11,15 +11,29 @@ use crate::credentials::relocate;
 use crate::credentials::secret::Place;
 use crate::credentials::sink::Sink;
 use crate::event::{Event, Listener};
+use crate::ident::Ident;
 use crate::manifest::service::Project;
 use crate::registry::{credential, moved};
-use crate::transfer::{session, surroundings};
+use crate::transfer::{logins, session, surroundings};
 
 /// Gives the target the logins as they are on the source now: those that are new, and passwords that were rotated.
 pub(super) async fn logins(ends: &mut Ends, between: &Between, split: &mut Split) -> Result<(), Error> {
     // On one server they are the same.
     if ends::identity(&mut ends.source).await?.system == ends::identity(&mut ends.target).await?.system {
         return Ok(());
+    }
+    let ours = logins::of_service(&mut ends.source, &between.schema, &between.service).await?;
+    let others: Vec<_> = ours.keys().filter(|login| !split.made_roles.contains(login)).cloned().collect();
+    let mut taken = logins::taken(&ours, &logins::named(&mut ends.target, &others).await?);
+    taken.retain(|login| others.contains(login));
+    if !taken.is_empty() {
+        let told = |login: &Ident| {
+            let name = login.as_str();
+            format!(
+                "the target has a login {name} that the split has not made, with another password: give it the source's, or drop it there"
+            )
+        };
+        return Err(Error::Blocked { service: between.service.clone(), blockers: taken.iter().map(told).collect() });
     }
     let (new, _) = copy::missing(ends, between, &[]).await?;
     if !new.is_empty() {

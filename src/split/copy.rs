@@ -152,12 +152,16 @@ async fn rows(
     }
 }
 
-/// Watches what the slot holds back; ends when that is too much.
+/// Watches what the slot holds back; ends when that is too much, or more than the server itself allows.
 async fn beyond(watcher: &mut PgConnection, name: &Ident, limit: Option<u64>) -> Result<Error, PgError> {
     loop {
         tokio::time::sleep(Duration::from_millis(WATCH_MILLIS)).await;
-        if let Some(too_much) = link::lag(watcher, name).await?.beyond(limit) {
+        let lag = link::lag(watcher, name).await?;
+        if let Some(too_much) = lag.beyond(limit) {
             return Ok(too_much);
+        }
+        if lag.is_lost() {
+            return Ok(Error::LogLost);
         }
     }
 }

@@ -5,6 +5,7 @@ use sha2::{Digest as _, Sha256};
 use super::ends::Ends;
 use super::error::Error;
 use super::state::{Side, Split};
+use crate::ident::Ident;
 use crate::transfer::facts::{self, Facts};
 
 /// How many differences are named.
@@ -12,9 +13,9 @@ const MAX_NAMED: usize = 10;
 
 /// Takes away what changes by itself, our own triggers, and what the bridge's login was granted: a `finish` that was cut
 /// off may have let that in already, and the way back is open still.
-fn lasting(facts: Facts, service: &str) -> Facts {
-    let ours = |object: &str| object.starts_with("trigger ") && object.contains(".pgcleave_");
-    let caller = format!("{service}_caller");
+fn lasting(facts: Facts, split: &Split) -> Facts {
+    let trigger = format!(".pgcleave_{}_moved", split.id);
+    let ours = |object: &str| object.starts_with("trigger ") && object.ends_with(&trigger);
     let kept = |(object, fact): (String, String)| {
         if object.starts_with("position ") || ours(&object) {
             return None;
@@ -22,7 +23,8 @@ fn lasting(facts: Facts, service: &str) -> Facts {
         if !object.starts_with("grant ") {
             return Some((object, fact));
         }
-        let is_callers = |grant: &&str| grant.split_once('=').is_some_and(|(grantee, _)| grantee.ends_with(&caller));
+        let callers = split.caller.as_ref().map(Ident::as_str);
+        let is_callers = |grant: &&str| grant.split_once('=').is_some_and(|(grantee, _)| Some(grantee) == callers);
         let others: Vec<_> = fact.split("; ").filter(|grant| !is_callers(grant)).collect();
         (!others.is_empty()).then(|| (object, others.join("; ")))
     };
@@ -43,8 +45,8 @@ fn hash(facts: &Facts) -> String {
 
 /// Reads both sides' definitions, the source's first.
 pub(super) async fn read(ends: &mut Ends, split: &Split) -> Result<[Facts; 2], Error> {
-    let source = lasting(facts::read(ends.side(Side::Source), &split.schema).await?, &split.service);
-    let target = lasting(facts::read(ends.side(Side::Target), &split.schema).await?, &split.service);
+    let source = lasting(facts::read(ends.side(Side::Source), &split.schema).await?, split);
+    let target = lasting(facts::read(ends.side(Side::Target), &split.schema).await?, split);
     Ok([source, target])
 }
 
@@ -91,20 +93,36 @@ impl Changed {
 
 #[cfg(test)]
 mod tests {
+    use super::super::state::example;
     use super::*;
+
+    fn facts(all: &[(&str, &str)]) -> Facts {
+        all.iter().map(|(object, fact)| ((*object).to_owned(), (*fact).to_owned())).collect()
+    }
 
     #[test]
     fn what_the_bridges_login_was_granted_is_no_change_of_definitions() {
-        let facts = |all: &[(&str, &str)]| -> Facts {
-            all.iter().map(|(object, fact)| ((*object).to_owned(), (*fact).to_owned())).collect()
-        };
+        let split = Split { caller: Some(Ident::from_server("stg_orders_caller")), ..example() };
         let before = facts(&[("grant relation a", "orders_reader=SELECT; PUBLIC=SELECT"), ("table a", "x")]);
         let after = facts(&[
             ("grant relation a", "orders_reader=SELECT; stg_orders_caller=SELECT; PUBLIC=SELECT"),
             ("grant schema ", "stg_orders_caller=USAGE"),
             ("table a", "x"),
         ]);
-        assert_eq!(lasting(after.clone(), "orders"), before);
-        assert_ne!(lasting(after, "billing"), before);
+        assert_eq!(lasting(after.clone(), &split), before);
+        assert_ne!(lasting(after, &example()), before, "no finish has made it");
+    }
+
+    #[test]
+    fn a_name_that_only_looks_like_the_splits_own_is_somebody_elses() {
+        let split = Split { id: "34d392e5".to_owned(), caller: Some(Ident::from_server("orders_caller")), ..example() };
+        let own = facts(&[("trigger a.pgcleave_34d392e5_moved", "x"), ("grant schema ", "orders_caller=USAGE")]);
+        assert_eq!(lasting(own, &split), Facts::default());
+        let others = facts(&[
+            ("grant schema ", "back_orders_caller=USAGE"),
+            ("trigger a.pgcleave_34d392e5_moved_too", "x"),
+            ("trigger a.pgcleave_stamp", "x"),
+        ]);
+        assert_eq!(lasting(others.clone(), &split), others);
     }
 }

@@ -116,8 +116,7 @@ impl Ends {
 
 /// Keeps every other pgcleave from driving this split on one side.
 pub(super) async fn lock(connection: &mut PgConnection, service: &str, listener: Listener<'_>) -> Result<(), Error> {
-    let what = format!("the split of service {service}");
-    Ok(lock::take(connection, &what, LOCK_SECONDS, listener).await?)
+    Ok(lock::take(connection, &registry::split::lock_name(service), LOCK_SECONDS, listener).await?)
 }
 
 /// Writes the split on one side, in the transaction under way if there is one.

@@ -80,6 +80,11 @@ pub enum Error {
         /// The limit.
         limit: u64,
     },
+    /// The server gave up the slot while the rows were copied; it is gone, and the copy with it.
+    #[error(
+        "the copy took longer than the source keeps its log for a slot (max_slot_wal_keep_size): the slot has lost it, and is dropped"
+    )]
+    LogLost,
     /// Replication stands still, or is not there.
     #[error("the {follower} does not follow: {why}")]
     NotFollowing {
@@ -109,6 +114,12 @@ pub enum Error {
     Differs {
         /// The tables.
         tables: Vec<String>,
+    },
+    /// The change of sides was cut off before all rows were compared.
+    #[error("the rows of service {service} were not found to be the same on both sides since the cutover")]
+    Uncompared {
+        /// The service.
+        service: String,
     },
     /// The contracts that the move cuts cannot be bridged, or the bridge does not hold.
     #[error("the bridge: {0}")]
@@ -150,11 +161,12 @@ impl Coded for Error {
             Self::Overtaken(_) => "split-overtaken",
             Self::NotFenced { .. } => "split-not-fenced",
             Self::Silent => "split-silent",
-            Self::Log { .. } => "split-log",
+            Self::Log { .. } | Self::LogLost => "split-log",
             Self::NotFollowing { .. } => "split-not-following",
             Self::Slot { .. } => "split-slot",
             Self::DefinitionsChanged { .. } => "split-definitions",
             Self::Differs { .. } => "split-differs",
+            Self::Uncompared { .. } => "split-uncompared",
             Self::Bridge(_) => "split-bridge",
             Self::Route(_) => "split-route",
             Self::Interrupted => "interrupted",
@@ -175,9 +187,11 @@ impl Coded for Error {
             | Self::Coupled { .. }
             | Self::Overtaken(_)
             | Self::NotFenced { .. }
-            | Self::DefinitionsChanged { .. } => Verdict::Refused,
+            | Self::DefinitionsChanged { .. }
+            | Self::Uncompared { .. } => Verdict::Refused,
             Self::Silent
             | Self::Log { .. }
+            | Self::LogLost
             | Self::NotFollowing { .. }
             | Self::Slot { .. }
             | Self::Differs { .. }

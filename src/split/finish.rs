@@ -6,18 +6,17 @@ use time::{Duration, OffsetDateTime};
 use super::Between;
 use super::bridge::Bridge;
 use super::bridge::contract::Direction;
-use super::ends::{Ends, label};
+use super::ends::Ends;
 use super::error::Error;
 use super::state::{Kept, Phase, Side, Split};
-use super::{carry, gate, link};
-use crate::event::{Event, Listener};
+use super::{carry, gate, link, members};
+use crate::event::Listener;
 use crate::ident::Ident;
 use crate::manifest::service::Project;
 use crate::pg::error::Error as PgError;
 use crate::pg::exec;
 use crate::registry;
 use crate::sql;
-use crate::transfer::coupling::{self, Coupling, CouplingKind};
 use crate::transfer::table;
 
 /// How to finish.
@@ -25,6 +24,8 @@ use crate::transfer::table;
 pub struct Options<'a> {
     /// How long the old schema is kept, in days.
     pub keep_days: u32,
+    /// Whether to end it although nobody knows that all rows were the same.
+    pub uncompared: bool,
     /// What stands in for the service's contracts.
     pub bridge: StandIn<'a>,
     /// The manifests whose sink has the service's secrets.
@@ -62,6 +63,10 @@ pub async fn finish(between: &Between, options: &Options<'_>, listener: Listener
         let why = "only a split that was cut over can be finished".to_owned();
         return Err(Error::WrongPhase { service: split.service, phase: split.phase.as_str(), why });
     }
+    let equal = split.turn.as_ref().is_some_and(|turn| turn.equal == Some(true));
+    if split.phase == Phase::Reversed && !equal && !options.uncompared {
+        return Err(Error::Uncompared { service: split.service });
+    }
     let bridge = exposed(between, options.bridge.project()).await?;
     let copies = bridge.as_ref().filter(|_| matches!(options.bridge, StandIn::Copies(_)));
     let bridge = bridge.as_ref().filter(|_| copies.is_none());
@@ -77,10 +82,16 @@ pub async fn finish(between: &Between, options: &Options<'_>, listener: Listener
             let why = "contracts are kept as replicated copies already: drop those first";
             return Err(Error::Bridge(why.to_owned()));
         }
+        let caller = Some(bridge.caller().clone());
+        if split.caller != caller {
+            split.caller = caller;
+            ends.write(&mut split).await?;
+        }
         bridge.connect().await?;
     }
     if split.phase == Phase::Reversed {
         carry::logins(&mut ends, between, &mut split).await?;
+        members::settle(&mut ends, between, options.project).await?;
         carry::registry(&mut ends, &split).await?;
     }
     if split.kept.is_none() {
@@ -121,57 +132,6 @@ pub async fn finish(between: &Between, options: &Options<'_>, listener: Listener
     Ok(split)
 }
 
-/// Drops the old schema, which is named by whoever wants that, once its time has come.
-///
-/// # Errors
-/// It is not the kept schema's name, its time has not come, or the server refused.
-pub async fn drop_kept(between: &Between, name: &Ident, listener: Listener<'_>) -> Result<Split, Error> {
-    let mut ends = match Ends::open(between).await {
-        Ok(ends) => ends,
-        Err(error) => {
-            // While the dedicated one does not answer, nobody knows whether this is the only copy that is left.
-            let (by_hand, place) = (sql!("drop schema ", name, " cascade"), label(&between.source));
-            let message = format!(
-                "nothing is dropped unless both sides answer, since the old rows may be the only ones; by hand in {place}: {}",
-                by_hand.as_str()
-            );
-            listener(Event::Note { message });
-            return Err(error);
-        }
-    };
-    let mut split = ends.drive(between, listener).await?;
-    let refuse = |split: &Split, why: String| {
-        Err(Error::WrongPhase { service: split.service.clone(), phase: split.phase.as_str(), why })
-    };
-    let Some(kept) = split.kept.clone() else {
-        return refuse(&split, "no schema of it is kept".to_owned());
-    };
-    if kept.schema != *name {
-        return refuse(&split, format!("the schema that is kept is {}", kept.schema.as_str()));
-    }
-    let until = OffsetDateTime::parse(&kept.until, &Rfc3339).unwrap_or(OffsetDateTime::now_utc());
-    if OffsetDateTime::now_utc() < until {
-        return refuse(&split, format!("schema {} is kept until {}", name.as_str(), kept.until));
-    }
-    let leaning: Vec<_> = coupling::find(&mut ends.source, name)
-        .await?
-        .iter()
-        .filter(|coupling| matches!(coupling.kind, CouplingKind::NeededBy | CouplingKind::PartitionElsewhere))
-        .map(Coupling::message)
-        .collect();
-    if !leaning.is_empty() {
-        return refuse(
-            &split,
-            format!("others would lose what leans on schema {}: {}", name.as_str(), leaning.join("; ")),
-        );
-    }
-    let drop = sql!("drop schema if exists ", name, " cascade");
-    exec::batch(&mut ends.source, "drop the old schema", &drop).await?;
-    split.kept = None;
-    ends.write(&mut split).await?;
-    Ok(split)
-}
-
 /// Gives the old schema's new name, which says what it was.
 fn aside(split: &Split) -> Ident {
     let mut name = split.schema.as_str().to_owned();
@@ -183,7 +143,7 @@ fn aside(split: &Split) -> Ident {
 }
 
 /// Gives the bridge to the contracts that the service exposes, if there are any.
-async fn exposed(between: &Between, project: Option<&Project>) -> Result<Option<Bridge>, Error> {
+pub(super) async fn exposed(between: &Between, project: Option<&Project>) -> Result<Option<Bridge>, Error> {
     let Some(project) = project else { return Ok(None) };
     let Some(service) = project.services.get(between.service.as_str()) else { return Ok(None) };
     Ok(Some(Bridge::read(between, project, service, Direction::Exposed).await?).filter(|bridge| !bridge.is_empty()))

@@ -27,7 +27,8 @@ const FIRST_WAIT_MILLIS: u64 = 50;
 /// How long the pause between two tries may become, in milliseconds.
 const MAX_PAUSE_MILLIS: u64 = 2000;
 
-fn trigger(split: &Split) -> Ident {
+/// Names the trigger.
+pub(super) fn trigger(split: &Split) -> Ident {
     Ident::from_server(&format!("pgcleave_{}_moved", split.id))
 }
 

@@ -392,6 +392,11 @@ impl Lag {
         limit.filter(|limit| retained > *limit).map(|limit| Error::Log { retained, limit })
     }
 
+    /// Tells whether the server has thrown away what the slot was to send.
+    pub(super) fn is_lost(&self) -> bool {
+        self.wal_status.as_deref() == Some("lost")
+    }
+
     /// Tells why nothing more can come from the side that is followed, and what to do then.
     pub(super) fn broken(&self, followed: Side) -> Option<String> {
         let what = match self.wal_status.as_deref() {

@@ -10,6 +10,7 @@
 //! id in its name, and is known on both sides before it is made, so that going on and going back find all of it.
 
 pub mod abort;
+pub mod afterwards;
 pub mod alone;
 pub mod bridge;
 mod carry;
@@ -23,6 +24,7 @@ mod fence;
 pub mod finish;
 mod gate;
 mod link;
+mod members;
 mod pace;
 pub mod pooler;
 mod preflight;

@@ -43,38 +43,12 @@ pub(super) fn settle(split: &Split) -> Settled {
 
 #[cfg(test)]
 mod tests {
-    use super::super::state::{Place, Side, Turn};
+    use super::super::state::{Side, Turn, example};
     use super::*;
-    use crate::ident::Ident;
 
     fn split(id: &str, revision: i64, phase: Phase, step: Option<Step>) -> Split {
-        let place = || Place { system: "1".to_owned(), database: "d".to_owned(), label: "h:1/d".to_owned() };
-        let turn = step.map(|step| Turn {
-            to: Side::Target,
-            step,
-            lsn: None,
-            pause_ms: None,
-            transactions_drained: None,
-            equal: None,
-            unrouted: false,
-        });
-        Split {
-            id: id.to_owned(),
-            service: "s".to_owned(),
-            schema: Ident::new("s").expect("a name"),
-            revision,
-            phase,
-            writable: Side::Source,
-            source: place(),
-            target: place(),
-            made_roles: Vec::new(),
-            made_extensions: Vec::new(),
-            source_definitions: None,
-            target_definitions: None,
-            max_wal_bytes: None,
-            turn,
-            kept: None,
-        }
+        let turn = step.map(|step| Turn { step, ..Turn::begin(Side::Target) });
+        Split { id: id.to_owned(), revision, phase, turn, ..example() }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::ends::{self, Ends};
 use super::error::Error;
 use super::settle::{self, Settled};
 use super::state::{Phase, Place, Side, Split};
-use super::{Between, check, copy, fence, gate, link, preflight};
+use super::{Between, check, copy, fence, gate, link, members, preflight};
 use crate::event::{Event, Listener};
 use crate::interrupt::Interrupt;
 use crate::manifest::service::Project;
@@ -84,6 +84,7 @@ pub async fn start(
             }
             Phase::Copying => {
                 copy::copy(&mut ends, between, &mut split, options, listener).await?;
+                members::settle(&mut ends, between, project).await?;
                 if let Some(bridge) = consumed(between, project).await? {
                     bridge.build().await?;
                 }
@@ -156,6 +157,7 @@ async fn begin(
         target_definitions: None,
         max_wal_bytes: options.max_wal_bytes,
         turn: None,
+        caller: None,
         kept: None,
     };
     (split.made_roles, split.made_extensions) = copy::missing(ends, between, &couplings).await?;

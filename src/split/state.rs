@@ -111,6 +111,10 @@ pub struct Split {
     pub max_wal_bytes: Option<u64>,
     /// The last or the current change of sides.
     pub turn: Option<Turn>,
+    /// The login of the bridge on the target. Set by `finish` before it makes it; one that was cut off then can still be
+    /// rolled back, and this says what it has left.
+    #[serde(default)]
+    pub caller: Option<Ident>,
     /// Where the source's old schema is kept after `finish`.
     pub kept: Option<Kept>,
 }
@@ -151,6 +155,14 @@ impl Turn {
     pub(super) fn begin(to: Side) -> Self {
         let step = Step::Fencing;
         Self { to, step, lsn: None, pause_ms: None, transactions_drained: None, equal: None, unrouted: false }
+    }
+
+    /// Names the command that makes it, and goes on with it.
+    pub(super) fn again(&self) -> &'static str {
+        match self.to {
+            Side::Target => "split cutover",
+            Side::Source => "split rollback",
+        }
     }
 }
 
@@ -207,5 +219,29 @@ impl Split {
 
     fn name(&self, suffix: &str) -> Ident {
         Ident::from_server(&format!("pgcleave_{}{suffix}", self.id))
+    }
+}
+
+/// Gives a split for tests to change.
+#[cfg(test)]
+pub(super) fn example() -> Split {
+    let place = || Place { system: "1".to_owned(), database: "d".to_owned(), label: "h:1/d".to_owned() };
+    Split {
+        id: "a".to_owned(),
+        service: "s".to_owned(),
+        schema: Ident::from_server("s"),
+        revision: 1,
+        phase: Phase::Ready,
+        writable: Side::Source,
+        source: place(),
+        target: place(),
+        made_roles: Vec::new(),
+        made_extensions: Vec::new(),
+        source_definitions: None,
+        target_definitions: None,
+        max_wal_bytes: None,
+        turn: None,
+        caller: None,
+        kept: None,
     }
 }

@@ -160,17 +160,24 @@ fn told(split: &Split, lag: &Lag) -> Status {
 
 /// Warns where nobody knows whether all rows were the same at the last change of sides.
 fn compared(split: &Split) -> Option<String> {
-    let turned = split.turn.as_ref().is_some_and(|turn| turn.step == Step::Turned && turn.equal.is_none());
-    let steady = matches!(split.phase, Phase::Ready | Phase::Reversed);
-    let text = "the rows were not compared at the last change of sides, which was cut off: pgcleave verify compares both \
-        databases when nobody writes";
-    (turned && steady).then(|| text.to_owned())
+    let turn = split.turn.as_ref().filter(|turn| turn.step == Step::Turned && turn.equal != Some(true))?;
+    if !matches!(split.phase, Phase::Ready | Phase::Reversed) {
+        return None;
+    }
+    let again = turn.again();
+    Some(match (turn.equal, turn.to) {
+        (None, _) => format!(
+            "the rows were not compared at the last change of sides, which was cut off: {again}, run again, compares them"
+        ),
+        (_, Side::Target) => format!("rows differed, and the way back was cut off: {again}, run again, goes on"),
+        (_, Side::Source) => "rows differed at the last change of sides: split abort, and start anew".to_owned(),
+    })
 }
 
 /// Warns where the change of sides is done, and clients could not be sent over.
 fn routed(split: &Split) -> Option<String> {
     let turn = split.turn.as_ref().filter(|turn| turn.unrouted && turn.step == Step::Turned)?;
-    let command = if turn.to == Side::Target { "split cutover" } else { "split rollback" };
+    let command = turn.again();
     let to = turn.to.as_str();
     Some(format!(
         "clients were not sent to the {to}, since the pooler or --on-cutover has failed: {command}, run again, sends them"

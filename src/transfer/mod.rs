@@ -19,6 +19,7 @@ pub mod error;
 pub mod facts;
 pub mod journal;
 pub mod load;
+pub mod logins;
 pub mod pg_dump;
 mod roles;
 mod sequences;

@@ -44,9 +44,7 @@ pub(super) async fn read(
     service: &str,
     verifiers: bool,
 ) -> Result<Roles, PgError> {
-    let prefix = format!("{service}_");
-    let rows = fetch(sqlx::query(include_str!("sql/roles.sql")).bind(schema.as_str()).bind(prefix), connection).await?;
-    let roles: Vec<Role> = rows.iter().map(role).collect();
+    let roles = all(connection, schema, service).await?;
     let ids = |wanted: &dyn Fn(&Role) -> bool| roles.iter().filter(|r| wanted(r)).map(|r| r.oid).collect::<Vec<i64>>();
     let (all, own) = (ids(&|_| true), ids(&|r| r.own && !r.superuser));
     let secrets = if verifiers { secrets(connection, &own).await? } else { Vec::new() };
@@ -66,6 +64,18 @@ pub(super) async fn read(
     out.grant.push(&settings(connection, &own).await?);
     out.grant.push(&privileges(connection, &all, &own).await?);
     Ok(out)
+}
+
+/// Names the roles that are the service's own.
+pub(super) async fn own(connection: &mut PgConnection, schema: &Ident, service: &str) -> Result<Vec<Ident>, PgError> {
+    let roles = all(connection, schema, service).await?;
+    Ok(roles.into_iter().filter(|r| r.own && !r.superuser && !r.predefined).map(|r| r.name).collect())
+}
+
+async fn all(connection: &mut PgConnection, schema: &Ident, service: &str) -> Result<Vec<Role>, PgError> {
+    let prefix = format!("{service}_");
+    let rows = fetch(sqlx::query(include_str!("sql/roles.sql")).bind(schema.as_str()).bind(prefix), connection).await?;
+    Ok(rows.iter().map(role).collect())
 }
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;

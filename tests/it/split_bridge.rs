@@ -2,6 +2,7 @@
 
 mod advice;
 mod end;
+mod midway;
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -308,7 +309,12 @@ fn together() -> String {
 
 impl Moving {
     async fn new(orders: &str, shipping: &str) -> Self {
-        let (db, own, shared) = (TestDb::new().await, Dedicated::start().await, Dedicated::start().await);
+        Self::to(Dedicated::start().await, orders, shipping).await
+    }
+
+    /// The same, to this server.
+    async fn to(own: Dedicated, orders: &str, shipping: &str) -> Self {
+        let (db, shared) = (TestDb::new().await, Dedicated::start().await);
         run(&own.url("postgres"), "create database orders").await;
         run(&shared.url("postgres"), "create database shop").await;
         let mut project = Project::new(&db);

@@ -20,6 +20,7 @@ use contract::{Crossing, Direction, crossings};
 use shape::{Shapes, Side};
 use statement::Names;
 
+use super::ends::identity;
 use super::{Between, Error};
 use crate::credentials::password;
 use crate::ident::Ident;
@@ -86,6 +87,12 @@ impl Bridge {
         self.direction
     }
 
+    /// Gives the login with which the consuming side comes to the providing one.
+    #[must_use]
+    pub fn caller(&self) -> &Ident {
+        &self.names.caller
+    }
+
     /// Tells whether no contract is cut.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -132,7 +139,24 @@ impl Bridge {
         begin(&mut consumer).await?;
         let made = self.make_way(&mut consumer, &side, &secret).await;
         end(&mut consumer, made).await?;
+        self.tell_other_direction(&mut provider, &mut consumer, &secret).await?;
         self.reach(&mut consumer, &side).await
+    }
+
+    /// Tells the new password to the bridge of the other direction, which on one server comes as the same login.
+    async fn tell_other_direction(
+        &self,
+        provider: &mut PgConnection,
+        consumer: &mut PgConnection,
+        secret: &secrecy::SecretString,
+    ) -> Result<(), Error> {
+        let other = self.side(provider).await?;
+        if !other.server || identity(provider).await?.system != identity(consumer).await?.system {
+            return Ok(());
+        }
+        begin(provider).await?;
+        let mapped = secret::map(provider, &self.names.bridge, &self.names.caller, secret).await;
+        Ok(end(provider, mapped).await?)
     }
 
     async fn make_way(

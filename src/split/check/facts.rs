@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::ident::Ident;
 use crate::transfer::coupling::Coupling;
 
 /// One side's server and database.
@@ -169,6 +170,8 @@ pub struct Facts {
     pub schema: Schema,
     /// What ties it to its database.
     pub couplings: Vec<Coupling>,
+    /// Logins of the service that the target has already, with passwords that are not known to be the same.
+    pub taken_logins: Vec<Ident>,
     /// How far a split is that has begun already.
     pub phase: Option<String>,
     /// Whether contracts are to be bridged into the source and into the target.

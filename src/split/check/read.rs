@@ -9,10 +9,11 @@ use crate::ident::Ident;
 use crate::pg::connect::Target;
 use crate::pg::error::Error as PgError;
 use crate::registry;
-use crate::split::state::Split;
+use crate::split::state::{Phase, Split};
 use crate::split::{Between, Error};
 use crate::transfer::coupling;
 use crate::transfer::error::Error as TransferError;
+use crate::transfer::logins;
 
 const BEGIN: &str = "begin transaction isolation level repeatable read, read only; set local search_path = ''";
 
@@ -33,9 +34,15 @@ pub(super) async fn read(between: &Between) -> Result<Facts, Error> {
     facts.couplings = coupling::find(&mut source, &between.schema).await?;
     facts.couplings.retain(|coupling| coupling.refers_to != OWN_BLOCK);
     facts.phase = phase(&mut source, &between.service).await?;
+    let ours = logins::of_service(&mut source, &between.schema, &between.service).await?;
     end(source).await?;
     let mut target = begin(&between.target).await?;
     facts.target = server(&mut target, &between.schema, &facts.schema).await?;
+    // On one server they are the same.
+    if facts.source.system.is_none() || facts.source.system != facts.target.system {
+        let names: Vec<_> = ours.keys().cloned().collect();
+        facts.taken_logins = logins::taken(&ours, &logins::named(&mut target, &names).await?);
+    }
     end(target).await?;
     Ok(facts)
 }
@@ -91,5 +98,7 @@ async fn phase(connection: &mut PgConnection, service: &str) -> Result<Option<St
     }
     let row = registry::split::get(connection, service).await?;
     let split = row.and_then(|row| serde_json::from_str::<Split>(&row.record).ok());
-    Ok(split.map(|split| split.phase.as_str().to_owned()))
+    // What has ended is begun anew.
+    let under_way = split.filter(|split| split.phase != Phase::Finished);
+    Ok(under_way.map(|split| split.phase.as_str().to_owned()))
 }

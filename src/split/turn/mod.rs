@@ -10,6 +10,7 @@
 
 mod after;
 mod before;
+mod late;
 mod order;
 mod pause;
 pub(super) mod recover;
@@ -114,7 +115,8 @@ async fn turned(
     let there = split.turn.as_ref().is_some_and(|turn| turn.to == to && turn.step == Step::Turned);
     if there && split.writable == to && matches!(split.phase, Phase::Ready | Phase::Reversed) {
         reroute(&mut ends, between, &mut split, options).await?;
-        return Ok((split, Vec::new()));
+        let differ = owed(&mut ends, between, &mut split, compare, options, listener).await?;
+        return Ok((split, differ));
     }
     let ready = match to {
         Side::Target => matches!(split.phase, Phase::Ready | Phase::CatchingUp),
@@ -138,15 +140,7 @@ async fn turned(
         Ok(fenced) => fenced,
         Err(error) => {
             drop((ends, lines));
-            return match recover::after_failure(between, was, options, listener).await {
-                // The other side had been opened before the connection broke.
-                Ok(Some(split)) => Ok((split, Vec::new())),
-                Ok(None) => Err(error),
-                Err(worse) => {
-                    listener(Event::Warning { message: error.to_string() });
-                    Err(worse)
-                }
-            };
+            return broken(error, between, was, compare, options, listener).await;
         }
     };
     let Fenced { frozen, locks, unrouted } = fenced;
@@ -155,6 +149,9 @@ async fn turned(
         if compare {
             compared(&mut ends, between, &mut split, (frozen, locks), options, listener).await
         } else {
+            // They went back since they differed.
+            split.turn.as_mut().expect("a change of sides is under way").equal = Some(false);
+            ends.write(&mut split).await?;
             Ok(Vec::new())
         }
     }
@@ -167,6 +164,47 @@ async fn turned(
             rest.map(|differ| (split, differ))
         }
     }
+}
+
+/// Settles what a change of sides has left that broke off.
+async fn broken(
+    error: Error,
+    between: &Between,
+    was: Phase,
+    compare: bool,
+    options: &Options,
+    listener: Listener<'_>,
+) -> Result<(Split, Vec<String>), Error> {
+    match recover::after_failure(between, was, options, listener).await {
+        // The other side had been opened before the connection broke.
+        Ok(Some(_)) => {
+            let mut ends = Ends::open(between).await?;
+            let mut split = ends.drive(between, listener).await?;
+            let differ = owed(&mut ends, between, &mut split, compare, options, listener).await?;
+            Ok((split, differ))
+        }
+        Ok(None) => Err(error),
+        Err(worse) => {
+            listener(Event::Warning { message: error.to_string() });
+            Err(worse)
+        }
+    }
+}
+
+/// Compares the rows now, if the last change of sides has not found them to be the same; gives the tables that differ.
+async fn owed(
+    ends: &mut Ends,
+    between: &Between,
+    split: &mut Split,
+    compare: bool,
+    options: &Options,
+    listener: Listener<'_>,
+) -> Result<Vec<String>, Error> {
+    let known = split.turn.as_ref().is_some_and(|turn| turn.equal == Some(true));
+    if !compare || known {
+        return Ok(Vec::new());
+    }
+    late::compare(ends, between, split, options, listener).await
 }
 
 /// Compares all rows at the fence, and writes down whether they were the same; gives the tables that differ.

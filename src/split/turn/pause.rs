@@ -155,6 +155,45 @@ pub(super) async fn attempt(
     Ok(Attempt::Opened { frozen, started })
 }
 
+/// How a look at both sides went.
+pub(super) enum Look {
+    /// Their snapshots at a moment in which they were the same, the writable side's first.
+    Frozen([(String, String); 2]),
+    /// Why it did not work.
+    Again(String),
+}
+
+/// Stops the writers until both sides have the same rows, takes a snapshot of each, and lets them go on.
+pub(super) async fn look(
+    ends: &mut Ends,
+    lines: &mut Lines,
+    split: &Split,
+    tables: &[Table],
+    options: &Options,
+) -> Result<Look, Error> {
+    let written = split.writable;
+    lines.order.look(ends.side(written), &split.schema).await?;
+    let ordered = lines.order.of(tables);
+    let started = Instant::now();
+    if let Err(error) = lock(&mut lines.locker, &ordered).await {
+        lines.undo().await?;
+        return Ok(Look::Again(held(ends, split, written, error).await?));
+    }
+    let n = fence::write(ends.side(written), &split.id).await?;
+    let bound = Duration::from_millis(options.max_pause_millis).saturating_sub(started.elapsed());
+    if fence::arrival(ends.side(written.other()), &split.id, n, bound).await?.is_none() {
+        lines.undo().await?;
+        return Ok(Look::Again("what was written last did not arrive in time".to_owned()));
+    }
+    let (frozen, same) = freeze(ends, lines, split, tables, written).await?;
+    if !same {
+        lines.undo().await?;
+        return Ok(Look::Again("a table was made or dropped meanwhile".to_owned()));
+    }
+    exec::batch(&mut lines.locker, "let the writers go on", &sql!("rollback")).await?;
+    Ok(Look::Frozen(frozen))
+}
+
 /// Takes a snapshot of each side at the fence, and sets the new side's sequences level at least; tells besides whether the
 /// old side has no other tables than those that are locked.
 async fn freeze(
@@ -177,14 +216,18 @@ async fn freeze(
     Ok(([one, two], names.iter().eq(tables.iter().map(|table| &table.name.name))))
 }
 
-/// Tells who kept the tables of a side from being locked.
 async fn in_the_way(ends: &mut Ends, split: &Split, side: Side, error: PgError) -> Result<Attempt, Error> {
+    Ok(Attempt::Again(held(ends, split, side, error).await?))
+}
+
+/// Tells who kept the tables of a side from being locked.
+async fn held(ends: &mut Ends, split: &Split, side: Side, error: PgError) -> Result<String, Error> {
     if !matches!(error.sqlstate(), Some("55P03" | "57014" | "40P01")) {
         return Err(error.into());
     }
     let holders = way::holders(ends.side(side), &split.schema).await?;
     let who: Vec<_> = holders.into_iter().map(|holder| holder.who).collect();
-    Ok(Attempt::Again(format!("the {}'s tables were locked by {}", side.as_str(), who.join(", "))))
+    Ok(format!("the {}'s tables were locked by {}", side.as_str(), who.join(", ")))
 }
 
 /// Closes the old side for good, then opens the new one; each with its record, in one transaction.

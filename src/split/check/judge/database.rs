@@ -18,6 +18,9 @@ pub(super) fn judge(facts: &Facts, schema: &Ident, found: &mut Findings) {
         let fix = "name an empty database, or drop that schema there".to_owned();
         found.blocker("target-not-empty", name, message, fix, None);
     }
+    if facts.phase.is_none() {
+        facts.taken_logins.iter().for_each(|login| taken(login.as_str(), found));
+    }
     encoding(source, target, found);
     locale(source, target, found);
     for name in facts.schema.collations.iter().filter(|name| !target.collations.contains(name)) {
@@ -32,6 +35,17 @@ pub(super) fn judge(facts: &Facts, schema: &Ident, found: &mut Findings) {
     {
         wrapper(side, server, found);
     }
+}
+
+/// A login that is somebody else's would get the service's password, and could do with it what it may already.
+fn taken(login: &str, found: &mut Findings) {
+    let message =
+        format!("the target has a login {login} already, with another password: the split would replace that");
+    let fix = format!(
+        "if it is another's, move to a server of its own; if it is the service's, drop role {login} there, or give it the \
+         password's verifier of the source"
+    );
+    found.blocker("login", login, message, fix, None);
 }
 
 /// Bridged contracts are foreign tables, which need an extension that only a superuser can create.
