@@ -66,10 +66,17 @@ impl Location {
     /// # Errors
     /// The storage is not named as it should be, or its settings cannot be used.
     pub fn parse(text: &str, settings: impl IntoIterator<Item = (String, String)>) -> Result<Self, Error> {
+        let wrong = |why: String| Error::BadLocation { location: text.to_owned(), why };
         if !SCHEMES.iter().any(|scheme| text.starts_with(scheme)) {
+            // It would become a folder of an odd name.
+            if text.contains("://") {
+                return Err(wrong(format!("it is neither a folder nor one of {}", SCHEMES.join(", "))));
+            }
             return Ok(Self::Folder(PathBuf::from(text)));
         }
-        let wrong = |why: String| Error::BadLocation { location: text.to_owned(), why };
+        if text.split("://").nth(1).is_none_or(|rest| rest.split('/').next().is_none_or(str::is_empty)) {
+            return Err(wrong("name a bucket and a prefix in it: s3://bucket/prefix".to_owned()));
+        }
         // The storage's client asks for the process's provider of cryptography.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let url = Url::parse(text).map_err(|e| wrong(e.to_string()))?;

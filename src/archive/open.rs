@@ -90,15 +90,44 @@ async fn read_sums(place: &Location) -> Result<BTreeMap<String, String>, Error> 
         return Err(damaged("does not name archive.json"));
     }
     match place {
-        Location::Folder(path) => sums.keys().try_for_each(|file| plain(path, file))?,
+        Location::Folder(path) => {
+            sums.keys().try_for_each(|file| plain(path, file))?;
+            nothing_else(&sums, inside(path, "")?)?;
+        }
         Location::Bucket(bucket) => {
             let names = bucket.names().await.map_err(|e| place.failed("list what is beside", layout::SUMS, e))?;
             if let Some(file) = sums.keys().find(|file| !names.contains(*file)) {
                 return Err(Error::Damaged { file: file.clone(), why: "is missing".to_owned() });
             }
+            nothing_else(&sums, names)?;
         }
     }
     Ok(sums)
+}
+
+/// Refuses what no list names: whoever looks into the folder would take it for a part.
+fn nothing_else(sums: &BTreeMap<String, String>, names: impl IntoIterator<Item = String>) -> Result<(), Error> {
+    match names.into_iter().find(|name| name != layout::SUMS && !sums.contains_key(name)) {
+        Some(file) => Err(Error::Damaged { file, why: "is no part of the archive".to_owned() }),
+        None => Ok(()),
+    }
+}
+
+/// Gives the files of a folder, by their names from there on; of folders within it by theirs.
+fn inside(folder: &Path, prefix: &str) -> Result<Vec<String>, Error> {
+    let failed = |error| Error::from(TransferError::file("list", &folder.join(prefix), error));
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder.join(prefix)).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        if entry.file_type().map_err(failed)?.is_dir() {
+            found.extend(inside(folder, &format!("{name}/"))?);
+        } else {
+            found.push(name);
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// Checks that a file of a folder is a plain one, and reached through no link.
@@ -108,7 +137,10 @@ fn plain(folder: &Path, file: &str) -> Result<(), Error> {
     while let Some(part) = parts.next() {
         at.push(part);
         let wrong = |why: &str| Error::Damaged { file: file.to_owned(), why: why.to_owned() };
-        let found = fs::symlink_metadata(&at).map_err(|_| wrong("is missing"))?;
+        let found = fs::symlink_metadata(&at).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => wrong("is missing"),
+            _ => TransferError::file("read", &at, error).into(),
+        })?;
         let right = if parts.peek().is_some() { found.is_dir() } else { found.is_file() };
         if !right {
             return Err(wrong("is a link or no plain file"));

@@ -46,10 +46,11 @@ done
 echo 'checking the files'
 if command -v sha256sum > /dev/null; then sha256sum --quiet --strict -c {SUMS}; else shasum -a 256 -s -c {SUMS}; fi
 schema={schema}
-if [ "$(run -At -v schema="$schema" -f - <<'SQL'
+held=$(run -At -v schema="$schema" -f - <<'SQL'
 select count(*) from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname = :'schema';
 SQL
-)" != 0 ]; then
+) || {{ echo 'the target cannot be reached; nothing was restored' >&2; exit 1; }}
+if [ "$held" != 0 ]; then
     echo "the target's schema $schema is not empty; what a broken restore has left must be dropped first" >&2
     exit 1
 fi

@@ -53,8 +53,12 @@ impl PgDump {
     /// The same with a folder that wins if it fits, in place of the variable's.
     ///
     /// # Errors
-    /// None is new enough.
+    /// None is new enough, or that folder has none at all: whoever has named it meant another.
     pub async fn find_in(chosen: Option<&Path>, major: u32) -> Result<Self, Error> {
+        let chosen = chosen.filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = chosen.filter(|folder| !folder.join("pg_dump").is_file()) {
+            return Err(Error::NoPgDump { major, looked: format!("{}, which has no pg_dump", folder.display()) });
+        }
         let mut folders: Vec<PathBuf> = chosen.map(Path::to_owned).into_iter().collect();
         for (parent, prefix) in [("/usr/lib/postgresql", ""), ("/usr", "pgsql-"), ("/opt/homebrew/opt", "postgresql@")]
         {

@@ -101,9 +101,10 @@ select kind, object, fact from (
   left join pg_catalog.pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
   where c.relkind in ('r', 'p', 'f', 'v', 'm', 'c') and a.attnum > 0 and not a.attisdropped
   union all
-  -- Before 16 the columns of a view's only relation are written with its name, since then without.
+  -- Before 16 the columns of a view's only relation are written with its name, since then without; its schema may be
+  -- called like it, and stays before it: after the word that begins the line.
   select 'view', c.relname::pg_catalog.text, case when x.only is null then x.text
-      else pg_catalog.regexp_replace(x.text, '(^|[^[:alnum:]_."])' || pg_catalog.regexp_replace(x.only, '([^[:alnum:]_])', '\\\1', 'g') || '\.', '\1', 'g') end
+      else pg_catalog.regexp_replace(x.text, '(^|[^[:alnum:]_."])(?<!\n   [[:upper:]]{4} )(?<!\n   [[:upper:]]{4} [[:upper:]]{4} )' || pg_catalog.regexp_replace(x.only, '([^[:alnum:]_])', '\\\1', 'g') || '\.', '\1', 'g') end
     || case when c.relispopulated then '' else ' -- not populated' end
   from rel c,
     lateral (select pg_catalog.pg_get_viewdef(c.oid) as text,

@@ -91,7 +91,7 @@ async fn an_export_that_was_cut_off_never_looks_whole_and_does_not_hinder_the_ne
     shop(&source).await;
     let storage = Storage::start().await;
     let place = location(&storage, "shop");
-    let arguments = ["export", "shop", "--to", &storage.at("shop"), "--max-rate", "500K"];
+    let arguments = ["export", "shop", "--to", &storage.at("shop"), "--max-rate", "50K"];
 
     let mut child = pgcleave_with(&source, &arguments, storage.settings()).await;
     while storage.names("shop").is_empty() {

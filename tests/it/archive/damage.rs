@@ -54,6 +54,11 @@ async fn one_wrong_byte_anywhere_is_found_before_anything_is_loaded() {
         assert_refused(&archive, &empty, &format!("{} missing", file.display())).await;
         fs::write(&file, &whole).expect("writable");
     }
+    for more in ["extra", "data/9999_more_1.copy.zst", "export.partial"] {
+        fs::write(archive.join(more), "x").expect("writable");
+        assert_refused(&archive, &empty, more).await;
+        fs::remove_file(archive.join(more)).expect("writable");
+    }
     import(&archive, &empty).await.expect("the whole archive is still good");
 }
 

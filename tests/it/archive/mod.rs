@@ -10,6 +10,7 @@ mod round_trip;
 mod trouble;
 mod upheaval;
 mod verify;
+mod wrong;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -100,14 +101,19 @@ async fn assert_equal(archive: &Path, source: &TestDb, restored: &TestDb, schema
     }
 }
 
-/// A schema `shop` with some 60,000 rows in two tables with a foreign key, an index and an identity column.
+/// A schema `shop` with some 6,000 rows in two tables with a foreign key, an index and an identity column.
 async fn shop(db: &TestDb) {
+    shop_of(db, 6_000).await;
+}
+
+/// The same with so many orders.
+async fn shop_of(db: &TestDb, orders: u32) {
     db.run(&format!(
         "create role {p}shop_owner; create schema shop authorization {p}shop_owner; set role {p}shop_owner;
          create table shop.customer (id int generated always as identity primary key, name text not null);
          create table shop.orders (id int primary key, customer int not null references shop.customer, note text);
          insert into shop.customer (name) select 'customer ' || g from generate_series(1, 1000) g;
-         insert into shop.orders select g, 1 + g % 1000, md5(g::text) from generate_series(1, 60000) g;
+         insert into shop.orders select g, 1 + g % 1000, md5(g::text) from generate_series(1, {orders}) g;
          create index on shop.orders (note); create index on shop.orders (customer)",
         p = db.prefix()
     ))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pgcleave::error::Coded as _;
 
-use super::{Room, assert_equal, can_export, export, import, options, pgcleave, shop, target};
+use super::{Room, assert_equal, can_export, export, import, options, pgcleave, shop, shop_of, target};
 use crate::support::TestDb;
 
 /// Gives pseudo-random numbers, the same in every run.
@@ -20,7 +20,8 @@ async fn an_import_that_is_killed_again_and_again_ends_with_every_row_once() {
     if !can_export(&source).await {
         return;
     }
-    shop(&source).await;
+    // So that the kills meet its rows, too.
+    shop_of(&source, 60_000).await;
     let room = Room::new();
     export(&source, "shop", &room.at("a")).await.expect("an export");
     let path = room.at("a").display().to_string();
@@ -56,7 +57,7 @@ async fn a_killed_export_leaves_nothing_that_looks_whole_and_does_not_hinder_the
     shop(&source).await;
     let room = Room::new();
     let path = room.at("a").display().to_string();
-    let mut child = pgcleave(&source, &["export", "shop", "--to", &path, "--max-rate", "500K"]).await;
+    let mut child = pgcleave(&source, &["export", "shop", "--to", &path, "--max-rate", "50K"]).await;
     while !room.names().contains(&"a.partial".to_owned()) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -77,7 +78,7 @@ async fn ctrl_c_leaves_nothing_behind() {
     shop(&source).await;
     let room = Room::new();
     let path = room.at("a").display().to_string();
-    let mut child = pgcleave(&source, &["export", "shop", "--to", &path, "--max-rate", "500K"]).await;
+    let mut child = pgcleave(&source, &["export", "shop", "--to", &path, "--max-rate", "50K"]).await;
     while !room.names().contains(&"a.partial".to_owned()) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -97,7 +98,7 @@ async fn a_cut_connection_is_an_error_and_leaves_nothing_behind() {
     for victim in ["pgcleave export", "pgcleave snapshot"] {
         let room = Room::new();
         let mut slow = options(&source, "shop").await;
-        slow.max_bytes_per_second = Some(500_000);
+        slow.max_bytes_per_second = Some(50_000);
         let (from, to) = (target(&source), room.at("a"));
         let exporting = tokio::spawn(async move { export::export(&from, &to.into(), &slow, &|_| {}).await });
         while !room.names().contains(&"a.partial".to_owned()) {
@@ -126,7 +127,7 @@ async fn a_full_disk_is_an_error_and_leaves_nothing_behind() {
     let room = Room::new();
     let small = room.at("small");
     std::fs::create_dir(&small).expect("writable");
-    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=128k", "tmpfs"]).arg(&small).output();
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(&small).output();
     let mounted = mounted.is_ok_and(|output| output.status.success());
     assert!(mounted, "a small tmpfs must be mounted for this test: run it as root");
     let result = export(&source, "shop", &small.join("a")).await;

@@ -25,7 +25,7 @@ async fn a_table_that_is_altered_meanwhile_is_as_it_was_and_the_alteration_waits
     shop(&source).await;
     let room = Room::new();
     let mut slow = options(&source, "shop").await;
-    slow.max_bytes_per_second = Some(500_000);
+    slow.max_bytes_per_second = Some(100_000);
     let (from, to) = (target(&source), room.at("a"));
     let exporting = tokio::spawn(async move { export::export(&from, &to.into(), &slow, &|_| {}).await });
     // Once pg_dump has come and gone, nobody has a lock to take any more.
@@ -40,7 +40,7 @@ async fn a_table_that_is_altered_meanwhile_is_as_it_was_and_the_alteration_waits
     source.run("alter table shop.orders alter id type bigint, add later text default 'x'").await;
     let exported = exporting.await.expect("no panic").expect("an export");
     let orders = exported.archive.tables.iter().find(|t| t.name.name.as_str() == "orders").expect("the table");
-    assert_eq!((orders.rows, orders.columns.len()), (60_000, 3));
+    assert_eq!((orders.rows, orders.columns.len()), (6_000, 3));
     import(&room.at("a"), &copy).await.expect("an import");
     source.run("alter table shop.orders alter id type int, drop later").await;
     assert_equal(&room.at("a"), &source, &copy, "shop").await;
@@ -57,7 +57,7 @@ async fn a_server_that_ends_all_sessions_leaves_no_archive_and_no_row_twice() {
     run(
         &at,
         "create schema shop; create table shop.orders (id int primary key, note text);
-         insert into shop.orders select g, md5(g::text) from generate_series(1, 60000) g; create index on shop.orders (note)",
+         insert into shop.orders select g, md5(g::text) from generate_series(1, 6000) g; create index on shop.orders (note)",
     )
     .await;
     // All sessions end at once, as a restart ends them.
@@ -67,7 +67,7 @@ async fn a_server_that_ends_all_sessions_leaves_no_archive_and_no_row_twice() {
     let to = Target::parse(&other.clone().into()).expect("a connection string");
     let room = Room::new();
     let mut slow = export::Options { programs: folder, ..plain_options() };
-    slow.max_bytes_per_second = Some(500_000);
+    slow.max_bytes_per_second = Some(100_000);
     let (from_too, place, options) = (from.clone(), room.at("a"), slow.clone());
     let exporting = tokio::spawn(async move { export::export(&from_too, &place.into(), &options, &|_| {}).await });
     while !room.names().contains(&"a.partial".to_owned()) {
@@ -79,7 +79,7 @@ async fn a_server_that_ends_all_sessions_leaves_no_archive_and_no_row_twice() {
 
     slow.max_bytes_per_second = None;
     export::export(&from, &room.at("a").into(), &slow, &|_| {}).await.expect("an export");
-    let importing = import::Options { jobs: 2, max_bytes_per_second: Some(500_000), interrupt: Interrupt::default() };
+    let importing = import::Options { jobs: 2, max_bytes_per_second: Some(100_000), interrupt: Interrupt::default() };
     let (to_too, place) = (to.clone(), room.at("a"));
     let first = tokio::spawn(async move { import::import(&place.into(), &to_too, &importing, &|_| {}).await });
     let begun = "select pg_catalog.to_regclass('shop.orders') is not null";
@@ -93,7 +93,7 @@ async fn a_server_that_ends_all_sessions_leaves_no_archive_and_no_row_twice() {
     let again = import::import(&room.at("a").into(), &to, &importing, &|_| {}).await.expect("it goes on");
     assert!(again.resumed);
     let rows: i64 = sqlx::query_scalar("select count(*) from shop.orders").fetch_one(&mut looking).await.expect("rows");
-    assert_eq!(rows, 60_000);
+    assert_eq!(rows, 6_000);
 }
 
 fn plain_options() -> export::Options {

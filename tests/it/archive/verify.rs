@@ -2,7 +2,7 @@
 
 use pgcleave::archive::verify::{Place, What};
 
-use super::{Room, can_export, compare, database, export, import, shop};
+use super::{Room, can_export, compare, database, export, import, shop_of};
 use crate::support::TestDb;
 
 #[tokio::test]
@@ -11,7 +11,7 @@ async fn the_rows_that_differ_are_named_by_their_key() {
     if !can_export(&source).await {
         return;
     }
-    shop(&source).await;
+    shop_of(&source, 60_000).await;
     let room = Room::new();
     export(&source, "shop", &room.at("a")).await.expect("an export");
     import(&room.at("a"), &copy).await.expect("an import");
