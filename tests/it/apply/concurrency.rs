@@ -95,3 +95,35 @@ async fn killed_after_any_round_trip_the_next_run_converges_and_every_credential
     let temporary = "not exists (select from pg_roles where rolname like '@pgcleave\\_migrate\\_%')";
     assert!(shop.holds(temporary).await, "a killed run's temporary logins are swept");
 }
+
+/// Lets the first `times` grants of the database end as a deadlock's victim does; a sequence counts them past rollbacks.
+fn deadlocks(times: u32) -> String {
+    format!(
+        "create sequence public.victims;
+         create function public.deadlock() returns event_trigger language plpgsql security definer as $$ begin
+           if nextval('public.victims') <= {times} then raise 'deadlock detected' using errcode = '40P01'; end if; end $$;
+         create event trigger deadlock on ddl_command_start when tag in ('GRANT') execute function public.deadlock()"
+    )
+}
+
+#[tokio::test]
+async fn a_deadlocks_victim_is_tried_again_by_itself() {
+    let shop = Shop::new().await;
+    shop.sql(&deadlocks(2)).await;
+    let applied = shop.apply(&[]).exits(0);
+    assert!(!applied.stderr.contains("deadlock"), "{}", applied.stderr);
+    assert!(shop.holds("(select last_value from public.victims) > 2").await, "nobody was a victim");
+    shop.sql("drop event trigger deadlock; drop function public.deadlock(); drop sequence public.victims").await;
+    shop.converged();
+}
+
+#[tokio::test]
+async fn a_deadlock_that_comes_again_and_again_is_told_and_left_to_the_next_run() {
+    let shop = Shop::new().await;
+    shop.sql(&deadlocks(1_000_000)).await;
+    let failed = shop.apply(&[]).exits(1);
+    assert!(format!("{}{}", failed.stdout, failed.stderr).contains("deadlock detected"), "{failed:?}");
+    shop.sql("drop event trigger deadlock; drop function public.deadlock(); drop sequence public.victims").await;
+    shop.apply(&[]).exits(0);
+    shop.converged();
+}

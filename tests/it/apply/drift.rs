@@ -1,6 +1,7 @@
 //! What somebody did by hand: undone, reported, or refused.
 
 use super::{BILLING, ORDERS, Shop};
+use crate::support::TestDb;
 
 #[tokio::test]
 async fn revokes_what_no_manifest_gives_to_a_managed_role_once_allowed() {
@@ -202,4 +203,22 @@ async fn a_grant_that_a_migration_makes_to_another_service_does_not_stay() {
     shop.project.run(&["apply"]).exits(0);
     shop.converged();
     assert!(!shop.holds("has_schema_privilege('public', 'orders', 'usage')").await);
+}
+
+#[tokio::test]
+async fn a_login_that_owns_something_in_another_database_stays_until_that_is_gone_and_is_named() {
+    let (shop, other) = (Shop::applied().await, TestDb::new().await);
+    let login = format!("{}orders_reports_a", shop.db.prefix());
+    other.run(&format!("create table public.mine (id int); alter table public.mine owner to {login}")).await;
+    let fewer = super::ORDERS.replace("  reports: { access: read }\n", "");
+    shop.project.manifest("orders", &fewer);
+    let failed = shop.apply(&["--allow", "drop-role"]).exits(1);
+    let told = format!("{}{}", failed.stdout, failed.stderr);
+    assert!(told.contains(&login) && told.contains("2BP01"), "{told}");
+    assert!(shop.holds("exists (select from pg_roles where rolname = '@orders_reports_a')").await);
+    assert_eq!(other.texts("select count(*)::text from public.mine").await, ["0"], "nothing of it is dropped");
+    // REASSIGN and DROP OWNED reach one database only: it is done there.
+    other.run(&format!("drop owned by {login}")).await;
+    shop.apply(&["--allow", "drop-role"]).exits(0);
+    shop.converged();
 }

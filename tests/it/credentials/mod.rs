@@ -6,4 +6,5 @@ mod rotate;
 mod secrecy;
 mod shop;
 mod sinks;
+mod trust;
 mod verify;
