@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::build::{Options, build};
+use super::change::Kind;
 use super::desired::find;
 use super::managed::{Managed, Names};
 use crate::ident::Ident;
@@ -19,7 +20,12 @@ pub fn to_describe(project: &Project, observed: &Observed) -> BTreeSet<Ident> {
     let mut seen = project.clone();
     loop {
         let plan = build(&seen, observed, &[], &Options::default());
-        let changed: BTreeSet<&Ident> = plan.changes.iter().filter_map(|change| change.service.as_ref()).collect();
+        let of = |contracts: bool| -> BTreeSet<&Ident> {
+            let changes = plan.changes.iter().filter(|change| (change.kind == Kind::Contract) == contracts);
+            changes.filter_map(|change| change.service.as_ref()).collect()
+        };
+        // a grant to a service that is to be described goes with that one's roles
+        let changed = Some(of(false)).filter(|own| !own.is_empty()).unwrap_or_else(|| of(true));
         let before = seen.described.len();
         for name in changed {
             seen.described.extend(seen.services.remove_entry(name));

@@ -248,3 +248,46 @@ async fn one_that_was_managed_and_is_only_described_keeps_all_it_has() {
     let listed = project.run(&["credentials", "list", "--format", "json"]).exits(0);
     assert!(listed.stdout.contains("orders"), "{}", listed.stdout);
 }
+
+#[tokio::test]
+async fn beside_what_pgcleave_made_only_the_foreign_is_described() {
+    let db = TestDb::new().await;
+    let at = |text: &str| text.replace('@', db.prefix());
+    let shop = Project::new(&db);
+    shop.manifest("orders", "migrations: ../o\ncredentials:\n  app: { access: write }\n");
+    shop.manifest("billing", "migrations: ../m\nconsumes: [orders.t]\n");
+    shop.write("m/V1__a.sql", "create table b (x int);");
+    shop.write("o/V1__a.sql", "create table t (x int); create view v as select x from t;");
+    let orders = "migrations: ../o\ncredentials:\n  app: { access: write }\nexposes: [{ table: t, to: [billing] }]\n";
+    shop.manifest("orders", orders);
+    shop.run(&["apply", "--allow", "revoke"]).exits(0);
+    db.run(&at("
+        create role @old login; create role @old_batch login; grant @old to @old_batch;
+        create schema old authorization @old;
+        set role @old; create table old.stock (x int); create table old.prices (x int);
+        grant usage on schema old to @billing_reader; grant select on old.prices to @billing_reader;
+        reset role; set role @orders_owner;
+        grant usage on schema orders to @old, @old_batch; grant select on orders.v to @old; grant select on orders.t to @old_batch;
+        reset role;
+        grant connect on database :db to @old, @old_batch;
+    ".replace(":db", db.name()).as_str()))
+    .await;
+    let project = Project::new(&db);
+    let adopted = project.run(&["adopt", "--format", "json"]).exits(0).json();
+    let managed: Vec<_> =
+        adopted["services"].as_array().expect("services").iter().map(|s| (&s["service"], &s["managed"])).collect();
+    assert_eq!(
+        format!("{managed:?}").replace("String(", "").replace("Bool(", ""),
+        r#"[("billing"), true)), ("old"), false)), ("orders"), true))]"#
+    );
+    project.expect_no_changes();
+    assert!(read(&project, "orders").contains("- { view: v, to: [old] }"), "{}", read(&project, "orders"));
+    assert!(read(&project, "old").contains("- { table: prices, to: [billing] }"), "{}", read(&project, "old"));
+    let plan = project.run(&["plan"]).exits(0).stdout;
+    assert!(!plan.contains("only described"), "every grant of a contract is there: {plan}");
+    assert!(!plan.contains("--prune"), "and none of them is pruned: {plan}");
+    project.run(&["apply", "--prune", "--allow", "revoke"]).exits(0);
+    let still = "select has_table_privilege('@old', 'orders.v', 'select')::text || has_table_privilege('@billing_reader', 'old.prices', 'select')::text";
+    assert_eq!(db.texts(&at(still)).await, ["truetrue"]);
+    project.run(&["audit", "--rule", "ACC01,ACC06,HYG05", "--fail-on", "warning"]).exits(0);
+}
