@@ -219,3 +219,17 @@ fn the_example_shop_has_no_finding() {
     assert_eq!(answer["warnings"], serde_json::json!([]));
     assert_eq!(output.status.code(), Some(0));
 }
+
+#[test]
+fn what_no_migration_names_is_a_note_and_no_mistake() {
+    let folder = project(&[("V1__start.sql", "create view v as select * from billing.invoice_status;\n")]);
+    let output = check(folder.path(), &["--format", "json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let unused = "nothing in the migrations and read models of orders uses billing.notes, billing.invoice_total, \
+                  billing.numbers, billing.currency; an application may";
+    assert_eq!(answer["notes"], serde_json::json!([unused]));
+    let story = check(folder.path(), &[]);
+    let story = String::from_utf8_lossy(&story.stderr);
+    assert!(story.contains(&format!("note: manifests/orders.yaml:3: {unused}")), "{story}");
+}

@@ -214,6 +214,14 @@ fn stale(scene: &Scene<'_>, contract: &Contract, message: String) -> Draft {
     let mut schemas = schema.filter(|(id, _)| provider.is_some() && scene.map.of_schema(*id) == provider);
     let schema = schemas.next().map_or(&contract.provider, |(_, row)| &row.name);
     draft.object = format!("{} -> {}.{}", shown(&contract.consumer), shown(schema), shown(&contract.name));
+    // it is the consumer's business, and nobody else's: its schema's owner stands for it
+    let consumer = scene.map.find(&contract.consumer);
+    let mut owners =
+        (0..).map(SchemaId).zip(&scene.facts.schemas).filter(|(id, _)| scene.map.of_schema(*id) == consumer);
+    draft.principal = owners
+        .next()
+        .map(|(_, row)| row.owner)
+        .filter(|owner| consumer.is_some() && scene.map.of_role(*owner) == consumer);
     draft.path =
         Path::from(shown(&contract.consumer)).then("contract", format!("{}.{}", shown(schema), shown(&contract.name)));
     draft.service = provider;

@@ -118,13 +118,14 @@ impl Sql<'_> {
         for service in project.here() {
             let Some(used) = self.used.get(&service.name) else { continue };
             let of = |c: &Consumed| used.contains(&(c.service.clone(), c.name.as_str().to_owned()));
-            for consumed in service.consumes.iter().filter(|consumed| !of(consumed)) {
-                let object = format!("{}.{}", consumed.service.as_str(), consumed.name.as_str());
-                let name = service.name.as_str();
-                let text =
-                    format!("nothing in the migrations and read models of {name} uses {object}; an application may");
-                self.found.unused.push((consumed.at.clone(), text));
-            }
+            let left: Vec<&Consumed> = service.consumes.iter().filter(|consumed| !of(consumed)).collect();
+            let Some(first) = left.first() else { continue };
+            let object = |c: &&Consumed| format!("{}.{}", c.service.as_str(), c.name.as_str());
+            let objects = left.iter().map(object).collect::<Vec<_>>().join(", ");
+            let name = service.name.as_str();
+            let text =
+                format!("nothing in the migrations and read models of {name} uses {objects}; an application may");
+            self.found.unused.push((first.at.clone(), text));
         }
     }
 

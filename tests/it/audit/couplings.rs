@@ -173,6 +173,10 @@ async fn a_contract_that_is_not_kept_is_told() {
     let found = audit::run(&facts, &services, &Options::default()).findings;
     let stale: Vec<&str> = found.iter().filter(|f| f.rule == "HYG05").map(|f| f.object.as_str()).collect();
     assert_eq!(stale, [format!("{p}b -> {p}a.forgotten"), format!("{p}b -> {p}a.missing")]);
+    let who =
+        found.iter().filter(|f| f.rule == "HYG05").map(|f| (f.principal.as_str(), f.principal_service.as_deref()));
+    let (owner, consumer) = (format!("{p}b_owner"), format!("{p}b"));
+    assert!(who.clone().all(|who| who == (&*owner, Some(&*consumer))), "{:?}", who.collect::<Vec<_>>());
     let unused: Vec<&Finding> = found.iter().filter(|f| f.message.contains("an application may")).collect();
     assert!(unused.is_empty(), "what a view uses is used, and what was not granted is told as that: {unused:#?}");
     db.run(&format!("drop view {p}b.uses; create view {p}b.by_itself as select 1 as x")).await;
