@@ -1,7 +1,9 @@
 //! A service moves back and forth under writes: how long writes stand still, what is lost, what others feel.
 //!
 //! `cargo bench --bench split`; `PGCLEAVE_BENCH_MEGABYTES=1000` sets the schema's size, `PGCLEAVE_BENCH_TURNS=10` how
-//! often the sides change each way of connecting, `PGCLEAVE_BENCH_SLOW_SECONDS=40` how long one writer is in the way.
+//! often the sides change each way of connecting, `PGCLEAVE_BENCH_SLOW_SECONDS=40` how long one writer is in the way,
+//! `PGCLEAVE_BENCH_MAX_RATE=20M` the limit that should spare another service, `PGCLEAVE_BENCH_ONLY=copy,neighbour,pauses`
+//! what is measured.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
 #[path = "../tests/it/support/mod.rs"]
@@ -59,7 +61,13 @@ async fn main() {
         "reach"
     );
 
-    start(&bed, &two).await;
+    if wanted("copy") {
+        copies(&bed, &two).await;
+    }
+    neighbour(&bed).await;
+    if !wanted("pauses") {
+        return;
+    }
     let bouncer = Bouncer::start(bed.folder.path(), &bed.source).await;
     match &bouncer {
         Some(bouncer) => {
@@ -79,10 +87,12 @@ async fn main() {
     measure(&bed, "with reconnecting clients", &Route::File(file), &extra, turns, 100, 101).await;
 }
 
-/// Compares the copy with the engine's own figure, then copies under writes and looks at what another service feels.
-async fn start(bed: &Bed, target: &Dedicated) {
-    let file = bed.folder.path().join("route");
-    std::fs::write(&file, &bed.source).expect("the route");
+fn wanted(what: &str) -> bool {
+    std::env::var("PGCLEAVE_BENCH_ONLY").map_or(true, |only| only.split(',').any(|one| one == what))
+}
+
+/// Compares the copy with the engine's own figure.
+async fn copies(bed: &Bed, target: &Dedicated) {
     let mut ratios = Vec::new();
     for _ in 0..ROUNDS {
         run(&target.url("postgres"), "create database bench_clone").await;
@@ -99,13 +109,24 @@ async fn start(bed: &Bed, target: &Dedicated) {
     ratios.sort_by(f64::total_cmp);
     let what = format!("copy to ready, against the engine's own, median of {ROUNDS}");
     line(&what, &format!("{:.2}×", ratios[ROUNDS / 2]), "1.15×");
+}
 
+/// Copies under writes, and looks at what another service feels.
+async fn neighbour(bed: &Bed) {
+    let file = bed.folder.path().join("route");
+    std::fs::write(&file, &bed.source).expect("the route");
+    let rate = std::env::var("PGCLEAVE_BENCH_MAX_RATE").unwrap_or("20M".to_owned());
     let writers = Writers::start(&Route::File(file), 1001, WRITERS, PER_SECOND);
     let before = latency(&bed.source, Duration::from_secs(20), None).await;
-    let mut child = bed.command(&["start", "--jobs", "1", "--max-rate", "20M"]).spawn().expect("it starts");
+    let mut child = bed.command(&["start", "--jobs", "1", "--max-rate", &rate]).spawn().expect("it starts");
     let during = latency(&bed.source, Duration::from_secs(3600), Some(&mut child)).await;
     let ratio = during.as_secs_f64() / before.as_secs_f64();
-    line("another service's p99 during the copy, --max-rate 20M", &format!("{ratio:.2}×"), "1.5×");
+    let what = format!(
+        "another service's p99 during the copy, --max-rate {rate}: {} of {} µs",
+        during.as_micros(),
+        before.as_micros()
+    );
+    line(&what, &format!("{ratio:.2}×"), "1.5×");
     let books = writers.stop().await;
     let (all, lost, doubled) = lost_and_doubled(&books, &bed.source).await;
     line(&format!("of {all} commits during the copy: lost, doubled"), &format!("{lost}, {doubled}"), "0, 0");

@@ -321,6 +321,7 @@ async fn run<F: Feed>(
             load: Arc::clone(&load),
             journal: journal.clone(),
             control: Arc::clone(control),
+            as_text: HashSet::new(),
         };
         workers.push(worker.work(Arc::clone(&shared)));
     }
@@ -334,6 +335,8 @@ struct Worker<F> {
     load: Arc<Load>,
     journal: Journal,
     control: Arc<Control>,
+    /// Tables some of whose rows cannot be given in their piece's form.
+    as_text: HashSet<TableName>,
 }
 
 impl<F: Feed> Worker<F> {
@@ -396,9 +399,19 @@ impl<F: Feed> Worker<F> {
     async fn piece(&mut self, number: usize) -> Result<(), Error> {
         let load = Arc::clone(&self.load);
         let piece = &load.pieces[number];
-        let mut fed = self.rows(number, piece.form, &piece.copy_in).await?;
+        let as_text = piece.as_text.as_ref().filter(|_| self.as_text.contains(&piece.table));
+        let mut fed = match as_text {
+            Some(as_text) => self.rows(number, Form::Text, as_text).await?,
+            None => self.rows(number, piece.form, &piece.copy_in).await?,
+        };
         if let (Fed::NotInThisForm, Some(as_text)) = (fed, &piece.as_text) {
             session::run(&mut self.connection, "take a piece back", "rollback").await?;
+            // Otherwise the rows that were sent by then would take room for good.
+            let vacuum = sql!("vacuum ", piece.table.sql());
+            exec::script(&mut self.connection, "free what a piece has taken", vacuum.as_str())
+                .await
+                .map_err(|e| e.error)?;
+            self.as_text.insert(piece.table.clone());
             fed = self.rows(number, Form::Text, as_text).await?;
         }
         assert!(matches!(fed, Fed::Rows(_)), "every row has a text form");

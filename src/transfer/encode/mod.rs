@@ -20,7 +20,7 @@ const HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const TAIL: [u8; 2] = (-1_i16).to_be_bytes();
 
 /// The widest row that waits for its end, in bytes: wider ones go as text, which needs no room for them.
-const WIDEST_BYTES: usize = 1 << 20;
+const WIDEST_BYTES: usize = 4 << 20;
 
 /// Some value has no binary form that is known here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
