@@ -169,9 +169,11 @@ fn why_says_how_and_that_there_is_no_way() {
 }
 
 #[test]
-fn a_hundred_thousand_roles_in_chains_of_a_thousand_are_judged() {
+fn very_many_roles_in_chains_of_a_thousand_are_judged() {
+    // Unoptimised, a hundred thousand take most of a minute.
+    let many = if cfg!(debug_assertions) { 10_000 } else { 100_000 };
     let mut world = shop(16);
-    let names: Vec<String> = (0..100_000).map(|i| format!("u{i}")).collect();
+    let names: Vec<String> = (0..many).map(|i| format!("u{i}")).collect();
     world = world.logins(&names.iter().map(String::as_str).collect::<Vec<_>>());
     for (i, name) in names.iter().enumerate() {
         // the last of each chain reaches billing_ro, and so do all before it
@@ -180,7 +182,7 @@ fn a_hundred_thousand_roles_in_chains_of_a_thousand_are_judged() {
     }
     let found = world.judged();
     let first = found.iter().find(|f| f.rule == "MEM01" && f.principal == "u0").expect("the start of a chain");
-    assert_eq!(found.iter().filter(|f| f.rule == "MEM01").count(), 100_000);
+    assert_eq!(found.iter().filter(|f| f.rule == "MEM01").count(), many);
     assert!(first.path.to_string().len() < 400, "{}", first.path);
 }
 

@@ -1,11 +1,12 @@
 //! A server in a container.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use testcontainers::core::client::docker_client_instance;
 use testcontainers::core::{IntoContainerPort as _, Mount, WaitFor};
 use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt as _};
+use tokio::sync::Mutex;
 
 use super::database::random_word;
 use super::reaper::Reaper;
@@ -24,6 +25,8 @@ const DATA: &str = "/var/lib/pgcleave-test";
 pub(super) struct Running {
     container: ContainerAsync<GenericImage>,
     tag: u32,
+    /// What was read of its log, and until when.
+    read: Mutex<(String, u64)>,
     _reaper: Reaper,
 }
 
@@ -48,10 +51,17 @@ impl Running {
         networks.into_values().filter_map(|network| network.gateway).find(|address| !address.is_empty())
     }
 
+    /// Gives all of the log so far; a line of the second in which it was read before may be in it twice.
     pub(super) async fn log(&self) -> String {
+        let mut read = self.read.lock().await;
+        let since = read.1;
+        read.1 = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970").as_secs() - 1;
+        let mut logs = tokio::process::Command::new("docker");
+        logs.args(["logs", "--since", &since.to_string(), self.container.id()]);
         // PostgreSQL logs to stderr, the images' entry points to stdout.
-        let log = self.container.stderr_to_vec().await.expect("the container's log can be read");
-        String::from_utf8_lossy(&log).into_owned()
+        let new = logs.output().await.expect("the container's log can be read").stderr;
+        read.0.push_str(&String::from_utf8_lossy(&new));
+        read.0.clone()
     }
 }
 
@@ -78,7 +88,7 @@ pub(super) async fn start(wanted: Wanted) -> Result<(Address, Running), String> 
     let port = container.get_host_port_ipv4(5432.tcp()).await.map_err(|error| error.to_string())?;
     // The port is mapped for IPv4, which a name such as localhost may not mean first.
     let host = if host.to_string() == "localhost" { "127.0.0.1".to_owned() } else { host.to_string() };
-    Ok((Address::started(&host, port), Running { container, tag, _reaper: reaper }))
+    Ok((Address::started(&host, port), Running { container, tag, read: Mutex::default(), _reaper: reaper }))
 }
 
 /// Picks an image: one that is here, else one to be pulled.
