@@ -68,6 +68,8 @@ pub struct Type {
     pub element: u32,
     /// The relation's OID of a row type, else 0.
     pub relation: u32,
+    /// The OID of a composite type's own relation, on which its columns depend, else 0.
+    pub composite: u32,
 }
 
 /// One procedural language.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::acl::revoke;
 use super::body::{Bodies, Used};
-use super::view::{row_users, securable, users};
+use super::view::{User, securable, users, writers};
 use super::{Draft, Rule, Sink, definer_inside};
 use crate::audit::facts::acl::Entry;
 use crate::audit::facts::dependency::Class;
@@ -250,6 +250,16 @@ fn firers<'s>(scene: &'s Scene<'_>) -> impl Iterator<Item = Fired<'s>> + 's {
     })
 }
 
+/// Gives everyone whose writes fire a trigger, those that a key's action carries on among them.
+pub(super) fn fire(scene: &Scene<'_>, trigger: &Trigger, table: &Securable) -> Vec<User> {
+    if trigger.for_rows {
+        return writers(scene, table, trigger.events);
+    }
+    let mut all = users(scene, table);
+    all.retain(|user| !user.held.intersection(trigger.events).is_empty());
+    all
+}
+
 fn fired<'s>(scene: &'s Scene<'_>, trigger: &Trigger, table: u32, function: u32) -> Vec<Fired<'s>> {
     let routine = &scene.facts.routines[function as usize];
     let (object, function) = (Object::Relation(table), Object::Routine(function));
@@ -260,11 +270,9 @@ fn fired<'s>(scene: &'s Scene<'_>, trigger: &Trigger, table: u32, function: u32)
         return Vec::new();
     }
     let (label, owner) = (scene.facts.label(object), scene.name(routine.owner));
-    let writers = if trigger.for_rows { row_users(scene, &securable) } else { users(scene, &securable) }.into_iter();
-    let writers = writers.filter(|user| !user.held.intersection(trigger.events).is_empty());
-    let told = writers.map(|user| {
+    let told = fire(scene, trigger, &securable).into_iter().map(|user| {
         let mut draft = Draft::new(scene, Some(&user.reacher), function);
-        let way = user.path(scene, &securable, user.held.intersection(trigger.events));
+        let way = user.path(scene, &securable, user.used_for(trigger.events));
         draft.path = way.then("trigger", &draft.object).then("definer", &owner);
         let who = scene.name(user.reacher.principal);
         draft.message = format!("a write of {who} to {label} fires {} with the rights of {owner}", draft.object);

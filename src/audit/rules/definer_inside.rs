@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::acl::revoke;
 use super::body::Bodies;
-use super::definer::{callers_of, definers, executors, reaches};
+use super::definer::{callers_of, definers, executors, fire, reaches};
 use super::view::{row_users, securable, users};
 use super::{Draft, Sink};
 use crate::audit::facts::acl::Entry;
@@ -208,7 +208,10 @@ fn domain_ways(scene: &Scene<'_>, dependency: &Dependency, domain: u32) -> Vec<W
         for by in facts.dependencies.on(Class::Type, oid) {
             match by.class {
                 Class::Type => types.push(by.oid),
-                Class::Relation if by.column != 0 => tables.extend(facts.relation(by.oid)),
+                Class::Relation if by.column != 0 => {
+                    tables.extend(facts.relation(by.oid));
+                    types.extend(facts.types.iter().filter(|made| made.composite == by.oid).map(|made| made.oid));
+                }
                 _ => {}
             }
         }
@@ -285,10 +288,9 @@ pub(super) fn runners(
     for trigger in facts.triggers.iter().filter(|trigger| trigger.enabled && trigger.function == oid) {
         let table = facts.relation(trigger.relation).and_then(|table| self::securable(scene, table as u32));
         let Some(table) = table else { continue };
-        let all = if trigger.for_rows { row_users(scene, &table) } else { users(scene, &table) };
-        for user in all {
-            let by = user.held.intersection(trigger.events);
-            if by.is_empty() || scene.map.of_role(user.reacher.principal) != own {
+        for user in fire(scene, trigger, &table) {
+            let by = user.used_for(trigger.events);
+            if scene.map.of_role(user.reacher.principal) != own {
                 continue;
             }
             let mut way = Draft::new(scene, Some(&user.reacher), securable.object);

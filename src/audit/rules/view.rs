@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Draft, Rule, Sink};
 use crate::audit::facts::object::{Object, Securable};
-use crate::audit::facts::relation::Relation;
-use crate::audit::facts::relation::RelationKind;
+use crate::audit::facts::relation::{KeyAction, Relation, RelationKind};
 use crate::audit::facts::role::RoleId;
 use crate::audit::finding::Severity;
 use crate::audit::path::Path;
@@ -122,12 +121,21 @@ pub(super) struct User {
     above: Option<Above>,
 }
 
-/// A table whose children's rows are used with no question asked.
+/// A table whose use is a use of another one's rows, with no question asked.
 #[derive(Clone)]
 struct Above {
     table: u32,
-    /// The children down to the one that is meant.
-    below: Vec<u32>,
+    /// The steps down to the one that is meant.
+    below: Vec<Below>,
+}
+
+/// One step down.
+#[derive(Clone)]
+enum Below {
+    /// To a child, or into a partition.
+    Child(u32),
+    /// Over a key's action, which does this to the rows of a table.
+    Key { words: &'static str, name: String, does: Privileges, to: u32 },
 }
 
 impl User {
@@ -140,7 +148,19 @@ impl User {
             Some((view, base)) => down(scene, path, privileges, *view, base, self.reacher.principal),
         };
         let below = self.above.iter().flat_map(|above| &above.below);
-        below.fold(path, |path, child| path.then("child, unchecked", scene.facts.label(Object::Relation(*child))))
+        let label = |at: &u32| scene.facts.label(Object::Relation(*at));
+        below.fold(path, |path, step| match step {
+            Below::Child(child) => path.then("child, unchecked", label(child)),
+            Below::Key { words, name, does, to } => {
+                path.then(format!("foreign key, {words}"), name).using(*does, label(to))
+            }
+        })
+    }
+
+    /// Gives what of it is used for these things; whoever comes over a key uses all that is held.
+    pub(super) fn used_for(&self, events: Privileges) -> Privileges {
+        let over_key = self.above.iter().flat_map(|above| &above.below).any(|step| matches!(step, Below::Key { .. }));
+        if over_key { self.held } else { self.held.intersection(events) }
     }
 
     /// Tells whether a view stands between.
@@ -191,7 +211,7 @@ const OF_ROWS: Privileges =
 pub(super) fn row_users(scene: &Scene<'_>, securable: &Securable) -> Vec<User> {
     let mut found = users(scene, securable);
     let Object::Relation(relation) = securable.object else { return found };
-    let mut queue = vec![(relation, vec![relation], OF_ROWS)];
+    let mut queue = vec![(relation, vec![Below::Child(relation)], OF_ROWS)];
     let mut seen = BTreeSet::from([relation]);
     while let Some((child, below, through)) = queue.pop() {
         let row = &scene.facts.relations[child as usize];
@@ -208,7 +228,48 @@ pub(super) fn row_users(scene: &Scene<'_>, securable: &Securable) -> Vec<User> {
                     found.push(User { held, above, ..user });
                 }
             }
-            queue.push((table, [&[table], below.as_slice()].concat(), through));
+            queue.push((table, [&[Below::Child(table)], below.as_slice()].concat(), through));
+        }
+    }
+    found
+}
+
+/// How many keys' actions are followed, one after the other.
+const MOST_KEYS: usize = 8;
+
+/// Gives everyone whose writes do one of these things to a table's rows: by using them, or by a foreign key's action,
+/// which asks for nothing and runs as the owner.
+pub(super) fn writers(scene: &Scene<'_>, securable: &Securable, events: Privileges) -> Vec<User> {
+    let mut found = row_users(scene, securable);
+    found.retain(|user| !user.held.intersection(events).is_empty());
+    let Object::Relation(relation) = securable.object else { return found };
+    let mut queue = vec![(relation, events, Vec::new())];
+    let mut seen = BTreeSet::from([relation]);
+    while let Some((to, events, below)) = queue.pop() {
+        let to_oid = scene.facts.relations[to as usize].oid;
+        let keys = scene.facts.foreign_keys.iter().filter(|key| key.enforced && key.from == to_oid);
+        for key in keys.filter(|_| below.len() < MOST_KEYS) {
+            let Some(from) = scene.facts.relation(key.to).map(|at| at as u32) else { continue };
+            for (action, by) in [(key.on_delete, Privilege::Delete), (key.on_update, Privilege::Update)] {
+                let does = if action == KeyAction::Cascade { by } else { Privilege::Update };
+                if !action.writes() || !events.contains(does) {
+                    continue;
+                }
+                let name = crate::audit::name::shown(&key.name);
+                let step = Below::Key { words: action.words(), name, does: does.into(), to };
+                let below = [&[step], below.as_slice()].concat();
+                let Some(table) = self::securable(scene, from) else { continue };
+                for user in row_users(scene, &table).into_iter().filter(|user| user.held.contains(by)) {
+                    if found.iter().all(|known| known.reacher.principal != user.reacher.principal) {
+                        let mut above = user.above.clone().unwrap_or(Above { table: from, below: Vec::new() });
+                        above.below.extend(below.iter().cloned());
+                        found.push(User { held: by.into(), above: Some(above), ..user });
+                    }
+                }
+                if seen.insert(from) {
+                    queue.push((from, by.into(), below));
+                }
+            }
         }
     }
     found

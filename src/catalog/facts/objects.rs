@@ -154,6 +154,7 @@ fn type_(facts: &mut Facts, row: Columns<'_>) -> Result<(), Error> {
         kind: row.letter("kind"),
         element: row.oid("element"),
         relation: row.oid("relation"),
+        composite: row.oid("composite"),
     });
     Ok(())
 }

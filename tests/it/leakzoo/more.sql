@@ -1668,3 +1668,29 @@ create table orders.oct (i int);
 grant insert on orders.oct to orders_app;
 -- @leak
 create index on orders.oct (i orders.oc);
+
+-- case definer_in_a_composites_domain | DEF01 | orders_app | billing.secret(text)
+create function billing.secret(text) returns bool language sql stable security definer set search_path = pg_catalog, pg_temp as 'select true';
+alter function billing.secret(text) owner to billing_owner;
+create schema lib;
+-- @leak
+create domain lib.dom as text check (billing.secret(value));
+create type lib.ct as (d lib.dom);
+create table orders.ct (c lib.ct);
+grant insert on orders.ct to orders_app;
+
+-- case trigger_behind_a_keys_action | DEF01 | billing_app | shipping.seen()
+create table orders.x (i bigint references billing.invoices on delete set null);
+alter table orders.x owner to orders_owner;
+create function shipping.seen() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as 'begin update shipping.shipments set address = ''x''; return new; end';
+alter function shipping.seen() owner to shipping_owner;
+-- @leak
+create trigger t before update on orders.x for each row execute function shipping.seen();
+
+-- case trigger_that_no_keys_action_fires | - | billing_app | shipping.seen()
+create table orders.x (i bigint references billing.invoices on delete set null);
+alter table orders.x owner to orders_owner;
+create function shipping.seen() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as 'begin return old; end';
+alter function shipping.seen() owner to shipping_owner;
+-- @leak
+create trigger t before delete on orders.x for each row execute function shipping.seen();

@@ -7,7 +7,8 @@ select
   t.typacl::text as acl,
   t.typtype::text as kind,
   coalesce(e.oid, 0)::int8 as element,
-  case when c.relkind <> 'c' then c.oid else 0 end::int8 as relation
+  case when c.relkind <> 'c' then c.oid else 0 end::int8 as relation,
+  case when c.relkind = 'c' then c.oid else 0 end::int8 as composite
 from pg_catalog.pg_type t
 join pg_catalog.pg_namespace n on n.oid = t.typnamespace
 left join pg_catalog.pg_type e on e.oid = t.typelem and e.typarray = t.oid
