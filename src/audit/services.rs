@@ -77,9 +77,9 @@ impl Services {
             if let Some(moved) = project.services.values().find(is_moved) {
                 let consumer = project.services.values().find(uses).unwrap_or(moved);
                 services.bridged.insert(service.schema.clone(), consumer.name.clone());
-            } else {
-                services.elsewhere.insert(service.name.clone());
             }
+            // its roles may come here all the same: on one server they are those of both databases
+            services.elsewhere.insert(service.name.clone());
         }
         let left = project.elsewhere.iter().filter(|(name, _)| services.elsewhere.contains(*name));
         let left: Vec<_> = left.collect();
@@ -238,8 +238,15 @@ impl Map {
         if services.contracts.is_empty() {
             return;
         }
-        let schema_of: HashMap<ServiceId, SchemaId> =
-            (0..).map(SchemaId).take(facts.schemas.len()).filter_map(|s| Some((self.of_schema(s)?, s))).collect();
+        let all = (0..).map(SchemaId).zip(&facts.schemas);
+        let mut schema_of: HashMap<ServiceId, SchemaId> =
+            all.clone().filter_map(|(s, _)| Some((self.of_schema(s)?, s))).collect();
+        // what a bridge keeps here is the service's too, and not what its contracts are about
+        let own = all.filter_map(|(s, schema)| {
+            let id = self.of_schema(s)?;
+            (services.schemas.get(self.name(id)) == Some(&schema.name)).then_some((id, s))
+        });
+        schema_of.extend(own);
         let mut by_name: HashMap<(SchemaId, &Ident), Vec<Object>> = HashMap::new();
         for (at, r) in (0..).zip(&facts.relations) {
             by_name.entry((r.schema, &r.name)).or_default().push(Object::Relation(at));

@@ -247,6 +247,10 @@ async fn on_one_server_the_bridges_of_both_directions_answer() {
     moving.shop.run(&["apply"]).exits(0);
     moving.shop.run(&["plan", "--detailed-exitcode"]).exits(0);
     moving.shop.run(&["credentials", "verify"]).exits(0);
+    // The consumers' logins are the server's, and come to the dedicated database too: a contract is one there as well.
+    let audited = moving.shop.run(&["audit", "--format", "json", "--fail-on", "never"]).exits(0).json();
+    let errors = moving.shop.errors(&audited);
+    assert!(errors.is_empty(), "{errors:#?}");
 }
 
 #[tokio::test]
