@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench split`; `PGCLEAVE_BENCH_MEGABYTES=1000` sets the schema's size, `PGCLEAVE_BENCH_TURNS=10` how
 //! often the sides change each way of connecting, `PGCLEAVE_BENCH_SLOW_SECONDS=40` how long one writer is in the way,
-//! `PGCLEAVE_BENCH_MAX_RATE=20M` the limit that should spare another service, `PGCLEAVE_BENCH_ONLY=copy,neighbour,pauses`
+//! `PGCLEAVE_BENCH_MAX_RATE=10M` the limit that should spare another service, `PGCLEAVE_BENCH_ONLY=copy,neighbour,pauses`
 //! what is measured.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
@@ -115,7 +115,7 @@ async fn copies(bed: &Bed, target: &Dedicated) {
 async fn neighbour(bed: &Bed) {
     let file = bed.folder.path().join("route");
     std::fs::write(&file, &bed.source).expect("the route");
-    let rate = std::env::var("PGCLEAVE_BENCH_MAX_RATE").unwrap_or("20M".to_owned());
+    let rate = std::env::var("PGCLEAVE_BENCH_MAX_RATE").unwrap_or("10M".to_owned());
     let writers = Writers::start(&Route::File(file), 1001, WRITERS, PER_SECOND);
     let before = latency(&bed.source, Duration::from_secs(20), None).await;
     let mut child = bed.command(&["start", "--jobs", "1", "--max-rate", &rate]).spawn().expect("it starts");
