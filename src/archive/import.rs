@@ -264,24 +264,29 @@ impl Feed for Files {
         let Rows { path, rows, wires } = &self.files[piece];
         let (mut batches, reading) = file::reader(self.place.clone(), path.clone());
         let mut encoder = (form == Form::Binary).then(|| Encoder::new(wires));
-        let mut encoded = Vec::new();
+        let (mut encoded, mut passed) = (Vec::new(), 0);
+        let not_in_this_form = |passed| {
+            control.take_back(passed);
+            Ok(Fed::NotInThisForm)
+        };
         while let Some(batch) = batches.recv().await {
             if let Some(encoder) = &mut encoder {
                 encoded.clear();
                 if encoder.push(&batch, &mut encoded).is_err() {
-                    return Ok(Fed::NotInThisForm);
+                    return not_in_this_form(passed);
                 }
                 into.send(&encoded).await?;
             } else {
                 into.send(&batch).await?;
             }
             control.passed(batch.len(), 0).await?;
+            passed += batch.len() as u64;
         }
         reading.await.expect("the reader does not panic")?;
         if let Some(encoder) = encoder {
             encoded.clear();
             if encoder.finish(&mut encoded).is_err() {
-                return Ok(Fed::NotInThisForm);
+                return not_in_this_form(passed);
             }
             into.send(&encoded).await?;
         }

@@ -83,6 +83,11 @@ impl Control {
         self.check()
     }
 
+    /// Takes back what has passed of a piece that starts anew, so that progress counts it once.
+    pub fn take_back(&self, bytes: u64) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
     /// Tells whether there is a limit on bytes a second.
     #[must_use]
     pub fn is_limited(&self) -> bool {
