@@ -60,8 +60,17 @@ impl Context {
         let Some(shared) = named.next().and_then(|_| self.target(project.database_url_env.as_deref()).ok()) else {
             return project.clone();
         };
-        let Ok(mut connection) = shared.connect("pgcleave").await else { return project.clone() };
-        let splits = catalog::splits(&mut connection).await.unwrap_or_default();
+        let asked = async { catalog::splits(&mut shared.connect("pgcleave").await?).await };
+        let splits = match asked.await {
+            Ok(splits) => splits,
+            Err(error) => {
+                self.story(&format!(
+                    "warning: the shared database could not be asked which services are still on their way out of it, \
+                     so that every database: counts: {error}"
+                ));
+                return project.clone();
+            }
+        };
         let seen = project.before_they_leave(&splits);
         for split in splits.iter().filter(|split| split.is_leaving()) {
             let variable = project.find(&split.service).and_then(|service| service.database_url_env.as_ref());

@@ -47,8 +47,8 @@ pub async fn drop_kept(left: &Left, name: &Ident, listener: Listener<'_>) -> Res
     if !has_schema(&mut source, name).await? && has_block(&mut source, &split).await? {
         return refuse(split, "split finish was cut off before it had put the schema aside; run it again".to_owned());
     }
-    let until = OffsetDateTime::parse(&kept.until, &Rfc3339).unwrap_or(OffsetDateTime::now_utc());
-    if OffsetDateTime::now_utc() < until {
+    let until = OffsetDateTime::parse(&kept.until, &Rfc3339);
+    if until.map_or(true, |until| OffsetDateTime::now_utc() < until) {
         return refuse(split, format!("schema {} is kept until {}", name.as_str(), kept.until));
     }
     let leaning: Vec<_> = coupling::find(&mut source, name)

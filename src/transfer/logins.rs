@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
@@ -10,7 +11,7 @@ use crate::ident::Ident;
 use crate::pg::error::Error as PgError;
 
 /// Logins with their SCRAM verifiers; without one where nobody lets us read it.
-pub type Logins = BTreeMap<Ident, Option<String>>;
+pub type Logins = BTreeMap<Ident, Option<SecretString>>;
 
 /// Reads the logins that come along with a schema, and whose passwords do.
 ///
@@ -40,17 +41,22 @@ pub async fn named(connection: &mut PgConnection, names: &[Ident]) -> Result<Log
          where rolname = any ($1) and rolcanlogin"
     };
     let rows = sqlx::query(query).bind(&names).fetch_all(connection).await.map_err(failed)?;
-    Ok(rows.iter().map(|row| (Ident::from_server(row.get("name")), row.get("verifier"))).collect())
+    let verifier = |text: Option<String>| text.map(SecretString::from);
+    Ok(rows.iter().map(|row| (Ident::from_server(row.get("name")), verifier(row.get("verifier")))).collect())
 }
 
 /// Gives the logins of a service that another server has already, with passwords that are not known to be the same.
 #[must_use]
 pub fn taken(service: &Logins, there: &Logins) -> Vec<Ident> {
     let differs = |name: &&Ident| {
-        let (ours, theirs) = (&service[*name], there.get(*name));
+        let (ours, theirs) = (text(&service[*name]), there.get(*name).map(text));
         theirs.is_some_and(|theirs| ours.is_none() || ours != theirs)
     };
     service.keys().filter(differs).cloned().collect()
+}
+
+fn text(verifier: &Option<SecretString>) -> Option<&str> {
+    verifier.as_ref().map(|verifier| verifier.expose_secret())
 }
 
 #[cfg(test)]
@@ -60,7 +66,7 @@ mod tests {
     #[test]
     fn a_login_with_the_same_password_is_nobody_elses() {
         let logins = |all: &[(&str, Option<&str>)]| -> Logins {
-            all.iter().map(|(name, v)| (Ident::from_server(name), v.map(str::to_owned))).collect()
+            all.iter().map(|(name, v)| (Ident::from_server(name), v.map(SecretString::from))).collect()
         };
         let ours = logins(&[("a", Some("x")), ("b", Some("x")), ("c", None), ("d", Some("x")), ("e", None)]);
         let there = logins(&[("a", Some("x")), ("b", Some("y")), ("c", None), ("f", Some("x")), ("d", None)]);

@@ -3,6 +3,7 @@
 //! ```text
 //! Snapshot (locks, then one exported snapshot) ─▶ tables ─▶ chunks, largest first ─▶ workers, a connection each
 //!                                                                                     CopyOut ─▶ file | CopyIn
+//! an archive's text ─▶ encode ─▶ binary rows ─▶ CopyIn, where the columns' types are known
 //! clone: a whole schema into another database, indexes and constraints while other tables still load
 //! ```
 //!

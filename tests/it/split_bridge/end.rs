@@ -22,17 +22,8 @@ async fn a_finish_that_is_cut_off_before_it_is_written_down_leaves_the_sink_as_i
     moving.split(&["cutover"]).await.exits(0);
     // It gets as far as to the very act that would write it down.
     let shared = moving.shared.url("shop");
-    run(
-        &shared,
-        "create function public.cut_off() returns trigger language plpgsql as $$ begin raise 'cut off'; end $$;
-         create trigger cut_off before update on pgcleave.split for each row when (new.record->>'phase' = 'finished')
-           execute function public.cut_off()",
-    )
-    .await;
-    let failed = moving.split(&["finish"]).await.exits(1);
-    assert!(failed.stderr.contains("cut off"), "{}", failed.stderr);
+    moving.cut_off_finish().await;
     assert_eq!(moving.published(), "PGDATABASE=shop");
-    run(&shared, "drop trigger cut_off on pgcleave.split; drop function public.cut_off()").await;
     moving.split(&["rollback"]).await.exits(0);
     assert_eq!(moving.published(), "PGDATABASE=shop");
     run(&shared, "insert into orders.orders values (3, 'paid', 1, null, 'z')").await;

@@ -28,7 +28,7 @@ impl Moving {
     }
 
     /// Lets `finish` fail at the very act that would write it down, and takes that back.
-    async fn cut_off_finish(&self) {
+    pub(super) async fn cut_off_finish(&self) {
         let shared = self.shared_url();
         run(
             &shared,
