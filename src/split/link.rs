@@ -235,42 +235,53 @@ pub(super) async fn begin_after_turn(
     let turn = split.turn.as_ref().filter(|turn| turn.to == followed && turn.step >= Step::Opened);
     let Some(lsn) = turn.and_then(|turn| turn.lsn.as_deref()) else { return Ok(()) };
     let name = split.link(followed);
-    let failed = |e: sqlx::Error| PgError::new("set where the subscription begins", &e);
-    let behind: bool = sqlx::query_scalar(
-        "select exists (select from pg_catalog.pg_subscription s join pg_catalog.pg_database d on d.oid = s.subdbid \
-         join pg_catalog.pg_replication_origin o on o.roname = 'pg_' || s.oid \
-         where s.subname = $1 and d.datname = pg_catalog.current_database() \
-           and coalesce(pg_catalog.pg_replication_origin_progress(o.roname, true), '0/0') < $2::pg_catalog.pg_lsn)",
-    )
-    .bind(name.as_str())
-    .bind(lsn)
-    .fetch_one(&mut *connection)
-    .await
-    .map_err(failed)?;
-    if !behind {
+    if !begins_before(connection, &name, lsn).await? {
         return Ok(());
     }
     exec::batch(connection, "stop the subscription", &sql!("alter subscription ", name, " disable")).await?;
-    let started = Instant::now();
-    loop {
-        let moved = sqlx::query(
-            "select pg_catalog.pg_replication_origin_advance('pg_' || s.oid, $2::pg_catalog.pg_lsn) \
+    patiently(async || {
+        let statement = "select pg_catalog.pg_replication_origin_advance('pg_' || s.oid, $2::pg_catalog.pg_lsn) \
              from pg_catalog.pg_subscription s join pg_catalog.pg_database d on d.oid = s.subdbid \
+             where s.subname = $1 and d.datname = pg_catalog.current_database()";
+        let moved = sqlx::query(statement).bind(name.as_str()).bind(lsn).execute(&mut *connection).await;
+        moved.map_err(|e| PgError::new("set where the subscription begins", &e))
+    })
+    .await?;
+    enable(connection, &name).await
+}
+
+/// Tells whether a subscription would take in what lies before a point of the followed side's log.
+async fn begins_before(connection: &mut PgConnection, name: &Ident, lsn: &str) -> Result<bool, PgError> {
+    patiently(async || {
+        // The progress stands in the list of columns: in a condition the server may ask it of every origin that it has,
+        // other databases' too, and of one that is just being dropped it would fail.
+        let behind: Option<bool> = sqlx::query_scalar(
+            "select coalesce(pg_catalog.pg_replication_origin_progress(o.roname, true), '0/0') < $2::pg_catalog.pg_lsn \
+             from pg_catalog.pg_subscription s join pg_catalog.pg_database d on d.oid = s.subdbid \
+             join pg_catalog.pg_replication_origin o on o.roname = 'pg_' || s.oid \
              where s.subname = $1 and d.datname = pg_catalog.current_database()",
         )
         .bind(name.as_str())
         .bind(lsn)
-        .execute(&mut *connection)
-        .await;
-        let Err(error) = moved else { break };
-        let error = failed(error);
-        // Its worker has it until it sees that it is to stop.
-        if error.sqlstate() != Some("55006") || started.elapsed() > Duration::from_secs(RELEASE_SECONDS) {
-            return Err(error);
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(|e| PgError::new("ask where the subscription begins", &e))?;
+        Ok(behind.unwrap_or(false))
+    })
+    .await
+}
+
+/// Asks again for a while where an origin is in use, as until its worker sees that it is to stop, or was being dropped.
+async fn patiently<T>(mut ask: impl AsyncFnMut() -> Result<T, PgError>) -> Result<T, PgError> {
+    let started = Instant::now();
+    loop {
+        let answer = ask().await;
+        let passing = |error: &PgError| matches!(error.sqlstate(), Some("55006" | "42704"));
+        if !answer.as_ref().is_err_and(passing) || started.elapsed() > Duration::from_secs(RELEASE_SECONDS) {
+            return answer;
         }
         tokio::time::sleep(Duration::from_millis(RELEASE_POLL_MILLIS)).await;
     }
-    enable(connection, &name).await
 }
 
 /// Lets a subscription go on that an error or somebody has disabled, and by no error from now on: a server that was
