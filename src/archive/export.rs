@@ -11,7 +11,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio::task::JoinHandle;
 
 use super::error::Error;
-use super::file::{self, Batches, Written};
+use super::file::{self, Written};
 use super::folder::Partial;
 use super::layout::{self, Archive, FileEntry, Source, TableEntry};
 use super::location::Location;
@@ -21,14 +21,14 @@ use crate::ident::Ident;
 use crate::interrupt::Interrupt;
 use crate::pg::connect::Target;
 use crate::pg::error::Error as PgError;
-use crate::sql::Sql;
 use crate::transfer::chunk::{self, Chunk};
 use crate::transfer::control::{Control, Step};
-use crate::transfer::copy::{CopyOut, RowSum};
+use crate::transfer::copy::RowSum;
 use crate::transfer::coupling::{self, Coupling, CouplingKind};
 use crate::transfer::error::Error as TransferError;
 use crate::transfer::facts::Facts;
 use crate::transfer::pg_dump::PgDump;
+use crate::transfer::rows::{self, Poured};
 use crate::transfer::snapshot::Snapshot;
 use crate::transfer::surroundings::Surroundings;
 use crate::transfer::table::{Form, Table};
@@ -287,13 +287,12 @@ async fn work(
         let Some((number, chunk)) = next else { break };
         let table = &tables[chunk.table];
         let path = layout::data_file(number, table.name.name.as_str(), chunk.number);
-        let (send, writing) = file::writer(place.clone(), path.clone(), chunk.bytes, true);
-        let statement = chunk.copy_out(&tables, Form::Text);
-        let doing = format!("copy {}", table.name.label());
+        let (mut send, writing) = file::writer(place.clone(), path.clone(), chunk.bytes, true);
         let sent = match control.check() {
-            Ok(()) => pump(&mut connection, &doing, &statement, &send, &control).await,
+            Ok(()) => rows::pour(&mut connection, &tables, &chunk, Form::Text, &control, &mut send).await,
             Err(stop) => Err(stop),
         };
+        let sent = sent.map(|poured| poured.expect("every row has a text form"));
         drop(send);
         let stopped = sent.is_err();
         let small = chunk.bytes < SMALL_BYTES;
@@ -317,7 +316,7 @@ async fn work(
 struct Ending {
     chunk: Chunk,
     path: String,
-    sent: Result<(u64, RowSum), TransferError>,
+    sent: Result<Poured, TransferError>,
     writing: JoinHandle<Result<Written, TransferError>>,
 }
 
@@ -325,31 +324,8 @@ impl Ending {
     async fn end(self) -> Result<Piece, TransferError> {
         // A full disk is why the pump stopped, and not the other way round.
         let written = self.writing.await.expect("the writer does not panic")?;
-        let (raw_bytes, sum) = self.sent?;
+        let Poured { sum, bytes: raw_bytes } = self.sent?;
         Ok(Piece { chunk: self.chunk, path: self.path, written, raw_bytes, sum })
-    }
-}
-
-/// Moves rows from the server to the writer.
-pub(super) async fn pump(
-    connection: &mut PgConnection,
-    doing: &str,
-    statement: &Sql,
-    to: &Batches,
-    control: &Control,
-) -> Result<(u64, RowSum), TransferError> {
-    let mut rows = CopyOut::start(connection, doing, statement).await?;
-    let (mut raw_bytes, mut before) = (0, 0);
-    loop {
-        let batch = rows.next().await?;
-        if batch.is_empty() {
-            return Ok((raw_bytes, rows.sum));
-        }
-        let length = batch.len();
-        raw_bytes += u64::try_from(length).expect("a length fits");
-        to.send(batch).await?;
-        control.passed(length, rows.sum.rows - before).await?;
-        before = rows.sum.rows;
     }
 }
 

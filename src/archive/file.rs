@@ -13,6 +13,7 @@ use zstd::zstd_safe::{CParameter, compress_bound};
 use super::location::Location;
 use crate::transfer::copy::BATCH_BYTES;
 use crate::transfer::error::Error;
+use crate::transfer::rows::Sink;
 
 /// How hard zstd tries: about as small as gzip's default, at a tenth of its time. Level 2 takes longer for nothing.
 pub const ZSTD_LEVEL: i32 = 1;
@@ -135,6 +136,12 @@ impl Batches {
             drop(room().await);
         }
         Ok(())
+    }
+}
+
+impl Sink for Batches {
+    async fn take(&mut self, bytes: Bytes) -> Result<(), Error> {
+        self.send(bytes).await
     }
 }
 

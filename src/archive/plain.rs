@@ -8,7 +8,7 @@ use serde::Serialize;
 use sqlx::postgres::PgConnection;
 
 use super::error::Error;
-use super::export::{Options, couplings, pump};
+use super::export::{Options, couplings};
 use super::file;
 use super::folder::Partial;
 use super::location::Location;
@@ -18,6 +18,7 @@ use crate::transfer::chunk::{self, Chunk};
 use crate::transfer::control::{Control, Step};
 use crate::transfer::coupling::CouplingKind;
 use crate::transfer::error::Error as TransferError;
+use crate::transfer::rows;
 use crate::transfer::snapshot::Snapshot;
 use crate::transfer::table::{Form, Table};
 
@@ -126,13 +127,11 @@ async fn work(
         control.check()?;
         let table = &tables[chunk.table];
         let name = file_name(table.name.name.as_str(), kind);
-        let (send, writing) = file::writer(place.clone(), name.clone(), chunk.bytes, false);
-        let doing = format!("copy {}", table.name.label());
-        let statement = chunk.copy_out(&tables, kind.form());
-        let sent = pump(&mut connection, &doing, &statement, &send, &control).await;
+        let (mut send, writing) = file::writer(place.clone(), name.clone(), chunk.bytes, false);
+        let sent = rows::pour(&mut connection, &tables, &chunk, kind.form(), &control, &mut send).await;
         drop(send);
         let written = writing.await.expect("the writer does not panic")?;
-        let (_, sum) = sent?;
+        let sum = sent?.expect("only the binary form is refused").sum;
         // The header is sent as a row is.
         let rows = if kind == Kind::Csv { sum.rows.saturating_sub(1) } else { sum.rows };
         let table = table.name.label();

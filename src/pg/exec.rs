@@ -1,6 +1,7 @@
 //! Runs SQL that was made safe by [`Sql`]. The only file that says `AssertSqlSafe`.
 
 use futures_util::TryStreamExt as _;
+use futures_util::stream::BoxStream;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Executor};
 
@@ -52,4 +53,9 @@ pub async fn script(connection: &mut PgConnection, doing: &str, script: &str) ->
 /// The server refused it.
 pub async fn rows(connection: &mut PgConnection, doing: &str, query: &str) -> Result<Vec<PgRow>, Error> {
     sqlx::raw_sql(AssertSqlSafe(query)).fetch_all(connection).await.map_err(|e| Error::new(doing, &e))
+}
+
+/// Gives a query's rows as they come, in the wire's binary form.
+pub fn stream<'c>(connection: &'c mut PgConnection, query: &Sql) -> BoxStream<'c, sqlx::Result<PgRow>> {
+    sqlx::query(AssertSqlSafe(query.as_str())).persistent(false).fetch(connection)
 }

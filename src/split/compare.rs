@@ -13,6 +13,7 @@ use crate::transfer::chunk::{self, Chunk};
 use crate::transfer::control::{Control, Step};
 use crate::transfer::copy::RowSum;
 use crate::transfer::error::Error as TransferError;
+use crate::transfer::rows;
 use crate::transfer::snapshot::Snapshot;
 use crate::transfer::sum;
 use crate::transfer::table::{Column, Form, Table};
@@ -105,9 +106,11 @@ async fn same_text(one: &Frozen<'_>, two: &Frozen<'_>, table: &str, control: &Co
     for side in [one, two] {
         let tables = &side.snapshot.tables;
         let Some(at) = tables.iter().position(|t| t.name.label() == table) else { return Ok(false) };
-        let statement = Chunk { table: at, number: 0, pages: None, bytes: 0 }.copy_out(tables, Form::Text);
+        let whole = Chunk { table: at, number: 0, pages: None, bytes: 0 };
         let mut connection = side.snapshot.join(side.target, "pgcleave compare").await?;
-        sums.push(sum::outside(&mut connection, &format!("read {table}"), &statement, control).await?);
+        sums.push(
+            rows::pour(&mut connection, tables, &whole, Form::Text, control, &mut ()).await?.map(|read| read.sum),
+        );
     }
     Ok(sums[0] == sums[1])
 }

@@ -2,7 +2,7 @@
 
 use super::table::{Form, Table};
 use crate::sql;
-use crate::sql::{Comma, Sql};
+use crate::sql::{Comma, Literal, Sql};
 
 /// The smallest piece that a table is cut into, in bytes on disk.
 const SMALLEST_BYTES: u64 = 32 << 20;
@@ -73,27 +73,37 @@ impl Chunk {
     /// Gives the statement that writes the chunk's rows in the given form.
     #[must_use]
     pub fn copy_out(&self, tables: &[Table], form: Form) -> Sql {
+        self.copy_out_but(tables, form, &[])
+    }
+
+    /// Gives the same for all rows but some, which are named by their `ctid`.
+    #[must_use]
+    pub fn copy_out_but(&self, tables: &[Table], form: Form, but: &[String]) -> Sql {
         let table = &tables[self.table];
         let columns = Comma(table.columns.iter().map(|c| &c.name));
         let listed = !table.columns.is_empty();
+        let mut condition = self.condition();
+        if !but.is_empty() {
+            condition.push_static(if self.pages.is_none() { " where" } else { " and" });
+            let but = format!("{{{}}}", but.iter().map(|row| format!("\"{row}\"")).collect::<Vec<_>>().join(","));
+            condition.push(&sql!(" ctid <> all (", Literal(&but), "::pg_catalog.tid[])"));
+        }
         let mut statement = sql!("copy ");
-        match (form, self.pages) {
-            (Form::Jsonl, _) => statement.push(&sql!(
+        if form == Form::Jsonl {
+            statement.push(&sql!(
                 "(select pg_catalog.translate(pg_catalog.row_to_json(x)::pg_catalog.text, E'\\n\\r', '  ') from (select ",
                 columns,
                 " from only ",
                 table.name.sql(),
-                self.condition(),
+                condition,
                 ") x)"
-            )),
-            (_, Some(_)) if listed => {
-                statement.push(&sql!("(select ", columns, " from only ", table.name.sql(), self.condition(), ")"));
-            }
-            _ => {
-                statement.push(&table.name.sql());
-                if listed {
-                    statement.push(&sql!(" (", columns, ")"));
-                }
+            ));
+        } else if listed && !condition.as_str().is_empty() {
+            statement.push(&sql!("(select ", columns, " from only ", table.name.sql(), condition, ")"));
+        } else {
+            statement.push(&table.name.sql());
+            if listed {
+                statement.push(&sql!(" (", columns, ")"));
             }
         }
         statement.push_static(" to stdout");
@@ -129,6 +139,7 @@ mod tests {
             partitioned: false,
             bytes,
             pages,
+            toast_bytes: 0,
             columns: vec![Column { name: ident("a b"), base_type: "int4".to_owned() }],
             key: Vec::new(),
             binary: true,

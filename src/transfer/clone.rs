@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use sqlx::postgres::PgConnection;
 
-use super::chunk;
+use super::chunk::{self, Chunk};
 use super::control::{Control, Step};
-use super::copy::{CopyIn, CopyOut};
+use super::copy::CopyIn;
 use super::ddl::{Definitions, PostData};
 use super::error::Error;
 use super::journal::Journal;
 use super::load::{self, Fed, Feed, Load, Piece};
+use super::rows;
 use super::session;
 use super::snapshot::Snapshot;
 use super::table::{Form, Table};
 use crate::pg::connect::Target;
-use crate::sql::Sql;
 
 /// What to clone, and how.
 #[derive(Debug, Clone, Copy)]
@@ -75,22 +75,22 @@ async fn rows(
     let tables = &options.snapshot.tables;
     let own: BTreeSet<_> = tables.iter().filter(|t| !t.partitioned).map(|t| t.name.clone()).collect();
     let post = PostData::sort(&options.definitions.post_data, &own);
-    let (mut pieces, mut reads) = (Vec::new(), Vec::new());
-    for chunk in chunk::cut(tables, options.jobs) {
+    let chunks = chunk::cut(tables, options.jobs);
+    let piece = |chunk: &Chunk| {
         let table = &tables[chunk.table];
         let form = form(table);
-        let (name, label) = (format!("rows {} {}", table.name.label(), chunk.number), table.name.label());
-        reads.push(Read { doing: format!("copy {label}"), statement: chunk.copy_out(tables, form) });
-        let (copy_in, table) = (table.copy_in(form), table.name.clone());
-        pieces.push(Piece { name, table, form, copy_in, as_text: None, bytes: chunk.bytes });
-    }
+        let name = format!("rows {} {}", table.name.label(), chunk.number);
+        let as_text = (form == Form::Binary).then(|| table.copy_in(Form::Text));
+        Piece { name, table: table.name.clone(), form, copy_in: table.copy_in(form), as_text, bytes: chunk.bytes }
+    };
+    let pieces: Vec<_> = chunks.iter().map(piece).collect();
     let total_bytes = pieces.iter().map(|p| p.bytes).sum();
     let load = Arc::new(Load { pieces, post, analyze: options.analyze });
-    let reads = Arc::new(reads);
+    let (tables, chunks) = (Arc::new(tables.clone()), Arc::new(chunks));
     let mut feeds = Vec::new();
     for _ in 0..options.jobs.max(1) {
         let connection = options.snapshot.join(options.source, "pgcleave clone").await?;
-        feeds.push(Rows { connection, reads: Arc::clone(&reads) });
+        feeds.push(Rows { connection, tables: Arc::clone(&tables), chunks: Arc::clone(&chunks) });
     }
     let before = control.rows();
     let step = Step { total_bytes, ..*step };
@@ -105,32 +105,17 @@ fn form(table: &Table) -> Form {
     if table.binary { Form::Binary } else { Form::Text }
 }
 
-/// How one piece is read.
-#[derive(Debug)]
-struct Read {
-    doing: String,
-    statement: Sql,
-}
-
 /// Rows from the source's snapshot.
 struct Rows {
     connection: PgConnection,
-    reads: Arc<Vec<Read>>,
+    tables: Arc<Vec<Table>>,
+    chunks: Arc<Vec<Chunk>>,
 }
 
 impl Feed for Rows {
     async fn feed(&mut self, piece: usize, form: Form, into: &mut CopyIn<'_>, control: &Control) -> Result<Fed, Error> {
-        let Read { doing, statement } = &self.reads[piece];
-        let mut rows = CopyOut::start(&mut self.connection, doing, statement).await?.of(form);
-        let mut before = 0;
-        loop {
-            let batch = rows.next().await?;
-            if batch.is_empty() {
-                return Ok(Fed::Rows(rows.sum.rows));
-            }
-            into.send(&batch).await?;
-            control.passed(batch.len(), rows.sum.rows - before).await?;
-            before = rows.sum.rows;
-        }
+        let chunk = &self.chunks[piece];
+        let poured = rows::pour(&mut self.connection, &self.tables, chunk, form, control, into).await?;
+        Ok(poured.map_or(Fed::NotInThisForm, |poured| Fed::Rows(poured.sum.rows)))
     }
 }

@@ -29,8 +29,13 @@ pub struct RowSum {
 impl RowSum {
     /// Adds one line, without its line feed.
     pub fn add(&mut self, line: &[u8]) {
+        self.add_hash(xxh3_64(line));
+    }
+
+    /// Adds one line by its hash.
+    pub fn add_hash(&mut self, hash: u64) {
         self.rows += 1;
-        self.sum = self.sum.wrapping_add(u128::from(xxh3_64(line)));
+        self.sum = self.sum.wrapping_add(u128::from(hash));
     }
 
     /// Adds the rows of another part.

@@ -70,6 +70,14 @@ pub enum Error {
         /// Rows that the server says it has taken.
         taken: u64,
     },
+    /// A row's line is wider than the server can read back.
+    #[error("the row {row} of {table} takes 1 GiB as text or more, which no server can read back")]
+    RowTooWide {
+        /// The table.
+        table: String,
+        /// The row's `ctid`.
+        row: String,
+    },
     /// A part of the object storage failed.
     #[error("{place}: {message}")]
     Storage {
@@ -104,6 +112,7 @@ impl Coded for Error {
             Self::PgDumpFailed { .. } => "pg-dump-failed",
             Self::File { .. } => "file",
             Self::RowsLost { .. } => "rows-lost",
+            Self::RowTooWide { .. } => "row-too-wide",
             Self::Storage { .. } => "storage",
             Self::Interrupted | Self::Stopped => "interrupted",
         }

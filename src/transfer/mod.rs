@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Snapshot (locks, then one exported snapshot) ─▶ tables ─▶ chunks, largest first ─▶ workers, a connection each
-//!                                                                                     CopyOut ─▶ file | CopyIn
+//!                                                                                     rows ─▶ file | CopyIn
 //! an archive's text ─▶ encode ─▶ binary rows ─▶ CopyIn, where the columns' types are known
 //! clone: a whole schema into another database, indexes and constraints while other tables still load
 //! ```
@@ -23,6 +23,7 @@ pub mod load;
 pub mod logins;
 pub mod pg_dump;
 mod roles;
+pub mod rows;
 mod sequences;
 pub mod session;
 pub mod snapshot;

@@ -4,9 +4,7 @@ use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
 use super::chunk::Chunk;
-use super::control::Control;
-use super::copy::{CopyOut, RowSum};
-use super::error::Error;
+use super::copy::RowSum;
 use super::table::{Column, TableName};
 use crate::pg::error::Error as PgError;
 use crate::pg::exec;
@@ -59,26 +57,4 @@ pub async fn inside(connection: &mut PgConnection, doing: &str, query: &Sql) -> 
     let sum: i128 = row.get::<&str, _>("sum").parse().expect("a sum of integers is one");
     let rows = u64::try_from(row.get::<i64, _>("rows")).expect("a count is not negative");
     Ok(RowSum { rows, sum: sum.cast_unsigned() })
-}
-
-/// Hashes rows as a COPY in text form gives them.
-///
-/// # Errors
-/// The server refused it, or somebody asked to stop.
-pub async fn outside(
-    connection: &mut PgConnection,
-    doing: &str,
-    statement: &Sql,
-    control: &Control,
-) -> Result<RowSum, Error> {
-    let mut rows = CopyOut::start(connection, doing, statement).await?;
-    let mut before = 0;
-    loop {
-        let batch = rows.next().await?;
-        if batch.is_empty() {
-            return Ok(rows.sum);
-        }
-        control.passed(batch.len(), rows.sum.rows - before).await?;
-        before = rows.sum.rows;
-    }
 }

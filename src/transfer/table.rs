@@ -21,6 +21,8 @@ pub struct Table {
     pub bytes: u64,
     /// The pages of its own file, at the time of asking.
     pub pages: u64,
+    /// What its TOAST table takes on disk, in bytes.
+    pub toast_bytes: u64,
     /// Its columns but for generated ones, in order.
     pub columns: Vec<Column>,
     /// The columns that identify a row: the primary key or another unique one without nulls; empty if there is none.
@@ -145,6 +147,7 @@ pub async fn read(connection: &mut PgConnection, schema: &Ident) -> Result<Vec<T
             partitioned: row.get("partitioned"),
             bytes: u64::try_from(row.get::<i64, _>("bytes")).unwrap_or(0),
             pages: u64::try_from(row.get::<i64, _>("pages")).unwrap_or(0),
+            toast_bytes: u64::try_from(row.get::<i64, _>("toast_bytes")).unwrap_or(0),
             columns: columns.map(|(name, base_type)| Column { name, base_type }).collect(),
             key: names("key"),
             binary: !row.get::<bool, _>("textual"),

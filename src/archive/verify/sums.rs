@@ -14,6 +14,7 @@ use crate::transfer::chunk::{self, Chunk};
 use crate::transfer::control::{Control, Step};
 use crate::transfer::copy::RowSum;
 use crate::transfer::error::Error as TransferError;
+use crate::transfer::rows;
 use crate::transfer::sum;
 use crate::transfer::table::{Form, Table};
 
@@ -65,26 +66,26 @@ fn bytes(side: &Side) -> u64 {
 struct Work {
     queue: Mutex<VecDeque<Item>>,
     length: usize,
-    inside: bool,
+    tables: Arc<Vec<Table>>,
 }
 
 struct Item {
     pair: usize,
     label: String,
-    statement: Sql,
-    bytes: u64,
+    chunk: Chunk,
+    /// The query by which the server hashes; nothing where rows are hashed here.
+    inside: Option<Sql>,
 }
 
-fn work(tables: &[Table], pairs: &[Pair], jobs: usize, inside: bool) -> Work {
+fn work(tables: &Arc<Vec<Table>>, pairs: &[Pair], jobs: usize, inside: bool) -> Work {
     let item = |chunk: Chunk| {
         let name = &tables[chunk.table].name;
         let pair = pairs.iter().position(|p| p.name == *name)?;
-        let statement =
-            if inside { sum::query(name, &pairs[pair].columns, &chunk) } else { chunk.copy_out(tables, Form::Text) };
-        Some(Item { pair, label: name.label(), statement, bytes: chunk.bytes })
+        let inside = inside.then(|| sum::query(name, &pairs[pair].columns, &chunk));
+        Some(Item { pair, label: name.label(), chunk, inside })
     };
     let queue: VecDeque<_> = chunk::cut(tables, jobs).into_iter().filter_map(item).collect();
-    Work { length: queue.len(), queue: Mutex::new(queue), inside }
+    Work { length: queue.len(), queue: Mutex::new(queue), tables: Arc::clone(tables) }
 }
 
 async fn work_off(
@@ -98,13 +99,13 @@ async fn work_off(
         let next = work.queue.lock().expect("no worker panics while it holds the queue").pop_front();
         let Some(item) = next else { return Ok(sums) };
         control.check()?;
-        let doing = format!("hash {}", item.label);
-        let found = if work.inside {
-            let found = sum::inside(&mut connection, &doing, &item.statement).await?;
-            control.passed(usize::try_from(item.bytes).unwrap_or(usize::MAX), found.rows).await?;
+        let found = if let Some(query) = &item.inside {
+            let found = sum::inside(&mut connection, &format!("hash {}", item.label), query).await?;
+            control.passed(usize::try_from(item.chunk.bytes).unwrap_or(usize::MAX), found.rows).await?;
             found
         } else {
-            sum::outside(&mut connection, &doing, &item.statement, &control).await?
+            let read = rows::pour(&mut connection, &work.tables, &item.chunk, Form::Text, &control, &mut ()).await?;
+            read.expect("every row has a text form").sum
         };
         sums.push((side, item.pair, found));
     }

@@ -19,6 +19,7 @@ select c.oid::pg_catalog.int8 as oid, c.relname::pg_catalog.text as name, c.relk
   case when c.relkind = 'p' then 0 else pg_catalog.pg_table_size(c.oid) end as bytes,
   case when c.relkind = 'p' then 0
     else pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::pg_catalog.int8 end as pages,
+  coalesce(pg_catalog.pg_relation_size(nullif(c.reltoastrelid, 0)), 0) as toast_bytes,
   coalesce(a.columns, '{}') as columns, coalesce(a.types, '{}') as types, coalesce(a.textual, false) as textual,
   coalesce(k.key, '{}') as key,
   pg_catalog.row_security_active(c.oid) as rows_hidden

@@ -79,6 +79,28 @@ async fn one_of_everything_is_cloned_within_a_server() {
 }
 
 #[tokio::test]
+async fn a_table_that_goes_in_binary_goes_as_text_where_a_row_is_too_wide_for_it() {
+    let (source, copy) = (TestDb::new().await, TestDb::new().await);
+    if !can_export(&source).await {
+        return;
+    }
+    source
+        .run(
+            r"create schema odd; create table odd.wide (id int primary key, body text, doc jsonb);
+              insert into odd.wide (id, body) select g, E'a\\b\n' || g from generate_series(1, 2000) g;
+              insert into odd.wide values (3000, repeat(E'\\ü\t', 2000000), '{}'), (3001, null, jsonb_build_object('k', repeat('x', 5000000)));
+              insert into odd.wide (id, body) select g, 'after' from generate_series(4001, 6000) g",
+        )
+        .await;
+    let mut snapshot = Snapshot::take(&target(&source), &ident("odd"), 10).await.expect("a snapshot");
+    assert!(snapshot.tables[0].binary, "its types are all PostgreSQL's own");
+    let cloned = clone(&source, &target(&copy), &mut snapshot, "odd").await.expect("a clone");
+    assert_eq!(cloned, Cloned { tables: 1, rows: 4002 });
+    let verified = compare(database(&source), database(&copy), "odd").await;
+    assert!(verified.equal, "{}", pgcleave::report::verify::human(&verified));
+}
+
+#[tokio::test]
 async fn one_of_everything_is_cloned_to_a_newer_server() {
     let source = TestDb::new().await;
     if !can_export(&source).await {

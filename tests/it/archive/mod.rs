@@ -10,6 +10,7 @@ mod round_trip;
 mod trouble;
 mod upheaval;
 mod verify;
+mod wide;
 mod wrong;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,307 @@
+//! All rows of a piece of a table, from one session into a sink, in bounded room.
+//!
+//! ```text
+//! narrow rows ── COPY, a message each ──────────────▶ sink
+//! wide rows ──── their values in slices, escaped ───▶ sink     (as text only)
+//! ```
+//!
+//! The server sends a row of a COPY in one message, and the driver gathers a message in about three times its room. So a
+//! row that passes [`WIDE_BYTES`] is read by itself: each of its values in slices.
+
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
+use sqlx::Row as _;
+use sqlx::postgres::PgConnection;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::chunk::Chunk;
+use super::control::Control;
+use super::copy::{CopyIn, CopyOut, RowSum};
+use super::error::Error;
+use super::table::{Column, Form, Table};
+use crate::pg::error::Error as PgError;
+use crate::pg::exec;
+use crate::sql;
+use crate::sql::{Literal, Sql};
+
+/// How wide a row is before its values are read in slices, in bytes of its text form but for escapes.
+const WIDE_BYTES: i64 = 4 << 20;
+
+/// A slice of a value, in bytes.
+const SLICE_BYTES: i64 = 1 << 20;
+
+/// The widest line that the server can read back, in bytes: what it may allocate at once (`MaxAllocSize` of memutils.h).
+const MOST_BYTES: u64 = 0x3fff_ffff;
+
+/// The least that a TOAST table has where a row is wide, in bytes: compression leaves a 255th at best.
+const LEAST_TOAST_BYTES: u64 = 16 << 10;
+
+/// The most that a value has on disk, compressed, whose text form cannot be wide, in bytes.
+const NARROW_COMPRESSED_BYTES: i64 = 16 << 10;
+
+/// The same where it is not compressed: a number that takes four bytes is written in up to eleven.
+const NARROW_PLAIN_BYTES: i64 = 1 << 20;
+
+/// Types of which no value is wide.
+const NARROW: [&str; 24] = [
+    "bool",
+    "char",
+    "name",
+    "int2",
+    "int4",
+    "int8",
+    "oid",
+    "float4",
+    "float8",
+    "numeric",
+    "money",
+    "uuid",
+    "date",
+    "time",
+    "timetz",
+    "timestamp",
+    "timestamptz",
+    "interval",
+    "inet",
+    "cidr",
+    "macaddr",
+    "macaddr8",
+    "pg_lsn",
+    "point",
+];
+
+/// Where rows go.
+pub trait Sink: Send {
+    /// Takes the next bytes; a wide row comes in several parts.
+    fn take(&mut self, bytes: Bytes) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+impl Sink for CopyIn<'_> {
+    async fn take(&mut self, bytes: Bytes) -> Result<(), Error> {
+        self.send(&bytes).await
+    }
+}
+
+/// Nobody keeps the rows: they are only counted and hashed.
+impl Sink for () {
+    async fn take(&mut self, _: Bytes) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// What has gone into a sink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Poured {
+    /// The rows and their hashes.
+    pub sum: RowSum,
+    /// Their bytes in the form in which they were sent.
+    pub bytes: u64,
+}
+
+/// Sends all rows of a piece; nothing, and none, if some of them are too wide for the binary form.
+///
+/// # Errors
+/// The server refused something, the sink did, a row is too wide for the server to read it back, or somebody asked to
+/// stop.
+pub async fn pour(
+    connection: &mut PgConnection,
+    tables: &[Table],
+    chunk: &Chunk,
+    form: Form,
+    control: &Control,
+    sink: &mut impl Sink,
+) -> Result<Option<Poured>, Error> {
+    let table = &tables[chunk.table];
+    let wide = match form {
+        Form::Text | Form::Binary => wide(connection, table, chunk).await?,
+        Form::Csv | Form::Jsonl => Vec::new(),
+    };
+    if form == Form::Binary && !wide.is_empty() {
+        return Ok(None);
+    }
+    let doing = format!("copy {}", table.name.label());
+    let mut poured = Poured::default();
+    let statement = chunk.copy_out_but(tables, form, &wide);
+    let mut narrow = CopyOut::start(connection, &doing, &statement).await?.of(form);
+    loop {
+        let batch = narrow.next().await?;
+        if batch.is_empty() {
+            break;
+        }
+        let (length, before) = (batch.len(), poured.sum.rows);
+        poured.sum = narrow.sum;
+        poured.bytes += length as u64;
+        sink.take(batch).await?;
+        control.passed(length, poured.sum.rows - before).await?;
+    }
+    poured.sum = narrow.sum;
+    drop(narrow);
+    let mut reader = Reader { connection, table, doing: &doing, control };
+    for row in &wide {
+        let line = reader.row(row, sink).await?;
+        poured.sum.add_hash(line.hash.digest());
+        poured.bytes += line.bytes + 1;
+    }
+    Ok(Some(poured))
+}
+
+/// Gives the `ctid`s of a piece's wide rows. No value is read for it that is stored outside of its row, unless only its
+/// text tells how wide it is.
+async fn wide(connection: &mut PgConnection, table: &Table, chunk: &Chunk) -> Result<Vec<String>, Error> {
+    let Some(width) = width(table).filter(|_| table.toast_bytes >= LEAST_TOAST_BYTES) else { return Ok(Vec::new()) };
+    let mut query = sql!("select ctid::pg_catalog.text as row from only ", table.name.sql(), chunk.condition());
+    query.push_static(if chunk.pages.is_none() { " where " } else { " and " });
+    query.push(&sql!(width, " > ", WIDE_BYTES));
+    let doing = format!("look for wide rows of {}", table.name.label());
+    let rows = exec::rows(connection, &doing, query.as_str()).await?;
+    Ok(rows.iter().map(|row| row.get("row")).collect())
+}
+
+/// Gives the term for a row's width, in bytes; nothing if no column can be wide.
+fn width(table: &Table) -> Option<Sql> {
+    let mut terms = table.columns.iter().filter(|c| !NARROW.contains(&c.base_type.as_str())).map(|column| {
+        let name = &column.name;
+        match column.base_type.as_str() {
+            "text" | "varchar" | "bpchar" => sql!("coalesce(pg_catalog.octet_length(", name, "), 0)::pg_catalog.int8"),
+            "bytea" => sql!("2 * coalesce(pg_catalog.octet_length(", name, "), 0)::pg_catalog.int8"),
+            _ => sql!(
+                "case when pg_catalog.pg_column_size(",
+                name,
+                ") > case when pg_catalog.pg_column_compression(",
+                name,
+                ") is null then ",
+                NARROW_PLAIN_BYTES,
+                " else ",
+                NARROW_COMPRESSED_BYTES,
+                " end then pg_catalog.octet_length(pg_catalog.concat(",
+                name,
+                ")) else 0 end::pg_catalog.int8"
+            ),
+        }
+    });
+    let mut sum = terms.next()?;
+    terms.for_each(|term| sum.push(&sql!(" + ", term)));
+    Some(sum)
+}
+
+/// Reads wide rows.
+struct Reader<'a> {
+    connection: &'a mut PgConnection,
+    table: &'a Table,
+    doing: &'a str,
+    control: &'a Control,
+}
+
+/// A wide row's line, as far as it has been sent.
+struct Line {
+    hash: Xxh3,
+    bytes: u64,
+}
+
+impl Reader<'_> {
+    /// Sends one row as COPY would write it.
+    async fn row(&mut self, row: &str, sink: &mut impl Sink) -> Result<Line, Error> {
+        let mut line = Line { hash: Xxh3::new(), bytes: 0 };
+        for (number, column) in self.table.columns.iter().enumerate() {
+            if number > 0 {
+                send(self.control, Bytes::from_static(b"\t"), &mut line, sink).await?;
+            }
+            self.value(column, row, &mut line, sink).await?;
+        }
+        sink.take(Bytes::from_static(b"\n")).await?;
+        self.control.passed(1, 1).await?;
+        Ok(line)
+    }
+
+    async fn value(&mut self, column: &Column, row: &str, line: &mut Line, sink: &mut impl Sink) -> Result<(), Error> {
+        let query = slices(self.table, column, row);
+        let mut slices = exec::stream(&mut *self.connection, &query);
+        let mut number = 0;
+        while let Some(slice) = slices.try_next().await.map_err(|e| PgError::new(self.doing, &e))? {
+            assert_eq!(slice.get::<i32, _>("number"), number, "the server counts upwards");
+            let part = match slice.get::<Option<&[u8]>, _>("slice") {
+                None => Bytes::from_static(b"\\N"),
+                Some(slice) => escaped(slice),
+            };
+            if line.bytes + part.len() as u64 >= MOST_BYTES {
+                return Err(Error::RowTooWide { table: self.table.name.label(), row: row.to_owned() });
+            }
+            send(self.control, part, line, sink).await?;
+            number += 1;
+        }
+        assert!(number > 0, "the snapshot in which the row was found is still there");
+        Ok(())
+    }
+}
+
+async fn send(control: &Control, part: Bytes, line: &mut Line, sink: &mut impl Sink) -> Result<(), Error> {
+    line.hash.update(&part);
+    line.bytes += part.len() as u64;
+    let length = part.len();
+    sink.take(part).await?;
+    control.passed(length, 0).await
+}
+
+/// Gives the query for a value's slices in the bytes that COPY would escape; a null is one without bytes.
+fn slices(table: &Table, column: &Column, row: &str) -> Sql {
+    let name = &column.name;
+    let text = match column.base_type.as_str() {
+        "text" | "varchar" => sql!(name, "::pg_catalog.text"),
+        // Not by a cast, which is another thing than the output function for some types; nor by IS NULL, which is true of
+        // a row of nulls.
+        _ => sql!("case when pg_catalog.num_nulls(", name, ") = 0 then pg_catalog.concat(", name, ") end"),
+    };
+    sql!(
+        "select g as number, pg_catalog.substring(b, g * ",
+        SLICE_BYTES,
+        " + 1, ",
+        SLICE_BYTES,
+        ") as slice from (select pg_catalog.textsend(",
+        text,
+        ") as b from only ",
+        table.name.sql(),
+        " where ctid = ",
+        Literal(row),
+        "::pg_catalog.tid offset 0) x, \
+         pg_catalog.generate_series(0, coalesce(greatest(pg_catalog.octet_length(b) - 1, 0) / ",
+        SLICE_BYTES,
+        ", 0)) g"
+    )
+}
+
+/// Writes bytes as COPY's text form does, see
+/// <https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS>.
+fn escaped(bytes: &[u8]) -> Bytes {
+    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 8);
+    for byte in bytes {
+        let letter = match byte {
+            b'\\' => b'\\',
+            b'\n' => b'n',
+            b'\t' => b't',
+            b'\r' => b'r',
+            0x08 => b'b',
+            0x0b => b'v',
+            0x0c => b'f',
+            other => {
+                out.push(*other);
+                continue;
+            }
+        };
+        out.extend_from_slice(&[b'\\', letter]);
+    }
+    out.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_copy_escapes_is_escaped_and_nothing_else() {
+        let (raw, written) = (
+            b"a\\b\nc\td\re\x08f\x0bg\x0ch\x01\x7f\xc3\xbc,\"'",
+            b"a\\\\b\\nc\\td\\re\\bf\\vg\\fh\x01\x7f\xc3\xbc,\"'",
+        );
+        assert_eq!(escaped(raw), written.as_slice());
+    }
+}
