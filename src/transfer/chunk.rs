@@ -90,8 +90,9 @@ impl Chunk {
         }
         let mut statement = sql!("copy ");
         if form == Form::Jsonl {
+            // By x.*, since x alone may be a column.
             statement.push(&sql!(
-                "(select pg_catalog.translate(pg_catalog.row_to_json(x)::pg_catalog.text, E'\\n\\r', '  ') from (select ",
+                "(select pg_catalog.translate(pg_catalog.row_to_json(x.*)::pg_catalog.text, E'\\n\\r', '  ') from (select ",
                 columns,
                 " from only ",
                 table.name.sql(),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! narrow rows ── COPY, a message each ──────────────▶ sink
-//! wide rows ──── their values in slices, escaped ───▶ sink     (as text only)
+//! wide rows ──── their values in slices, escaped ───▶ sink     (not in binary)
 //! ```
 //!
 //! The server sends a row of a COPY in one message, and the driver gathers a message in about three times its room. So a
@@ -22,7 +22,7 @@ use super::table::{Column, Form, Table};
 use crate::pg::error::Error as PgError;
 use crate::pg::exec;
 use crate::sql;
-use crate::sql::{Literal, Sql};
+use crate::sql::{Comma, Literal, Sql};
 
 /// How wide a row is before its values are read in slices, in bytes of its text form but for escapes.
 const WIDE_BYTES: i64 = 4 << 20;
@@ -112,10 +112,7 @@ pub async fn pour(
     sink: &mut impl Sink,
 ) -> Result<Option<Poured>, Error> {
     let table = &tables[chunk.table];
-    let wide = match form {
-        Form::Text | Form::Binary => wide(connection, table, chunk).await?,
-        Form::Csv | Form::Jsonl => Vec::new(),
-    };
+    let wide = wide(connection, table, chunk).await?;
     if form == Form::Binary && !wide.is_empty() {
         return Ok(None);
     }
@@ -136,7 +133,7 @@ pub async fn pour(
     }
     poured.sum = narrow.sum;
     drop(narrow);
-    let mut reader = Reader { connection, table, doing: &doing, control };
+    let mut reader = Reader { connection, table, doing: &doing, control, style: Style::of(form) };
     for row in &wide {
         let line = reader.row(row, sink).await?;
         poured.sum.add_hash(line.hash.digest());
@@ -190,6 +187,28 @@ struct Reader<'a> {
     table: &'a Table,
     doing: &'a str,
     control: &'a Control,
+    style: Style,
+}
+
+/// How a form writes a row.
+struct Style {
+    /// What is between two values; nothing where the row is one value.
+    between: Option<&'static [u8]>,
+    null: &'static [u8],
+    /// What stands before and after a value that is not null.
+    around: &'static [u8],
+    /// What it escapes, and how.
+    escape: fn(u8) -> Option<[u8; 2]>,
+}
+
+impl Style {
+    fn of(form: Form) -> Self {
+        match form {
+            Form::Text | Form::Binary => Self { between: Some(b"\t"), null: b"\\N", around: b"", escape: by_backslash },
+            Form::Csv => Self { between: Some(b","), null: b"", around: b"\"", escape: by_doubling },
+            Form::Jsonl => Self { between: None, null: b"", around: b"", escape: |_| None },
+        }
+    }
 }
 
 /// A wide row's line, as far as it has been sent.
@@ -202,27 +221,35 @@ impl Reader<'_> {
     /// Sends one row as COPY would write it.
     async fn row(&mut self, row: &str, sink: &mut impl Sink) -> Result<Line, Error> {
         let mut line = Line { hash: Xxh3::new(), bytes: 0 };
-        for (number, column) in self.table.columns.iter().enumerate() {
-            if number > 0 {
-                send(self.control, Bytes::from_static(b"\t"), &mut line, sink).await?;
+        if let Some(between) = self.style.between {
+            for (number, column) in self.table.columns.iter().enumerate() {
+                if number > 0 {
+                    send(self.control, Bytes::from_static(between), &mut line, sink).await?;
+                }
+                self.value(text(column), row, &mut line, sink).await?;
             }
-            self.value(column, row, &mut line, sink).await?;
+        } else {
+            self.value(json(self.table), row, &mut line, sink).await?;
         }
         sink.take(Bytes::from_static(b"\n")).await?;
         self.control.passed(1, 1).await?;
         Ok(line)
     }
 
-    async fn value(&mut self, column: &Column, row: &str, line: &mut Line, sink: &mut impl Sink) -> Result<(), Error> {
-        let query = slices(self.table, column, row);
+    /// Sends one value; `text` is the term for it.
+    async fn value(&mut self, text: Sql, row: &str, line: &mut Line, sink: &mut impl Sink) -> Result<(), Error> {
+        let query = slices(self.table, &text, row);
+        let around = Bytes::from_static(self.style.around);
         let mut slices = exec::stream(&mut *self.connection, &query);
-        let mut number = 0;
+        let (mut number, mut null) = (0, false);
         while let Some(slice) = slices.try_next().await.map_err(|e| PgError::new(self.doing, &e))? {
             assert_eq!(slice.get::<i32, _>("number"), number, "the server counts upwards");
-            let part = match slice.get::<Option<&[u8]>, _>("slice") {
-                None => Bytes::from_static(b"\\N"),
-                Some(slice) => escaped(slice),
-            };
+            let slice = slice.get::<Option<&[u8]>, _>("slice");
+            null = slice.is_none();
+            if number == 0 && !null {
+                send(self.control, around.clone(), line, sink).await?;
+            }
+            let part = slice.map_or(Bytes::from_static(self.style.null), |slice| escaped(slice, self.style.escape));
             if line.bytes + part.len() as u64 >= MOST_BYTES {
                 return Err(Error::RowTooWide { table: self.table.name.label(), row: row.to_owned() });
             }
@@ -230,6 +257,9 @@ impl Reader<'_> {
             number += 1;
         }
         assert!(number > 0, "the snapshot in which the row was found is still there");
+        if !null {
+            send(self.control, around, line, sink).await?;
+        }
         Ok(())
     }
 }
@@ -242,15 +272,27 @@ async fn send(control: &Control, part: Bytes, line: &mut Line, sink: &mut impl S
     control.passed(length, 0).await
 }
 
-/// Gives the query for a value's slices in the bytes that COPY would escape; a null is one without bytes.
-fn slices(table: &Table, column: &Column, row: &str) -> Sql {
+/// Gives the term for a value's text as COPY would write it, but for escapes.
+fn text(column: &Column) -> Sql {
     let name = &column.name;
-    let text = match column.base_type.as_str() {
+    match column.base_type.as_str() {
         "text" | "varchar" => sql!(name, "::pg_catalog.text"),
         // Not by a cast, which is another thing than the output function for some types; nor by IS NULL, which is true of
         // a row of nulls.
         _ => sql!("case when pg_catalog.num_nulls(", name, ") = 0 then pg_catalog.concat(", name, ") end"),
-    };
+    }
+}
+
+/// Gives the term for a row's JSON.
+fn json(table: &Table) -> Sql {
+    let columns = Comma(table.columns.iter().map(|c| &c.name));
+    // By x.*, since x alone may be a column.
+    let row = sql!("(select pg_catalog.row_to_json(x.*)::pg_catalog.text from (select ", columns, ") x)");
+    sql!("pg_catalog.translate(", row, ", E'\\n\\r', '  ')")
+}
+
+/// Gives the query for a text's slices, in bytes; a null is one slice without them.
+fn slices(table: &Table, text: &Sql, row: &str) -> Sql {
     sql!(
         "select g as number, pg_catalog.substring(b, g * ",
         SLICE_BYTES,
@@ -269,25 +311,34 @@ fn slices(table: &Table, column: &Column, row: &str) -> Sql {
     )
 }
 
-/// Writes bytes as COPY's text form does, see
+/// What COPY's text form escapes, see
 /// <https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS>.
-fn escaped(bytes: &[u8]) -> Bytes {
+fn by_backslash(byte: u8) -> Option<[u8; 2]> {
+    let letter = match byte {
+        b'\\' => b'\\',
+        b'\n' => b'n',
+        b'\t' => b't',
+        b'\r' => b'r',
+        0x08 => b'b',
+        0x0b => b'v',
+        0x0c => b'f',
+        _ => return None,
+    };
+    Some([b'\\', letter])
+}
+
+/// What its CSV form escapes.
+fn by_doubling(byte: u8) -> Option<[u8; 2]> {
+    (byte == b'"').then_some([b'"'; 2])
+}
+
+fn escaped(bytes: &[u8], escape: fn(u8) -> Option<[u8; 2]>) -> Bytes {
     let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 8);
     for byte in bytes {
-        let letter = match byte {
-            b'\\' => b'\\',
-            b'\n' => b'n',
-            b'\t' => b't',
-            b'\r' => b'r',
-            0x08 => b'b',
-            0x0b => b'v',
-            0x0c => b'f',
-            other => {
-                out.push(*other);
-                continue;
-            }
-        };
-        out.extend_from_slice(&[b'\\', letter]);
+        match escape(*byte) {
+            Some(two) => out.extend_from_slice(&two),
+            None => out.push(*byte),
+        }
     }
     out.into()
 }
@@ -302,6 +353,7 @@ mod tests {
             b"a\\b\nc\td\re\x08f\x0bg\x0ch\x01\x7f\xc3\xbc,\"'",
             b"a\\\\b\\nc\\td\\re\\bf\\vg\\fh\x01\x7f\xc3\xbc,\"'",
         );
-        assert_eq!(escaped(raw), written.as_slice());
+        assert_eq!(escaped(raw, by_backslash), written.as_slice());
+        assert_eq!(escaped(b"a\"\\\n", by_doubling), b"a\"\"\\\n".as_slice());
     }
 }

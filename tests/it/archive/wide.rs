@@ -3,8 +3,11 @@
 use std::process::Child;
 use std::time::Duration;
 
+use pgcleave::interrupt::Interrupt;
 use pgcleave::transfer::chunk::Chunk;
+use pgcleave::transfer::control::Control;
 use pgcleave::transfer::copy::{CopyOut, RowSum};
+use pgcleave::transfer::rows;
 use pgcleave::transfer::session;
 use pgcleave::transfer::snapshot::Snapshot;
 use pgcleave::transfer::table::Form;
@@ -18,16 +21,20 @@ const WIDE_BYTES: u64 = 60_000_000;
 /// What a command may take beside the widest row, in bytes.
 const ROOM_BYTES: u64 = 64 << 20;
 
-/// Hashes a table's rows as one plain COPY gives them.
-async fn by_copy(db: &TestDb, schema: &str, table: &str) -> RowSum {
+/// Hashes a table's rows in a form, as one plain COPY gives them, and as they are poured.
+async fn both_ways(db: &TestDb, schema: &str, table: &str, form: Form) -> [RowSum; 2] {
     let snapshot = Snapshot::take(&target(db), &ident(schema), 10).await.expect("a snapshot");
     let at = snapshot.tables.iter().position(|t| t.name.name.as_str() == table).expect("the table");
     let whole = Chunk { table: at, number: 0, pages: None, bytes: 0 };
     let mut connection = session::open(&target(db), "test").await.expect("a session");
-    let statement = whole.copy_out(&snapshot.tables, Form::Text);
-    let mut rows = CopyOut::start(&mut connection, "copy", &statement).await.expect("a copy");
-    while !rows.next().await.expect("rows").is_empty() {}
-    rows.sum
+    let statement = whole.copy_out(&snapshot.tables, form);
+    let mut copy = CopyOut::start(&mut connection, "copy", &statement).await.expect("a copy");
+    while !copy.next().await.expect("rows").is_empty() {}
+    let plain = copy.sum;
+    drop(copy);
+    let control = Control::new(Interrupt::default(), None);
+    let poured = rows::pour(&mut connection, &snapshot.tables, &whole, form, &control, &mut ()).await.expect("rows");
+    [plain, poured.expect("it is not binary").sum]
 }
 
 #[tokio::test]
@@ -61,8 +68,12 @@ async fn a_wide_row_of_any_kind_is_written_as_copy_writes_it() {
     let index: serde_json::Value = serde_json::from_str(&index).expect("JSON");
     let tables = index["tables"].as_array().expect("a list");
     for (table, rows) in [("wide", 6008), ("wide \"too", 1)] {
-        let sum = by_copy(&db, "odd", table).await;
-        assert_eq!(sum.rows, rows);
+        for form in [Form::Csv, Form::Jsonl] {
+            let [plain, poured] = both_ways(&db, "odd", table, form).await;
+            assert_eq!(plain, poured, "{form:?} of {table}");
+        }
+        let [sum, poured] = both_ways(&db, "odd", table, Form::Text).await;
+        assert_eq!((sum, sum.rows), (poured, rows));
         let written = tables.iter().find(|t| t["name"]["name"] == table).expect("the table is listed");
         assert_eq!((written["rows"].as_u64(), written["row_sum"].as_str()), (Some(rows), Some(sum.hex().as_str())));
     }
