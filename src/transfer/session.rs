@@ -15,7 +15,7 @@ const SETTINGS: &str = "\
     set client_encoding = 'UTF8'; set extra_float_digits = 3; set datestyle = 'ISO, YMD'; \
     set intervalstyle = postgres; set bytea_output = hex; set timezone = 'UTC'; set lc_monetary = 'C'; \
     set xmloption = content; set default_transaction_read_only = off; set standard_conforming_strings = on; set row_security = off; set search_path = ''; \
-    set statement_timeout = 0; set idle_in_transaction_session_timeout = 0; set max_parallel_workers_per_gather = 0; \
+    set statement_timeout = 0; set idle_in_transaction_session_timeout = 0; set max_parallel_workers_per_gather = 0; set jit = off; \
     set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3; set tcp_user_timeout = 25000; \
     select pg_catalog.set_config(name, '0', false) from pg_catalog.pg_settings where name = 'transaction_timeout'; \
     do $$ begin set client_connection_check_interval = 1000; exception when invalid_parameter_value then null; end $$";

@@ -2,7 +2,9 @@
 with recursive
   -- A type is sent in binary when it is PostgreSQL's own and no name for an OID, or an enum; domains and arrays follow theirs.
   base as (
-    select t.oid as type, t.oid as at from pg_catalog.pg_type t
+    select a.atttypid as type, a.atttypid as at
+    from pg_catalog.pg_class c join pg_catalog.pg_attribute a on a.attrelid = c.oid
+    where c.relnamespace = (select n.oid from pg_catalog.pg_namespace n where n.nspname = $1) and c.relkind in ('r', 'p')
     union
     select b.type, case when t.typtype = 'd' then t.typbasetype else t.typelem end
     from base b join pg_catalog.pg_type t on t.oid = b.at
@@ -28,9 +30,8 @@ left join lateral (
   select pg_catalog.array_agg(a.attname::pg_catalog.text order by a.attnum) as columns,
     pg_catalog.array_agg(case when t.typtype = 'b' and t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace
       then t.typname::pg_catalog.text else '' end order by a.attnum) as types,
-    pg_catalog.bool_or(x.type is not null) as textual
+    pg_catalog.bool_or(a.atttypid in (select x.type from textual x)) as textual
   from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
-  left join textual x on x.type = a.atttypid
   where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
 ) a on true
 left join lateral (
