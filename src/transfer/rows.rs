@@ -139,6 +139,7 @@ pub async fn pour(
         poured.sum.add_hash(line.hash.digest());
         poured.bytes += line.bytes + 1;
     }
+    control.done(chunk.bytes, poured.bytes);
     Ok(Some(poured))
 }
 
