@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::error::{Coded, Verdict};
 use crate::pg::error::Error as PgError;
-use crate::transfer::coupling::Coupling;
+use crate::transfer::coupling::{self, Coupling};
 use crate::transfer::error::Error as TransferError;
 
 /// Says why an archive was not written, read or compared.
@@ -28,13 +28,19 @@ pub enum Error {
     #[error("another export is writing {path}", path = .0.display())]
     Busy(PathBuf),
     /// The schema alone would be wrong, or could not be restored.
-    #[error("schema {schema} cannot leave as it is: {list}", list = list(.couplings))]
+    #[error("schema {schema} cannot leave as it is: {list}", list = coupling::listed(.couplings))]
     Coupled {
         /// The schema.
         schema: String,
         /// What ties it, without what was allowed.
         couplings: Vec<Coupling>,
     },
+    /// The schema's tables hold the triggers of a split.
+    #[error(
+        "schema {0} is being split, and its tables hold the split's triggers, which cannot be restored elsewhere: export it \
+         when split finish or split abort has ended that, or its rows alone with --as"
+    )]
+    Splitting(String),
     /// The folder is no archive, or one that this version cannot read.
     #[error("{path} is not an archive that this pgcleave reads: {why}", path = .path.display())]
     NotAnArchive {
@@ -75,11 +81,6 @@ pub enum Error {
     },
 }
 
-fn list(couplings: &[Coupling]) -> String {
-    let line = |c: &Coupling| format!("\n  {} [{}]\n    {}", c.message(), c.kind.name(), c.fix());
-    couplings.iter().map(line).collect()
-}
-
 impl From<PgError> for Error {
     fn from(error: PgError) -> Self {
         Self::Transfer(error.into())
@@ -94,6 +95,7 @@ impl Coded for Error {
             Self::BadLocation { .. } => "bad-location",
             Self::Busy(_) => "export-running",
             Self::Coupled { .. } => "coupled",
+            Self::Splitting(_) => "service-moving",
             Self::NotAnArchive { .. } => "not-an-archive",
             Self::Damaged { .. } => "archive-damaged",
             Self::NotEmpty { .. } => "target-not-empty",

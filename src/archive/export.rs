@@ -88,6 +88,10 @@ pub(super) async fn couplings(
 ) -> Result<Vec<Coupling>, Error> {
     let mut connection = session::open(target, "pgcleave export").await?;
     let found = coupling::find(&mut connection, &options.schema).await?;
+    let (splits, found): (Vec<_>, Vec<_>) = found.into_iter().partition(Coupling::is_of_a_split);
+    if !splits.is_empty() && blocks(CouplingKind::Needs) {
+        return Err(Error::Splitting(options.schema.as_str().to_owned()));
+    }
     let allowed = |c: &Coupling| !blocks(c.kind) || options.allow.contains(&c.kind) && !c.kind.hides_rows();
     let (allowed, blocking): (Vec<_>, Vec<_>) = found.iter().cloned().partition(allowed);
     for coupling in &allowed {

@@ -5,7 +5,7 @@ use crate::error::{Coded, Verdict};
 use crate::pg::error::Error as PgError;
 use crate::pg::lock::LockError;
 use crate::registry::RegistryError;
-use crate::transfer::coupling::Coupling;
+use crate::transfer::coupling::{self, Coupling};
 use crate::transfer::error::Error as TransferError;
 
 /// Says why a split did not go on.
@@ -51,7 +51,7 @@ pub enum Error {
         blockers: Vec<String>,
     },
     /// What ties the schema to its database.
-    #[error("service {service} cannot move yet: {list}", list = listed(.couplings))]
+    #[error("service {service} cannot move yet: {list}", list = coupling::listed(.couplings))]
     Coupled {
         /// The service.
         service: String,
@@ -130,11 +130,6 @@ pub enum Error {
     /// Somebody asked to stop.
     #[error("interrupted")]
     Interrupted,
-}
-
-fn listed(couplings: &[Coupling]) -> String {
-    let line = |c: &Coupling| format!("\n  {} [{}]\n    {}", c.message(), c.kind.name(), c.fix());
-    couplings.iter().map(line).collect()
 }
 
 impl Error {

@@ -1,11 +1,19 @@
 //! What ties a schema to the rest of its database, so that a copy of the schema alone would miss it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
 use crate::ident::Ident;
 use crate::pg::error::Error as PgError;
+
+/// What the triggers of a split under way refer to.
+const SPLIT_BLOCK: &str = "function pgcleave.split_moved()";
+
+/// How many of a kind are listed for people.
+const LISTED: usize = 20;
 
 /// One thing that reaches over the schema's edge.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -137,6 +145,12 @@ impl CouplingKind {
 }
 
 impl Coupling {
+    /// Tells whether it is but the block that a split under way has made.
+    #[must_use]
+    pub fn is_of_a_split(&self) -> bool {
+        self.refers_to == SPLIT_BLOCK
+    }
+
     /// Says what it is and what becomes of it, in one sentence.
     #[must_use]
     pub fn message(&self) -> String {
@@ -193,6 +207,24 @@ impl Coupling {
     }
 }
 
+/// Lists couplings of any order for people, each with its fix; of a kind that has very many, the first.
+#[must_use]
+pub fn listed(couplings: &[Coupling]) -> String {
+    let mut kinds = BTreeMap::<CouplingKind, Vec<&Coupling>>::new();
+    couplings.iter().for_each(|coupling| kinds.entry(coupling.kind).or_default().push(coupling));
+    let mut out = String::new();
+    for (kind, all) in kinds {
+        for coupling in all.iter().take(LISTED) {
+            let (message, fix) = (coupling.message(), coupling.fix());
+            out.push_str(&format!("\n  {message} [{}]\n    {fix}", kind.name()));
+        }
+        if let more @ 1.. = all.len().saturating_sub(LISTED) {
+            out.push_str(&format!("\n  and {more} more [{}]", kind.name()));
+        }
+    }
+    out
+}
+
 /// Finds them all, in order.
 ///
 /// # Errors
@@ -211,4 +243,20 @@ pub async fn find(connection: &mut PgConnection, schema: &Ident) -> Result<Vec<C
     let mut found: Vec<_> = rows.iter().map(coupling).collect();
     found.sort();
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_very_many_of_a_kind_the_first_are_listed_and_the_rest_counted() {
+        let coupling = |kind, n: usize| Coupling { kind, object: format!("view v{n}"), refers_to: "table a.t".into() };
+        let mut all: Vec<_> = (0..LISTED + 5).map(|n| coupling(CouplingKind::Needs, n)).collect();
+        all.push(coupling(CouplingKind::NeededBy, 0));
+        let list = listed(&all);
+        assert_eq!(list.matches("[needs]\n    ").count(), LISTED, "{list}");
+        assert!(list.contains("\n  and 5 more [needs]") && list.contains("[needed-by]"), "{list}");
+        assert!(!listed(&all[..LISTED]).contains("more"));
+    }
 }

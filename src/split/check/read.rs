@@ -15,10 +15,8 @@ use crate::transfer::coupling;
 use crate::transfer::error::Error as TransferError;
 use crate::transfer::logins;
 
-const BEGIN: &str = "begin transaction isolation level repeatable read, read only; set local search_path = ''";
-
-/// What the triggers of a split under way refer to.
-const OWN_BLOCK: &str = "function pgcleave.split_moved()";
+const BEGIN: &str =
+    "begin transaction isolation level repeatable read, read only; set local search_path = ''; set local jit = off";
 
 /// Reads all that the check judges: the source first, since it tells what to ask the target for.
 pub(super) async fn read(between: &Between) -> Result<Facts, Error> {
@@ -32,7 +30,7 @@ pub(super) async fn read(between: &Between) -> Result<Facts, Error> {
         return Err(TransferError::NoSchema { schema, database }.into());
     }
     facts.couplings = coupling::find(&mut source, &between.schema).await?;
-    facts.couplings.retain(|coupling| coupling.refers_to != OWN_BLOCK);
+    facts.couplings.retain(|coupling| !coupling.is_of_a_split());
     facts.phase = phase(&mut source, &between.service).await?;
     let ours = logins::of_service(&mut source, &between.schema, &between.service).await?;
     end(source).await?;

@@ -2,6 +2,7 @@
 
 use super::{Move, run, texts};
 use crate::split::books::Writers;
+use crate::support::answer;
 
 #[tokio::test]
 async fn a_second_pgcleave_is_told_who_holds_the_split() {
@@ -153,4 +154,25 @@ async fn a_pause_that_grows_too_long_is_undone() {
     writers.settle(&service.source).await;
     service.run(&["cutover"]).await.exits(0);
     service.expect_equal().await;
+}
+
+#[tokio::test]
+async fn an_archive_in_the_midst_of_a_split_is_refused_in_one_sentence_and_its_rows_are_not() {
+    let service = Move::new().await;
+    service.run(&["start"]).await.exits(0);
+    let folder = service.folder.path();
+    let export = |more: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pgcleave"));
+        command.current_dir(folder).env("DATABASE_URL", &service.source).args(["export", &service.name]).args(more);
+        command.envs(service.programs.iter().map(|folder| ("PGCLEAVE_PG_BIN", folder)));
+        answer(command.output().expect("the binary runs"))
+    };
+    let refused = export(&["--to", "archive", "--allow-coupling", "needs"]).exits(5);
+    assert!(refused.stderr.contains("service-moving") && refused.stderr.contains("split abort"), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("split_moved"), "{}", refused.stderr);
+    let rows = export(&["--to", "rows", "--as", "jsonl"]).exits(0);
+    assert!(!rows.stderr.contains("split_moved"), "{}", rows.stderr);
+    assert!(folder.join("rows/entry.jsonl").exists() && !folder.join("archive").exists());
+    service.run(&["abort"]).await.exits(0);
+    export(&["--to", "archive"]).exits(0);
 }
