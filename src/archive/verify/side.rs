@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use bytes::Bytes;
+use memchr::memchr;
 
 use super::super::error::Error;
 use super::super::file;
@@ -14,9 +15,10 @@ use crate::ident::Ident;
 use crate::pg::connect::Target;
 use crate::transfer::chunk::Chunk;
 use crate::transfer::control::{Control, Step};
-use crate::transfer::copy::{CopyOut, RowSum};
+use crate::transfer::copy::RowSum;
 use crate::transfer::error::Error as TransferError;
 use crate::transfer::facts::{self, Facts};
+use crate::transfer::rows::{self, Sink};
 use crate::transfer::snapshot::Snapshot;
 use crate::transfer::table::{Column, Form, Table, TableName};
 
@@ -97,29 +99,26 @@ impl Side {
         &self,
         pair: &Pair,
         control: &Control,
-        mut line: impl FnMut(&[u8]) + Send,
+        line: impl FnMut(&[u8]) + Send,
     ) -> Result<(), Error> {
+        let mut lines = Lines { begun: Vec::new(), line };
         match self {
             Self::Database { target, snapshot, tables, .. } => {
                 let table = tables.iter().position(|t| t.name == pair.name).expect("both sides have it");
                 let chunk = Chunk { table, number: 0, pages: None, bytes: 0 };
                 let mut connection = snapshot.join(target, "pgcleave verify").await?;
-                let doing = format!("read {}", pair.name.label());
-                let statement = chunk.copy_out(tables, Form::Text);
-                let mut rows = CopyOut::start(&mut connection, &doing, &statement).await?;
-                loop {
-                    let batch = rows.next().await?;
-                    let Some(whole) = batch.strip_suffix(b"\n") else { return Ok(()) };
-                    whole.split(|b| *b == b'\n').for_each(&mut line);
-                    control.passed(batch.len(), 0).await?;
-                }
+                rows::pour(&mut connection, tables, &chunk, Form::Text, control, &mut lines).await?;
+                Ok(())
             }
             Self::Archive(opened) => {
                 let archive = &opened.archive;
                 let mine = |i: usize| archive.tables[i].name == pair.name;
                 for entry in archive.files.iter().filter(|f| f.table.is_some_and(mine)) {
-                    let (batches, reading) = file::reader(opened.place.clone(), entry.path.clone());
-                    split(batches, control, &mut line).await?;
+                    let (mut batches, reading) = file::reader(opened.place.clone(), entry.path.clone());
+                    while let Some(batch) = batches.recv().await {
+                        lines.add(&batch);
+                        control.passed(batch.len(), 0).await?;
+                    }
                     reading.await.expect("the reader does not panic")?;
                 }
                 Ok(())
@@ -128,27 +127,31 @@ impl Side {
     }
 }
 
-/// Splits batches that know nothing of rows into lines.
-async fn split(
-    mut batches: mpsc::Receiver<Vec<u8>>,
-    control: &Control,
-    line: &mut (impl FnMut(&[u8]) + Send),
-) -> Result<(), TransferError> {
-    let mut begun = Vec::new();
-    while let Some(batch) = batches.recv().await {
-        let mut rest = batch.as_slice();
-        while let Some(end) = rest.iter().position(|b| *b == b'\n') {
-            if begun.is_empty() {
-                line(&rest[..end]);
+/// Splits bytes that end anywhere into lines.
+struct Lines<F> {
+    begun: Vec<u8>,
+    line: F,
+}
+
+impl<F: FnMut(&[u8])> Lines<F> {
+    fn add(&mut self, mut bytes: &[u8]) {
+        while let Some(end) = memchr(b'\n', bytes) {
+            if self.begun.is_empty() {
+                (self.line)(&bytes[..end]);
             } else {
-                begun.extend_from_slice(&rest[..end]);
-                line(&begun);
-                begun.clear();
+                self.begun.extend_from_slice(&bytes[..end]);
+                (self.line)(&self.begun);
+                self.begun.clear();
             }
-            rest = &rest[end + 1..];
+            bytes = &bytes[end + 1..];
         }
-        begun.extend_from_slice(rest);
-        control.passed(batch.len(), 0).await?;
+        self.begun.extend_from_slice(bytes);
     }
-    Ok(())
+}
+
+impl<F: FnMut(&[u8]) + Send> Sink for Lines<F> {
+    async fn take(&mut self, bytes: Bytes) -> Result<(), TransferError> {
+        self.add(&bytes);
+        Ok(())
+    }
 }

@@ -81,8 +81,8 @@ async fn a_wide_row_of_any_kind_is_written_as_copy_writes_it() {
     assert_equal(&archive, &db, &restored, "odd").await;
 }
 
-/// Waits for a command to end well, and gives the most memory that it had, in bytes.
-fn peak(mut child: Child) -> u64 {
+/// Waits for a command to end, and gives its exit code and the most memory that it had, in bytes.
+fn peak(mut child: Child) -> (i32, u64) {
     let status = format!("/proc/{}/status", child.id());
     let mut most = 0;
     while child.try_wait().expect("it can be asked").is_none() {
@@ -92,8 +92,7 @@ fn peak(mut child: Child) -> u64 {
         most = kibibytes.map_or(most, |kibibytes| most.max(kibibytes << 10));
         std::thread::sleep(Duration::from_millis(2));
     }
-    answer(child.wait_with_output().expect("it has ended")).exits(0);
-    most
+    (answer(child.wait_with_output().expect("it has ended")).code, most)
 }
 
 #[tokio::test]
@@ -109,13 +108,21 @@ async fn no_command_takes_much_more_room_than_the_widest_row() {
     ))
     .await;
     let room = Room::new();
-    let archive = room.at("heavy").display().to_string();
-    let mut commands = vec![(&db, vec!["export", "heavy", "--to", &archive])];
-    commands.push((&restored, vec!["import", &archive]));
-    commands.push((&restored, vec!["verify", &archive, "-"]));
-    for (db, arguments) in commands {
+    let [archive, rows] = ["heavy", "rows"].map(|name| room.at(name).display().to_string());
+    let commands = [
+        (&db, vec!["export", "heavy", "--to", &archive], 0),
+        (&db, vec!["export", "heavy", "--to", &rows, "--as", "jsonl"], 0),
+        (&restored, vec!["import", &archive], 0),
+        (&restored, vec!["verify", &archive, "-"], 0),
+        (&restored, vec!["verify", &archive, "-"], 1),
+    ];
+    for (db, arguments, code) in commands {
+        if code == 1 {
+            restored.run("update heavy.files set body = body || 'x'").await;
+        }
         let child = pgcleave(db, &arguments).await;
-        let peak = tokio::task::spawn_blocking(move || peak(child)).await.expect("it is waited for");
+        let (ended, peak) = tokio::task::spawn_blocking(move || peak(child)).await.expect("it is waited for");
+        assert_eq!(ended, code, "{arguments:?}");
         assert!(peak > 1 << 20, "nothing was measured");
         assert!(peak < WIDE_BYTES + ROOM_BYTES, "{arguments:?} took {peak} bytes");
     }
