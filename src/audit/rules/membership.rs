@@ -168,8 +168,7 @@ fn admin_chains(scene: &Scene<'_>, role: RoleId) -> Vec<Vec<RoleId>> {
 
 /// Tells whether an ADMIN option is the one that a CREATEROLE administrator, in no service, has on what it created.
 fn is_administrators_own(scene: &Scene<'_>, holder: RoleId, role: RoleId) -> bool {
-    let administrator = scene.role(holder).create_role && scene.map.of_role(holder).is_none();
     let implicit = scene.memberships(role, holder).iter().filter(|m| m.admin);
     let mut implicit = implicit.map(|m| scene.role(m.grantor).oid == BOOTSTRAP_SUPERUSER && !m.inherit && !m.set);
-    administrator && implicit.all(|own| own)
+    super::ownership::is_administrator(scene, holder) && implicit.all(|own| own)
 }

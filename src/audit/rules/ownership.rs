@@ -85,6 +85,10 @@ fn objects(scene: &Scene<'_>, out: &mut Sink<'_>) {
                 draft.fix = format!(
                     "-- make the extension anew as an administrator: drop extension {name}; create extension {name};"
                 );
+                if is_administrator(scene, reacher.principal) {
+                    draft.severity = Some(Severity::Info);
+                    draft.message.push_str(": an administrator, who made it");
+                }
                 out.add(draft);
             }
         }
@@ -97,6 +101,11 @@ fn objects(scene: &Scene<'_>, out: &mut Sink<'_>) {
             tell(scene, out, Object::Publication(at), publication.owner, content);
         }
     }
+}
+
+/// Tells whether a role of no service provisions: services' roles are made by such a one, and trusted extensions.
+pub(super) fn is_administrator(scene: &Scene<'_>, role: RoleId) -> bool {
+    scene.role(role).create_role && scene.map.of_role(role).is_none()
 }
 
 /// Tells of servers whose owner can point another service's user mapping, with its password, wherever it likes.

@@ -40,6 +40,29 @@ async fn audit_ends_with_4_and_tells_the_path() {
 }
 
 #[tokio::test]
+async fn the_administrator_may_own_the_extensions_that_services_use() {
+    let db = TestDb::new().await;
+    db.createrole_admin().await;
+    let p = db.prefix();
+    db.run(&format!(
+        "create role {p}b_owner; create schema {p}b authorization {p}b_owner; grant create on schema public to {p}admin; \
+         set role {p}admin; create extension citext schema public; reset role; \
+         create table {p}b.t (x public.citext); alter table {p}b.t owner to {p}b_owner"
+    ))
+    .await;
+    let told = || run(&db, &["audit", "--rule", "OWN01", "--format", "json", "--fail-on", "never"]).exits(0).json();
+    let severity = || {
+        let all = told();
+        let all = all["findings"].as_array().expect("a list").clone();
+        let of_admin = all.iter().find(|f| f["principal"] == format!("{p}admin"));
+        of_admin.expect("the owner is told")["severity"].clone()
+    };
+    assert_eq!(severity(), "info");
+    db.run(&format!("alter role {p}admin nocreaterole")).await;
+    assert_eq!(severity(), "error");
+}
+
+#[tokio::test]
 async fn a_baseline_leaves_only_what_is_new() {
     let db = TestDb::new().await;
     leak(&db).await;
