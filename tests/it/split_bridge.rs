@@ -262,10 +262,20 @@ async fn what_cannot_be_bridged_is_refused_before_anything_is_made() {
 
     shop.project.manifest("orders", ORDERS);
     shop.project.manifest("shipping", SHIPPING);
-    let nowhere = Between { target_from_source: Some(target("postgresql://x@127.0.0.1:1/orders")), ..between };
+    let way = Some(target("postgresql://x@127.0.0.1:1/orders"));
+    let nowhere = Between { target_from_source: way, ..shop.between().await };
     let bridge = shop.bridge(&nowhere, Direction::Exposed).await.expect("it reads");
     let refused = bridge.build().await.expect_err("nobody answers there");
     assert!(refused.to_string().contains("gets no answer from 127.0.0.1:1"), "{refused}");
+
+    let trust =
+        "do $$ begin execute format('copy (select 1) to program %L', format('sed -i ''1i host all all all trust'' %s',
+                 current_setting('hba_file'))); end $$";
+    run(&shop.own.url("postgres"), trust).await;
+    run(&shop.own.url("postgres"), "select pg_reload_conf()").await;
+    let bridge = shop.bridge(&between, Direction::Exposed).await.expect("it reads");
+    let refused = bridge.build().await.expect_err("nobody is asked for a password there");
+    assert!(refused.to_string().contains("no password (trust in its pg_hba.conf)"), "{refused}");
     assert_eq!(shop.here("select (to_regclass('orders.order_summary') is null)::text").await, "true");
 }
 

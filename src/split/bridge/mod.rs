@@ -322,7 +322,13 @@ impl Bridge {
         asked.map_err(|error| {
             let there = &self.provider_from_consumer;
             let (from, host, port) = (self.consumer.label(), there.host(), there.port());
-            Error::Bridge(format!("the server of {from} gets no answer from {host}:{port}: {error}"))
+            Error::Bridge(match error.sqlstate() {
+                Some("2F003") => format!(
+                    "{host}:{port} asks the server of {from} for no password (trust in its pg_hba.conf), and without one \
+                     PostgreSQL lets only superusers read foreign tables: let it ask, by scram-sha-256"
+                ),
+                _ => format!("the server of {from} gets no answer from {host}:{port}: {error}"),
+            })
         })
     }
 }
