@@ -36,8 +36,9 @@ const MOST_BYTES: u64 = 0x3fff_ffff;
 /// The least that a TOAST table has where a row is wide, in bytes: compression leaves a 255th at best.
 const LEAST_TOAST_BYTES: u64 = 16 << 10;
 
-/// The most that a value has on disk, compressed, whose text form cannot be wide, in bytes.
-const NARROW_COMPRESSED_BYTES: i64 = 16 << 10;
+/// The most that a value has on disk, compressed, of which the text is not looked at, in bytes: only a value that shrinks to
+/// less than a 32nd is wide all the same, and is then taken in one message like a narrow one.
+const NARROW_COMPRESSED_BYTES: i64 = 128 << 10;
 
 /// The same where it is not compressed: a number that takes four bytes is written in up to eleven.
 const NARROW_PLAIN_BYTES: i64 = 1 << 20;

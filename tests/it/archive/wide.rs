@@ -45,18 +45,19 @@ async fn a_wide_row_of_any_kind_is_written_as_copy_writes_it() {
     }
     db.run(
         r#"create schema odd; create type odd.pair as (a int, b text); create domain odd.long as text;
+           create view odd.noise as select string_agg(md5(g::text), '') as noise from generate_series(1, 150000) g;
            create table odd.wide (id int primary key, t text, v varchar, c char(10), b bytea, j jsonb, a int[], d odd.long,
              p odd.pair, x xml, ok bool, e text, made int generated always as (id * 2) stored);
            insert into odd.wide (id, t) select g, 'narrow' from generate_series(1, 3000) g;
            insert into odd.wide (id, t, c, ok, e) values
              (4001, repeat(E'\\b\tc\nd\re\bf\x0bg\x0chü€😀', 300000), 'ab', true, '');
            insert into odd.wide (id, b, p) values (4002, decode(repeat('00ff5c0a', 1000000), 'hex'), (null, null)::odd.pair);
-           insert into odd.wide (id, j, v) values (4003, jsonb_build_object('k', repeat(E'x"\\', 3000000), 'n', 1.00), 'v');
+           insert into odd.wide (id, j, v) select 4003, jsonb_build_object('k', noise || E'x"\\', 'n', 1.00), 'v' from odd.noise;
            insert into odd.wide (id, a) select 4004, array_agg(g) from generate_series(1, 1000000) g;
-           insert into odd.wide (id, d, c) values (4005, repeat('ß', 3000000), '');
+           insert into odd.wide (id, d, c) select 4005, noise || repeat('ß', 1000000), '' from odd.noise;
            insert into odd.wide (id, t, v) values (4006, repeat('t', 2500000), repeat('v', 2500000));
-           insert into odd.wide (id, p) values (4007, (1, repeat('y,"', 2000000)));
-           insert into odd.wide (id, x) values (4008, ('<a>' || repeat('z', 5000000) || '</a>')::xml);
+           insert into odd.wide (id, p) select 4007, row(1, noise || 'y,"')::odd.pair from odd.noise;
+           insert into odd.wide (id, x) select 4008, ('<a>' || noise || '</a>')::xml from odd.noise;
            insert into odd.wide (id, t) select g, 'narrow' from generate_series(5001, 8000) g;
            create table odd."wide ""too" (t text); insert into odd."wide ""too" values (repeat('x', 5000000))"#,
     )
