@@ -110,17 +110,23 @@ async fn change_sides_under_kills(mut service: Move, step: &str, back: &str) {
     writers.more(20).await;
     let began = proxy.round_trips();
     service.run(&[step]).await.exits(0);
-    let apart = ((proxy.round_trips() - began) / MOMENTS).max(1);
+    let mut whole = proxy.round_trips() - began;
     service.run(&[back]).await.exits(0);
     let mut byte = [0];
     getrandom::fill(&mut byte).expect("a random byte");
-    let first = u64::from(byte[0]) % apart;
     let mut kills = 0;
-    for turns in (0..MOMENTS).map(|moment| first + moment * apart) {
-        kills += u64::from(killed_after(&service, &proxy, turns, &[step]).await);
+    for moment in 0..MOMENTS {
+        let turns = (moment * 256 + u64::from(byte[0])) * whole / (MOMENTS * 256);
+        let began = proxy.round_trips();
+        if killed_after(&service, &proxy, turns, &[step]).await {
+            kills += 1;
+        } else {
+            // The one before had waited for something, and asked often whether it was there.
+            whole = whole.min(proxy.round_trips() - began);
+        }
         // Whatever it left: the same again brings it to an end.
         let again = service.run(&[step]).await;
-        assert_eq!(again.code, 0, "after {turns} turns: {again:?}");
+        assert_eq!(again.code, 0, "after {turns} turns of {whole}: {again:?}");
         writers.more(10).await;
         service.run(&[back]).await.exits(0);
         writers.more(10).await;
