@@ -24,6 +24,8 @@ use pgcleave::embedded::{self, Server};
 use pgcleave::ident::Ident;
 use pgcleave::pg::connect::Target;
 use pgcleave::transfer::chunk;
+use pgcleave::transfer::error::Error as TransferError;
+use pgcleave::transfer::readers::Readers;
 use pgcleave::transfer::snapshot::Snapshot;
 use pgcleave::transfer::table::Form;
 use secrecy::ExposeSecret as _;
@@ -173,7 +175,8 @@ impl Bench {
 
     /// Writes two scripts that read all ranges between them.
     async fn reading(&self, name: &str) -> Vec<PathBuf> {
-        let snapshot = Snapshot::take(&self.target("source"), &Ident::new(SCHEMA).unwrap(), 10).await.unwrap();
+        let mut readers = Readers::open(&self.target("source"), &Ident::new(SCHEMA).unwrap(), 2).await.unwrap();
+        let snapshot = Snapshot::take(&self.target("source"), &mut readers, 10).await.unwrap();
         let mut scripts = [String::new(), String::new()];
         let mut bytes = [0, 0];
         for chunk in chunk::cut(&snapshot.tables, 2) {
@@ -181,6 +184,8 @@ impl Bench {
             bytes[to] += chunk.bytes;
             scripts[to] += &format!("{};\n", chunk.copy_out(&snapshot.tables, Form::Text).as_str());
         }
+        drop(snapshot);
+        readers.end(Ok::<_, TransferError>(())).await.unwrap();
         let write = |(i, script): (usize, String)| {
             let path = self.at(&format!("{name}-{i}.sql"));
             std::fs::write(&path, script).unwrap();
@@ -264,7 +269,8 @@ impl Bench {
 
     /// Rows alone, of all tables of at least a megabyte: a psql has to be started for each range.
     async fn rows(&self, figures: &mut Figures) {
-        let snapshot = Snapshot::take(&self.target("source"), &Ident::new(SCHEMA).unwrap(), 10).await.unwrap();
+        let mut readers = Readers::open(&self.target("source"), &Ident::new(SCHEMA).unwrap(), 2).await.unwrap();
+        let snapshot = Snapshot::take(&self.target("source"), &mut readers, 10).await.unwrap();
         let tables = clone::large(&snapshot.tables);
         let mut scripts = [String::new(), String::new()];
         let mut bytes = [0, 0];
@@ -276,6 +282,7 @@ impl Bench {
             scripts[to] += &format!("psql -Xqc \"{out}\" $FROM | psql -Xqc \"{into}\" $TO\n");
         }
         drop(snapshot);
+        readers.end(Ok::<_, TransferError>(())).await.unwrap();
         let ours = || {
             self.empty("copy");
             run(&mut clone::command("rows", &self.url("source"), &self.url("copy")))
@@ -293,13 +300,15 @@ impl Bench {
     async fn verifies(&self, figures: &mut Figures) {
         self.empty("copy");
         run(&mut clone::command("whole", &self.url("source"), &self.url("copy")));
-        let snapshot = Snapshot::take(&self.target("source"), &Ident::new(SCHEMA).unwrap(), 10).await.unwrap();
+        let mut readers = Readers::open(&self.target("source"), &Ident::new(SCHEMA).unwrap(), 2).await.unwrap();
+        let snapshot = Snapshot::take(&self.target("source"), &mut readers, 10).await.unwrap();
         let mut script = String::new();
         for table in snapshot.tables.iter().filter(|t| !t.partitioned) {
             let columns: Vec<_> = table.columns.iter().map(|c| format!("count({})", c.name.quoted())).collect();
             script += &format!("select {} from only {};\n", columns.join(", "), table.name.sql().as_str());
         }
         drop(snapshot);
+        readers.end(Ok::<_, TransferError>(())).await.unwrap();
         let path = self.at("count.sql");
         std::fs::write(&path, "set max_parallel_workers_per_gather = 0;\n".to_owned() + &script).unwrap();
         let path = path.display();

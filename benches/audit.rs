@@ -41,7 +41,7 @@ async fn main() {
     }
     project.run(&["check"]).exits(0);
     populate(&db, services, tables).await;
-    project.run(&["apply", "--allow", "revoke"]).exits(0);
+    project.run(&["apply", "--allow", "revoke,close-database"]).exits(0);
     leaks(&db, services).await;
 
     let queries = project.write("catalog.sql", &catalog_queries());

@@ -68,7 +68,7 @@ impl Base {
             db.run(&format!("begin; {sql} commit")).await;
         }
         // the registry knows the credentials already: what is measured leaves passwords aside
-        project.run(&["apply", "--allow", "revoke"]).exits(0);
+        project.run(&["apply", "--allow", "revoke,close-database"]).exits(0);
         project.remove("manifests/none.yaml");
         for i in 0..services {
             project.manifest(
@@ -138,7 +138,7 @@ async fn provision(n: usize) {
         base.drop().await;
 
         base.copy("ours").await;
-        ours.push(timed(base.project.command(&["apply", "--allow", "revoke"])));
+        ours.push(timed(base.project.command(&["apply", "--allow", "revoke,close-database"])));
         base.project.expect_no_changes();
     }
     line(&format!("first apply, N = {n}"), &mut ours, &mut floor);
@@ -175,7 +175,7 @@ async fn far(base: &mut Base) {
 
         let url = base.copy("far").await;
         base.project.connect_as(proxy.through(&url));
-        let command = base.project.command(&["apply", "--allow", "revoke"]);
+        let command = base.project.command(&["apply", "--allow", "revoke,close-database"]);
         ours.push(tokio::task::block_in_place(|| timed(command)));
         base.drop().await;
     }

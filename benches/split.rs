@@ -240,18 +240,26 @@ async fn clone_alone(source: &str, target: &str) {
     use pgcleave::pg::connect::Target;
     use pgcleave::transfer::clone::{self, Options};
     use pgcleave::transfer::control::{Control, Step};
+    use pgcleave::transfer::loader::Owners;
     use pgcleave::transfer::pg_dump::PgDump;
-    use pgcleave::transfer::{ddl, snapshot::Snapshot};
+    use pgcleave::transfer::{ddl, readers::Readers, snapshot::Snapshot};
     let parse = |url: &str| Target::parse(&url.to_owned().into()).expect("a connection string");
+    let target_url = target;
     let (source, target) = (parse(source), parse(target));
     let schema = pgcleave::ident::Ident::new("bench").expect("a name");
     let control = Control::new(Interrupt::default(), None);
-    let snapshot = Snapshot::take(&source, &schema, 10).await.expect("a snapshot");
+    let mut readers = Readers::open(&source, &schema, 2).await.expect("readers");
+    let snapshot = Snapshot::take(&source, &mut readers, 10).await.expect("a snapshot");
     let dump = PgDump::find(15).await.expect("a pg_dump");
     let definitions = ddl::dump(&dump, &source, &schema, &snapshot.id, &control).await.expect("definitions");
+    let mut admin = PgConnection::connect(target_url).await.expect("a connection");
+    sqlx::raw_sql("create schema if not exists bench").execute(&mut admin).await.expect("a schema");
+    let owner = pgcleave::ident::Ident::new(target.username()).expect("a name");
+    let all = std::slice::from_ref(&owner);
     let options = Options {
         source: &source,
         target: &target,
+        owners: Owners { schema: &schema, owner: Some(&owner), all, superusers: true, jobs: 2 },
         snapshot: &snapshot,
         definitions: &definitions,
         jobs: 2,
@@ -259,7 +267,9 @@ async fn clone_alone(source: &str, target: &str) {
         analyze: true,
     };
     let step = Step { service: "bench", step: "copy", total_bytes: 0, listener: &|_| {} };
-    clone::clone(&options, &control, &step).await.expect("a clone");
+    let cloned = clone::clone(&options, &control, &step).await;
+    drop(snapshot);
+    readers.end(cloned).await.expect("a clone");
 }
 
 /// Gives the 99th percentile of another service's transactions, for a time or until a process ends.

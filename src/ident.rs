@@ -67,7 +67,29 @@ impl Ident {
         &self.0
     }
 
-    /// Gives the name in double quotes, inner quotes doubled, as SQL wants it.
+    /// Returns the name as SQL reads it: in double quotes, or as `U&"…"` where it holds a character that a terminal would
+    /// obey instead of show ([`is_invisible`]). The statement can be sent, printed and pasted.
+    /// <https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS>
+    #[must_use]
+    pub fn sql(&self) -> String {
+        use fmt::Write as _;
+        if !self.0.chars().any(is_invisible) {
+            return self.quoted();
+        }
+        let mut out = String::from("U&\"");
+        for c in self.0.chars() {
+            let _ = match c {
+                '"' | '\\' => write!(out, "{c}{c}"),
+                c if is_invisible(c) && u32::from(c) <= 0xffff => write!(out, "\\{:04x}", u32::from(c)),
+                c if is_invisible(c) => write!(out, "\\+{:06x}", u32::from(c)),
+                c => write!(out, "{c}"),
+            };
+        }
+        out.push('"');
+        out
+    }
+
+    /// Returns the name in double quotes, inner quotes doubled, as `regclass` and pg_dump's patterns read it.
     #[must_use]
     pub fn quoted(&self) -> String {
         let mut out = String::with_capacity(self.0.len() + 2);
@@ -81,6 +103,19 @@ impl Ident {
         out.push('"');
         out
     }
+}
+
+/// Tells whether a character has an effect on a terminal or on the lines around it, but no glyph of its own: control
+/// characters, line separators, and what changes the direction of writing.
+///
+/// The joiners that scripts and emoji need are not among them.
+#[must_use]
+pub fn is_invisible(c: char) -> bool {
+    let direction =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control()
+        || direction
+        || matches!(c, '\u{ad}' | '\u{200b}' | '\u{2028}' | '\u{2029}' | '\u{2060}' | '\u{feff}')
 }
 
 impl fmt::Debug for Ident {
@@ -137,6 +172,14 @@ mod tests {
         assert_eq!(Ident::new("a\0b"), Err(IdentError::Nul));
         assert!(Ident::new(&"x".repeat(63)).is_ok());
         assert!(matches!(Ident::new(&"x".repeat(64)), Err(IdentError::TooLong { bytes: 64, .. })));
+    }
+
+    #[test]
+    fn a_name_with_invisible_characters_is_written_with_their_numbers() {
+        let written = |name: &str| Ident::new(name).expect("a name").sql();
+        assert_eq!(written("plain \\ name"), "\"plain \\ name\"");
+        assert_eq!(written("a\nb\"c\\d"), "U&\"a\\000ab\"\"c\\\\d\"");
+        assert_eq!(written("rtl\u{202e}x\u{1b}[31m"), "U&\"rtl\\202ex\\001b[31m\"");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A request to stop, checked between steps; a statement under way is never cut off.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
@@ -12,6 +12,8 @@ pub struct Interrupt(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     requested: AtomicBool,
+    /// How many acts are under way that nothing may cut in two.
+    held: AtomicUsize,
     told: Notify,
 }
 
@@ -28,6 +30,19 @@ impl Interrupt {
         self.0.requested.load(Ordering::Acquire)
     }
 
+    /// Keeps the process alive while an act is finished or reversed: until the value goes, further requests change nothing.
+    #[must_use]
+    pub fn hold(&self) -> Hold {
+        self.0.held.fetch_add(1, Ordering::AcqRel);
+        Hold(self.clone())
+    }
+
+    /// Tells whether an act is under way that must be finished or reversed first.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.0.held.load(Ordering::Acquire) > 0
+    }
+
     /// Waits until the work should stop.
     pub async fn wait(&self) {
         let mut told = std::pin::pin!(self.0.told.notified());
@@ -36,5 +51,15 @@ impl Interrupt {
         if !self.requested() {
             told.await;
         }
+    }
+}
+
+/// An act under way, see [`Interrupt::hold`].
+#[derive(Debug)]
+pub struct Hold(Interrupt);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.0.held.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -32,4 +32,5 @@ pub mod registry;
 pub mod report;
 pub mod split;
 pub mod sql;
+pub mod temporary_login;
 pub mod transfer;

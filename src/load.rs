@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::manifest::problem::{Invalid, Kind};
 use crate::manifest::service::Project;
-use crate::manifest::{Disk, Draft, Found, SourceFile};
+use crate::manifest::{Choice, Disk, Draft, Found, SourceFile};
 
 /// The largest file that is read.
 pub const MAX_FILE_BYTES: u64 = 1024 * 1024;
@@ -17,13 +17,16 @@ pub const CONFIG_FILE: &str = "pgcleave.yaml";
 
 /// Reads and checks pgcleave.yaml (the file, or the folder that holds it) and all manifests.
 ///
-/// Without an environment, role names get no prefix and the connection string comes from `DATABASE_URL`.
+/// Where pgcleave.yaml has no environment, role names get no prefix and the connection string comes from `DATABASE_URL`.
+/// Nothing outside the folder of pgcleave.yaml is read, neither by a path nor by a link.
 ///
 /// # Errors
 /// All that is wrong with any of the files.
-pub fn project(config: &Path, environment: Option<&str>) -> Result<Project, Invalid> {
+pub fn project<'a>(config: &Path, environment: impl Into<Choice<'a>>) -> Result<Project, Invalid> {
+    let environment = environment.into();
     let config = if config.is_dir() { config.join(CONFIG_FILE) } else { config.to_path_buf() };
-    let mut draft = match read(&config) {
+    let root = Root::of(&config);
+    let mut draft = match root.read(&config) {
         Ok(bytes) => Draft::new(SourceFile { path: config, bytes }),
         Err(Unread::Gone) => {
             let mut draft = Draft::without_config(config.clone());
@@ -42,13 +45,44 @@ pub fn project(config: &Path, environment: Option<&str>) -> Result<Project, Inva
             return draft.check(environment, &Disk::new());
         }
     };
-    add_manifests(&mut draft);
-    let disk =
-        draft.mentioned().into_iter().filter_map(|path| Some((found(&path)?, path))).map(|(f, p)| (p, f)).collect();
+    add_manifests(&root, &mut draft);
+    let mentioned = draft.mentioned().into_iter();
+    let disk = mentioned.filter_map(|path| Some((found(&root, &path)?, path))).map(|(f, p)| (p, f)).collect();
     draft.check(environment, &disk)
 }
 
-fn found(path: &Path) -> Option<Found> {
+/// The project's folder with all links resolved, or why it cannot be told.
+struct Root(io::Result<PathBuf>);
+
+impl Root {
+    /// Takes the folder of pgcleave.yaml.
+    fn of(config: &Path) -> Self {
+        let folder = config.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Self(fs::canonicalize(folder))
+    }
+
+    /// Tells whether a path that is there leads out of the folder.
+    fn leaves_out(&self, path: &Path) -> io::Result<bool> {
+        let root = self.0.as_ref().map_err(|error| io::Error::from(error.kind()))?;
+        Ok(!fs::canonicalize(path)?.starts_with(root))
+    }
+
+    /// Reads a file that lies in the folder.
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Unread> {
+        match self.leaves_out(path) {
+            // what is no file is told as such, wherever it lies
+            Ok(true) if fs::metadata(path).is_ok_and(|found| found.is_file()) => Err(Unread::Outside),
+            Ok(_) => read(path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Unread::Gone),
+            Err(error) => Err(Unread::Io(error)),
+        }
+    }
+}
+
+fn found(root: &Root, path: &Path) -> Option<Found> {
+    if root.leaves_out(path).ok()? {
+        return Some(Found::Outside);
+    }
     let metadata = fs::metadata(path).ok()?;
     if metadata.is_dir() {
         return Some(Found::Folder);
@@ -57,8 +91,14 @@ fn found(path: &Path) -> Option<Found> {
 }
 
 /// Reads every `.yaml` file of the manifests' folder.
-fn add_manifests(draft: &mut Draft) {
+fn add_manifests(root: &Root, draft: &mut Draft) {
     let folder = draft.manifests();
+    if root.leaves_out(&folder).is_ok_and(|outside| outside) {
+        let message = format!("{} lies outside the folder that holds pgcleave.yaml", folder.display());
+        let help = "move the manifests into that folder, or pgcleave.yaml beside them";
+        draft.refuse_at(draft.manifests_at(), Kind::OutsideProject, message, help);
+        return;
+    }
     let paths = match listed(&folder) {
         Ok(paths) => paths,
         Err(error) => {
@@ -68,13 +108,19 @@ fn add_manifests(draft: &mut Draft) {
             return;
         }
     };
+    if paths.is_empty() {
+        // with no manifest at all a plan would take every service for removed
+        let message = format!("the folder {} holds no manifest", folder.display());
+        let help = "write one with `pgcleave init SERVICE`, or correct `manifests`";
+        draft.refuse_at(draft.manifests_at(), Kind::NoManifests, message, help);
+    }
     let mut total = 0;
     for path in paths {
         if path.extension().is_some_and(|e| e == "yml") {
             draft.refuse(&path, Kind::FileName, "manifests end in `.yaml`", "rename the file");
             continue;
         }
-        match read(&path) {
+        match root.read(&path) {
             Ok(bytes) => {
                 total += bytes.len() as u64;
                 if total > MAX_TOTAL_BYTES {
@@ -112,6 +158,7 @@ fn listed(folder: &Path) -> io::Result<Vec<PathBuf>> {
 /// Why a file was not read.
 enum Unread {
     Gone,
+    Outside,
     NotAFile(&'static str),
     TooLarge,
     Io(io::Error),
@@ -121,6 +168,12 @@ impl Unread {
     fn tell(self, draft: &mut Draft, path: &Path) {
         match self {
             Self::Gone => draft.refuse(path, Kind::UnreadableFile, "the file is gone", "is a link broken?"),
+            Self::Outside => draft.refuse(
+                path,
+                Kind::OutsideProject,
+                "the file is a link to outside the folder that holds pgcleave.yaml",
+                "put the file itself there",
+            ),
             Self::NotAFile(what) => {
                 draft.refuse(
                     path,

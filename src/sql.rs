@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ident::Ident;
+use crate::ident::{Ident, is_invisible};
 
 /// A piece of SQL: one or more statements, or a part of one.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -69,7 +69,7 @@ impl Piece for Sql {
 
 impl Piece for Ident {
     fn write(&self, out: &mut Sql) {
-        out.0.push_str(&self.quoted());
+        out.0.push_str(&self.sql());
     }
 }
 
@@ -91,10 +91,20 @@ impl Piece for Qualified<'_> {
     }
 }
 
+/// A schema-qualified name as a text value, to be cast to `regclass` and the like, which know no `U&"…"`.
+#[derive(Debug, Clone, Copy)]
+pub struct NameLiteral<'a>(pub &'a Ident, pub &'a Ident);
+
+impl Piece for NameLiteral<'_> {
+    fn write(&self, out: &mut Sql) {
+        Literal(&format!("{}.{}", self.0.quoted(), self.1.quoted())).write(out);
+    }
+}
+
 /// A text value in DDL, where nothing can be bound.
 ///
-/// Quoting follows `quote_literal`: a backslash makes it an escape string, so that it reads the same whatever
-/// `standard_conforming_strings` says.
+/// Quoting follows `quote_literal`: a backslash makes it an escape string, which reads the same whatever
+/// `standard_conforming_strings` says. Characters that a terminal would obey are written as escapes, too.
 /// <https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-STRINGS>
 #[derive(Debug, Clone, Copy)]
 pub struct Literal<'a>(pub &'a str);
@@ -102,15 +112,20 @@ pub struct Literal<'a>(pub &'a str);
 impl Piece for Literal<'_> {
     fn write(&self, out: &mut Sql) {
         debug_assert!(!self.0.contains('\0'), "no text value of PostgreSQL holds a NUL");
-        if self.0.contains('\\') {
+        use fmt::Write as _;
+        if self.0.contains(|c| c == '\\' || is_invisible(c)) {
             out.0.push('E');
         }
         out.0.push('\'');
         for c in self.0.chars() {
-            if c == '\'' || c == '\\' {
-                out.0.push(c);
-            }
-            out.0.push(c);
+            let _ = match c {
+                '\'' | '\\' => write!(out.0, "{c}{c}"),
+                '\n' => write!(out.0, "\\n"),
+                '\t' => write!(out.0, "\\t"),
+                c if is_invisible(c) && u32::from(c) <= 0xffff => write!(out.0, "\\u{:04x}", u32::from(c)),
+                c if is_invisible(c) => write!(out.0, "\\U{:08x}", u32::from(c)),
+                c => write!(out.0, "{c}"),
+            };
         }
         out.0.push('\'');
     }
@@ -124,15 +139,22 @@ pub struct TypeList<'a>(pub &'a str);
 
 impl Piece for TypeList<'_> {
     fn write(&self, out: &mut Sql) {
-        let mut quoted = false;
-        for c in self.0.chars() {
-            quoted ^= c == '"';
-            if quoted || c == '"' || c.is_alphanumeric() || "_$ ,.[]".contains(c) {
-                out.0.push(c);
+        let mut rest = self.0.chars().peekable();
+        while let Some(c) = rest.next() {
+            if c != '"' {
+                out.0.extend(Some(c).filter(|c| c.is_alphanumeric() || "_$ ,.[]".contains(*c)));
+                continue;
             }
-        }
-        if quoted {
-            out.0.push('"');
+            let mut name = String::new();
+            while let Some(c) = rest.next() {
+                if c == '"' && rest.next_if_eq(&'"').is_none() {
+                    break;
+                }
+                name.push(c);
+            }
+            if let Ok(name) = Ident::new(&name) {
+                name.write(out);
+            }
         }
     }
 }
@@ -195,12 +217,15 @@ mod tests {
     fn a_backslash_makes_an_escape_string() {
         assert_eq!(sql!(Literal("it's")).as_str(), "'it''s'");
         assert_eq!(sql!(Literal(r"a\'b")).as_str(), r"E'a\\''b'");
+        assert_eq!(sql!(Literal("a\nb\u{1b}\u{202e}")).as_str(), r"E'a\nb\u001b\u202e'");
     }
 
     #[test]
     fn a_type_list_cannot_be_left() {
-        let odd = TypeList(r#"uuid); drop schema s; --, "a)b".c[], timestamp with time zone, ""#);
-        assert_eq!(sql!(odd).as_str(), r#"uuid drop schema s , "a)b".c[], timestamp with time zone, """#);
+        let odd = TypeList(r#"uuid); drop schema s; --, "a)b".c[], "d""e", timestamp with time zone, "f; "#);
+        let written = r#"uuid drop schema s , "a)b".c[], "d""e", timestamp with time zone, "f; ""#;
+        assert_eq!(sql!(odd).as_str(), written);
+        assert_eq!(sql!(TypeList("\"a\nb\".c[]")).as_str(), "U&\"a\\000ab\".c[]");
     }
 
     #[test]

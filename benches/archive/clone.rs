@@ -8,7 +8,11 @@ use pgcleave::pg::connect::Target;
 use pgcleave::transfer::clone::{Options, clone};
 use pgcleave::transfer::control::{Control, Step};
 use pgcleave::transfer::ddl;
+use pgcleave::transfer::error::Error;
+use pgcleave::transfer::loader::Owners;
 use pgcleave::transfer::pg_dump::PgDump;
+use pgcleave::transfer::readers::Readers;
+use pgcleave::transfer::sequences;
 use pgcleave::transfer::snapshot::Snapshot;
 use pgcleave::transfer::surroundings;
 use pgcleave::transfer::table::Table;
@@ -36,7 +40,8 @@ pub(crate) async fn child() {
     let target = |name: &str| Target::parse(&std::env::var(name).unwrap().into()).unwrap();
     let (source, target) = (target("FROM"), target("TO"));
     let schema = Ident::new(super::SCHEMA).unwrap();
-    let mut snapshot = Snapshot::take(&source, &schema, 10).await.unwrap();
+    let mut readers = Readers::open(&source, &schema, 2).await.unwrap();
+    let mut snapshot = Snapshot::take(&source, &mut readers, 10).await.unwrap();
     let control = Control::new(Interrupt::default(), None);
     let program = PgDump::find(15).await.unwrap();
     let mut definitions = ddl::dump(&program, &source, &schema, &snapshot.id, &control).await.unwrap();
@@ -45,9 +50,15 @@ pub(crate) async fn child() {
         snapshot.tables = large(&snapshot.tables);
         definitions.post_data.clear();
     }
+    let around = surroundings::read(&mut snapshot.holder, &schema, super::SCHEMA, &[], false).await.unwrap();
+    let mut connection = target.connect(pgcleave::pg::session::SessionKind::Tested, "bench").await.unwrap();
+    let make = around.roles + &around.extensions;
+    sqlx::raw_sql(sqlx::AssertSqlSafe(make)).execute(&mut connection).await.unwrap();
+    let owner = around.owner.as_ref();
     let options = Options {
         source: &source,
         target: &target,
+        owners: Owners { schema: &schema, owner, all: &around.owners, superusers: true, jobs: 2 },
         snapshot: &snapshot,
         definitions: &definitions,
         jobs: 2,
@@ -57,9 +68,9 @@ pub(crate) async fn child() {
     let step = Step { service: super::SCHEMA, step: "clone", total_bytes: 0, listener: &|_| {} };
     clone(&options, &control, &step).await.unwrap();
     if whole {
-        let around = surroundings::read(&mut snapshot.holder, &schema, super::SCHEMA, &[], false).await.unwrap();
-        let mut connection = target.connect("bench").await.unwrap();
-        let script = around.sequences + &around.refreshes;
+        let script = sequences::positions(&mut readers).await.unwrap().sql.as_str().to_owned() + &around.refreshes;
         sqlx::raw_sql(sqlx::AssertSqlSafe(script)).execute(&mut connection).await.unwrap();
     }
+    drop(snapshot);
+    readers.end(Ok::<_, Error>(())).await.unwrap();
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::provided::{self, Provided, ProvidedKind};
 use super::reference::{Certainty, Reference, Use};
 use super::{find, script};
 use crate::ident::Ident;
@@ -18,7 +19,10 @@ const OF_THE_SERVER: [&str; 4] = ["pg_catalog", "information_schema", "pg_temp",
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// A migration.
-    Migration,
+    Migration {
+        /// Whether its folder's layout says that no transaction is around it.
+        alone: bool,
+    },
     /// A read model's query.
     Query,
 }
@@ -87,12 +91,17 @@ impl<'a> Owners<'a> {
             help: help.to_owned(),
             also: None,
         };
-        if source == Source::Migration {
-            for obstacle in script::read(sql).obstacles {
+        if let Source::Migration { alone } = source {
+            for obstacle in script::read_marked(sql, alone).obstacles {
                 let length = obstacle.words.chars().count();
                 let help = obstacle.kind.advice();
                 let place = at(obstacle.line, obstacle.column);
                 judged.problems.push(problem(Kind::MigrationObstacle, place, length, obstacle.message(), help));
+            }
+            for found in provided::provided(sql) {
+                let Some((message, help)) = self.made_by_manifest(service, &found) else { continue };
+                let (place, length) = (at(found.line, found.column), found.kind.words().len());
+                judged.warnings.push(problem(Kind::MadeByManifest, place, length, message, &help));
             }
         }
         let sql = &*script::without_data(sql);
@@ -111,6 +120,39 @@ impl<'a> Owners<'a> {
         judged.warnings.sort();
         judged.warnings.dedup_by(|a, b| a.at.line == b.at.line && a.message == b.message);
         judged
+    }
+
+    /// Says of a statement that the service's owner may not run what the manifest is to say instead.
+    fn made_by_manifest(&self, service: &Service, found: &Provided) -> Option<(String, String)> {
+        let (name, words) = (service.name.as_str(), found.kind.words());
+        let made = found.name.as_deref().unwrap_or_default();
+        let is_listed = service.extensions.iter().any(|extension| extension.as_str() == made);
+        let (message, help) = match found.kind {
+            ProvidedKind::Schema if self.by_schema.get(made).is_some_and(|owner| owner.name != service.name) => {
+                return None;
+            }
+            ProvidedKind::Schema if made == service.schema.as_str() || found.name.is_none() => (
+                format!("{words} is not for the owner of {name}"),
+                format!("remove it: `schema:` in {name}.yaml names the schema"),
+            ),
+            ProvidedKind::Schema => (
+                format!("{words} is not for the owner of {name}"),
+                format!(
+                    "one service owns one schema: write a manifest with `schema: {made}`, or `schema:` in {name}.yaml"
+                ),
+            ),
+            ProvidedKind::Extension if is_listed && found.is_careful => return None,
+            ProvidedKind::Extension if is_listed => {
+                let message =
+                    format!("{name}.yaml lists the extension {made}, so that it is there before this statement");
+                (message, "remove it, or write CREATE EXTENSION IF NOT EXISTS".to_owned())
+            }
+            ProvidedKind::Extension => (
+                format!("{words} is not for the owner of {name}"),
+                format!("list it in {name}.yaml: `extensions: [{made}]`"),
+            ),
+        };
+        Some((message, help))
     }
 
     fn verdict(&self, service: &Service, reference: &Reference) -> Option<Verdict> {

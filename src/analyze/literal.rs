@@ -58,11 +58,11 @@ fn reading(literal: &SyntaxNode) -> Option<Reading> {
             ARG => {
                 let call = parent.ancestors().find(|ancestor| ancestor.kind() == CALL_EXPR)?;
                 let list = parent.parent()?;
-                let first = list.children().find(|part| part.kind() == ARG)? == parent;
-                let count = list.children().filter(|part| part.kind() == ARG).count();
+                let arguments: Vec<SyntaxNode> = list.children().filter(|part| part.kind() == ARG).collect();
+                let index = arguments.iter().position(|argument| *argument == parent)?;
                 let (parts, _) = walk::callee(&call)?;
                 let function = parts.last()?;
-                return match argument(function, first, count) {
+                return match argument(function, index, arguments.len()) {
                     Some(Reading::Name(Use::Object)) if used.is_some() => used.map(Reading::Name),
                     Some(reading) => Some(reading),
                     None => used.map(Reading::Name),
@@ -91,8 +91,19 @@ fn cast(cast: &SyntaxNode) -> Option<Use> {
 }
 
 /// Tells how a function reads a literal argument.
-fn argument(function: &str, first: bool, count: usize) -> Option<Reading> {
+fn argument(function: &str, index: usize, count: usize) -> Option<Reading> {
+    let first = index == 0;
+    // the role may be left out before these
+    let from_end = count - index;
     let reading = match function {
+        "has_table_privilege" | "has_any_column_privilege" | "has_sequence_privilege" if from_end == 2 => {
+            Reading::Name(Use::Object)
+        }
+        "has_column_privilege" if from_end == 3 => Reading::Name(Use::Object),
+        "has_function_privilege" if from_end == 2 => Reading::Name(Use::Call),
+        "has_type_privilege" if from_end == 2 => Reading::Name(Use::Type),
+        "has_schema_privilege" if from_end == 2 => Reading::Name(Use::Schema),
+        "schema_to_xml" | "schema_to_xmlschema" | "schema_to_xml_and_xmlschema" if first => Reading::Name(Use::Schema),
         "nextval" | "currval" | "setval" | "pg_sequence_last_value" | "pg_get_sequence_data" if first => {
             Reading::Name(Use::Sequence)
         }
@@ -104,6 +115,7 @@ fn argument(function: &str, first: bool, count: usize) -> Option<Reading> {
         | "pg_total_relation_size"
         | "table_to_xml"
         | "table_to_xmlschema"
+        | "table_to_xml_and_xmlschema"
         | "create_hypertable"
             if first =>
         {

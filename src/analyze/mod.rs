@@ -7,6 +7,7 @@
 //! ```
 
 mod body;
+pub mod caller_code;
 pub mod circle;
 pub mod coupling;
 mod definition;
@@ -15,6 +16,7 @@ mod effort;
 mod find;
 mod format;
 mod literal;
+mod provided;
 mod reference;
 pub mod script;
 mod usage;

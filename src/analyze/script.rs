@@ -92,14 +92,20 @@ impl std::fmt::Display for Obstacle {
 /// Reads a script. What the parser does not understand is left to the server to judge.
 #[must_use]
 pub fn read(text: &str) -> Script {
+    read_marked(text, false)
+}
+
+/// Reads a script that something outside of it can have marked: then no transaction is around it.
+#[must_use]
+pub fn read_marked(text: &str, alone: bool) -> Script {
     if effort::is_too_much(text) {
-        let transaction = !text.trim_start().trim_start_matches('-').trim_start().starts_with(NO_TRANSACTION);
+        let transaction = !alone && !text.trim_start().trim_start_matches('-').trim_start().starts_with(NO_TRANSACTION);
         let whole = std::iter::once(0..text.len());
         return Script { transaction, statements: whole.collect(), obstacles: vec![] };
     }
     let root = SourceFile::parse(text).syntax_node();
     let tokens: Vec<Word> = significant(&root).map(|t| Word::new(&t, start(&t))).collect();
-    let transaction = !header_says_no_transaction(&root);
+    let transaction = !alone && !header_says_no_transaction(&root);
     let mut found = Vec::new();
     let mut statements = Vec::new();
     for statement in split(&tokens) {
@@ -130,16 +136,6 @@ fn obstacle(text: &str, at: usize, kind: ObstacleKind, words: String) -> Obstacl
     let before = String::from_utf8_lossy(&text.as_bytes()[..at.min(text.len())]);
     let column = 1 + before.chars().rev().take_while(|c| *c != '\n').count();
     Obstacle { line: line_at(text, at), column, kind, words }
-}
-
-/// Gives the statements to run one by one, for a script whose header asks for that.
-#[must_use]
-pub fn cut(text: &str) -> Option<Vec<Range<usize>>> {
-    if !text.contains(NO_TRANSACTION) {
-        return None;
-    }
-    let script = read(text);
-    (!script.transaction).then_some(script.statements)
 }
 
 /// Blanks the data that follow COPY … FROM STDIN, up to the line `\\.`: they are no SQL, and every place stays where it is.

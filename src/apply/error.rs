@@ -9,6 +9,8 @@ use crate::migrate;
 use crate::pg;
 use crate::pg::lock::LockError;
 use crate::plan::change::Hazard;
+use crate::plan::identity::Misfit;
+use crate::plan::pin::Changed;
 use crate::registry::RegistryError;
 
 /// Says why a plan was not made or not applied; a service that fails while others go on is no such error.
@@ -38,9 +40,12 @@ pub enum Error {
     /// The database is not as it was when the plan was made.
     #[error("the database has changed since the plan was made")]
     Moved,
-    /// The manifests or migrations are not as they were when the plan was made.
-    #[error("the manifests or migrations have changed since the plan was made")]
-    Outdated,
+    /// The manifests, the migrations or the place of new passwords are not as they were when the plan was made.
+    #[error(transparent)]
+    Outdated(#[from] Changed),
+    /// The manifests and the services of this database are not the same services; the first misfit gives the code.
+    #[error("{}", sentences(.0))]
+    Misfit(Vec<Misfit>),
     /// The plan is for another database.
     #[error("the plan is for database {planned}, and this is {connected}")]
     OtherDatabase {
@@ -55,6 +60,10 @@ pub enum Error {
     /// It was asked to stop, and did so between two steps.
     #[error("stopped between two steps; run it again to go on")]
     Interrupted,
+}
+
+fn sentences(misfits: &[Misfit]) -> String {
+    misfits.iter().map(Misfit::to_string).collect::<Vec<_>>().join("\n")
 }
 
 fn names(hazards: &BTreeSet<Hazard>) -> String {
@@ -72,8 +81,9 @@ impl Coded for Error {
             Self::Migrate(error) => error.code(),
             Self::Hazards(_) => "hazard-not-allowed",
             Self::Moved => "database-moved",
-            Self::Outdated => "plan-outdated",
+            Self::Outdated(_) => "plan-outdated",
             Self::OtherDatabase { .. } => "other-database",
+            Self::Misfit(misfits) => misfits.first().map_or("schema-changed", Misfit::code),
             Self::Shared(_) => "shared-setup",
             Self::Interrupted => "interrupted",
         }
@@ -87,7 +97,9 @@ impl Coded for Error {
             Self::Registry(error) => error.verdict(),
             Self::Credentials(error) => error.verdict(),
             Self::Migrate(error) => error.verdict(),
-            Self::Hazards(_) | Self::Moved | Self::Outdated | Self::OtherDatabase { .. } => Verdict::Refused,
+            Self::Hazards(_) | Self::Moved | Self::Outdated(_) | Self::Misfit(_) | Self::OtherDatabase { .. } => {
+                Verdict::Refused
+            }
             Self::Shared(_) => Verdict::Failed,
             Self::Interrupted => Verdict::Interrupted,
         }

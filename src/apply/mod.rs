@@ -2,9 +2,12 @@
 
 mod error;
 mod outcome;
+mod planning;
 mod run;
 mod stage;
+mod tally;
 
 pub use error::Error;
-pub use outcome::{Applied, FORMAT, ServiceResult};
-pub use run::{Options, apply, plan};
+pub use outcome::{Applied, FORMAT, ServiceResult, Skipped, Waiting};
+pub use planning::{plan, plan_of_found};
+pub use run::{Options, apply};

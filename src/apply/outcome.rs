@@ -18,6 +18,28 @@ pub struct ServiceResult {
     pub issued: Vec<String>,
     /// Why it was left as its last stage found it.
     pub error: Option<String>,
+    /// What of it waits for a person; the rest was done.
+    pub pending: Option<Waiting>,
+}
+
+/// What waits for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Waiting {
+    /// The stable code.
+    pub code: &'static str,
+    /// What it waits for, with the command that ends it.
+    pub message: String,
+}
+
+/// A change that was left undone although it was planned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    /// The change, in words.
+    pub change: String,
+    /// What it would do, and to whom.
+    pub why: String,
+    /// The hazards that have to be allowed; none where something else failed or was refused before.
+    pub needs: Vec<&'static str>,
 }
 
 /// What an apply did.
@@ -29,6 +51,9 @@ pub struct Applied {
     pub fingerprint: String,
     /// Each service that had something to be done, in order.
     pub services: Vec<ServiceResult>,
+    /// What was planned and left undone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<Skipped>,
     /// Where new secrets are, if there are any.
     pub secrets: Option<String>,
     /// What the plan had to tell besides, and what this administrator could not do.
@@ -36,9 +61,21 @@ pub struct Applied {
 }
 
 impl Applied {
+    /// Tells whether something was left undone for want of `--allow`.
+    #[must_use]
+    pub fn refused(&self) -> bool {
+        self.skipped.iter().any(|skipped| !skipped.needs.is_empty())
+    }
+
     /// Counts the services that failed.
     #[must_use]
     pub fn failed(&self) -> usize {
         self.services.iter().filter(|s| s.error.is_some()).count()
+    }
+
+    /// Counts the services of which something waits for a person.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.services.iter().filter(|s| s.pending.is_some()).count()
     }
 }

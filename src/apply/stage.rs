@@ -11,6 +11,7 @@ use crate::event::{Event, Listener};
 use crate::ident::Ident;
 use crate::interrupt::Interrupt;
 use crate::pg::exec;
+use crate::pg::pooler::Backend;
 use crate::plan::script::Transaction;
 use crate::sql;
 use crate::sql::Sql;
@@ -57,6 +58,8 @@ pub(super) struct Means<'a> {
     pub(super) issuer: &'a Issuer,
     pub(super) listener: Listener<'a>,
     pub(super) interrupt: &'a Interrupt,
+    /// The session that holds the lock: every transaction has to run in it.
+    pub(super) backend: Backend,
 }
 
 /// Runs all; a transaction that fails for good is rolled back and named, and the others go on.
@@ -74,7 +77,7 @@ pub(super) async fn run(connection: &mut PgConnection, jobs: Vec<Job>, means: &M
             message.push(sql!("commit"));
             message.close(job);
         }
-        message.fill(&mut queue, means.interrupt.requested());
+        message.fill(&mut queue, means);
         if let Err(failed) = exec::script(connection, "apply", message.sql.as_str()).await {
             if failed.error.sqlstate().is_none() {
                 return Err(failed.error.into());
@@ -119,10 +122,11 @@ impl Message {
         self.closed.push((job, self.statements));
     }
 
-    fn fill(&mut self, queue: &mut VecDeque<Job>, stopping: bool) {
-        while !stopping && self.open.is_none() && self.sql.as_str().len() < MESSAGE_BYTES {
+    fn fill(&mut self, queue: &mut VecDeque<Job>, means: &Means<'_>) {
+        while !means.interrupt.requested() && self.open.is_none() && self.sql.as_str().len() < MESSAGE_BYTES {
             let Some(job) = queue.pop_front() else { return };
             self.push(sql!("begin"));
+            self.push(means.backend.guard());
             for statement in job.statements() {
                 self.sql.push(statement);
                 self.sql.push_static(";\n");

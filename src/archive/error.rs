@@ -65,6 +65,32 @@ pub enum Error {
         /// The first object in it.
         found: String,
     },
+    /// A file of the archive holds a statement that this program does not write.
+    #[error(
+        "{file} of the archive holds what this program does not write, and would have to run as the administrator: {statement}"
+    )]
+    Statement {
+        /// The file.
+        file: String,
+        /// The statement's beginning.
+        statement: String,
+    },
+    /// The archive would use roles that the target has already.
+    #[error("the archive of schema {schema} names roles that the target has already: {list}", list = .roles.join("; "))]
+    ExistingRoles {
+        /// The schema.
+        schema: String,
+        /// What each would do or get.
+        roles: Vec<String>,
+    },
+    /// The target's schema is somebody's.
+    #[error("schema {schema} of the target is in other hands: {role} may create in it")]
+    ForeignSchema {
+        /// The schema.
+        schema: String,
+        /// A role.
+        role: String,
+    },
     /// Another import runs on the target.
     #[error("another import of schema {schema} is running on the target")]
     ImportRunning {
@@ -101,6 +127,9 @@ impl Coded for Error {
             Self::NotEmpty { .. } => "target-not-empty",
             Self::ImportRunning { .. } => "import-running",
             Self::OlderTarget { .. } => "target-older",
+            Self::Statement { .. } => "archive-statement",
+            Self::ExistingRoles { .. } => "existing-roles",
+            Self::ForeignSchema { .. } => "foreign-schema",
         }
     }
 

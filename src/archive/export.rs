@@ -21,18 +21,21 @@ use crate::ident::Ident;
 use crate::interrupt::Interrupt;
 use crate::pg::connect::Target;
 use crate::pg::error::Error as PgError;
+use crate::pg::session::SessionKind;
 use crate::transfer::chunk::{self, Chunk};
 use crate::transfer::control::{Control, Step};
 use crate::transfer::copy::RowSum;
 use crate::transfer::coupling::{self, Coupling, CouplingKind};
 use crate::transfer::error::Error as TransferError;
-use crate::transfer::facts::Facts;
+use crate::transfer::facts::{self, Facts};
 use crate::transfer::pg_dump::PgDump;
+use crate::transfer::readers::{Readers, Worker};
 use crate::transfer::rows::{self, Poured};
+use crate::transfer::sequences::{self, Positions};
 use crate::transfer::snapshot::Snapshot;
 use crate::transfer::surroundings::Surroundings;
 use crate::transfer::table::{Form, Table};
-use crate::transfer::{ddl, facts, session, surroundings};
+use crate::transfer::{ddl, surroundings};
 
 /// How many files of a worker may be on their way to the disk while it copies the next one.
 const MAX_ENDING: usize = 2;
@@ -86,13 +89,15 @@ pub(super) async fn couplings(
     blocks: fn(CouplingKind) -> bool,
     listener: Listener<'_>,
 ) -> Result<Vec<Coupling>, Error> {
-    let mut connection = session::open(target, "pgcleave export").await?;
-    let found = coupling::find(&mut connection, &options.schema).await?;
+    let mut connection = target.connect(SessionKind::Administrator, "pgcleave export").await?;
+    let mut found = coupling::find(&mut connection, &options.schema).await?;
+    // The rows are read by other logins, which say what they may not read.
+    found.retain(|coupling| !coupling.kind.hides_rows());
     let (splits, found): (Vec<_>, Vec<_>) = found.into_iter().partition(Coupling::is_of_a_split);
     if !splits.is_empty() && blocks(CouplingKind::Needs) {
         return Err(Error::Splitting(options.schema.as_str().to_owned()));
     }
-    let allowed = |c: &Coupling| !blocks(c.kind) || options.allow.contains(&c.kind) && !c.kind.hides_rows();
+    let allowed = |c: &Coupling| !blocks(c.kind) || options.allow.contains(&c.kind);
     let (allowed, blocking): (Vec<_>, Vec<_>) = found.iter().cloned().partition(allowed);
     for coupling in &allowed {
         let message = format!("{} ({})", coupling.message(), coupling.fix());
@@ -122,8 +127,24 @@ pub async fn export(
     to.is_free()?;
     let couplings = couplings(target, options, CouplingKind::blocks, listener).await?;
     let control = Control::new(options.interrupt.clone(), options.max_bytes_per_second);
-    let mut snapshot = Snapshot::take(target, &options.schema, options.lock_seconds).await?;
+    let mut readers = Readers::open(target, &options.schema, options.jobs).await?;
+    let exported = read(target, to, options, couplings, &mut readers, (&control, listener)).await;
+    readers.end(exported).await
+}
+
+/// Writes the archive with the logins that read the rows.
+async fn read(
+    target: &Target,
+    to: &Location,
+    options: &Options,
+    couplings: Vec<Coupling>,
+    readers: &mut Readers,
+    (control, listener): (&Arc<Control>, Listener<'_>),
+) -> Result<Exported, Error> {
+    let mut snapshot = Snapshot::take(target, readers, options.lock_seconds).await?;
     let taken_at = OffsetDateTime::now_utc().format(&Rfc3339).expect("the present can be written");
+    // Some of them take a lock for a moment, which an ALTER TABLE that waits for the readers would hold up.
+    let facts = facts::read(&mut snapshot.holder, &options.schema).await?;
     let mut source = source(&mut snapshot).await?;
     let major = source.server_version_num / 10_000;
     let dump = match &options.programs {
@@ -132,8 +153,8 @@ pub async fn export(
     };
     source.pg_dump.clone_from(&dump.version);
     let mut folder = Partial::start(to, &[layout::DATA]).await?;
-    let writing =
-        write(target, snapshot, Known { couplings, source, taken_at, dump }, &mut folder, options, &control, listener);
+    let known = Known { couplings, source, taken_at, dump, facts };
+    let writing = write(readers, snapshot, known, &mut folder, options, control, listener);
     match writing.await {
         Ok((archive, bytes)) => Ok(Exported { path: to.label(), archive, bytes }),
         Err(error) => {
@@ -149,10 +170,11 @@ struct Known {
     source: Source,
     taken_at: String,
     dump: PgDump,
+    facts: Facts,
 }
 
 async fn write(
-    target: &Target,
+    readers: &mut Readers,
     mut snapshot: Snapshot,
     known: Known,
     folder: &mut Partial,
@@ -160,16 +182,18 @@ async fn write(
     control: &Arc<Control>,
     listener: Listener<'_>,
 ) -> Result<(Archive, u64), Error> {
-    let Known { couplings, source, taken_at, dump } = known;
+    let Known { couplings, source, taken_at, dump, facts } = known;
     let tables = Arc::new(std::mem::take(&mut snapshot.tables));
-    let copying = copy(target, &snapshot, &tables, folder, options, control, listener);
-    let dumping = ddl::dump(&dump, target, &options.schema, &snapshot.id, control);
+    let dumper = readers.dumper().await?;
+    let copying = copy(&snapshot, &tables, folder, options, control, listener);
+    let dumping = ddl::dump(&dump, &dumper, &options.schema, &snapshot.id, control);
     // Both must have ended before the folder can go away.
     let (copied, dumped) = tokio::join!(copying, dumping);
     let (copied, definitions) = (copied?, dumped?);
-    let mut texts = vec![(layout::PRE_DATA, definitions.pre_data), (layout::POST_DATA, definitions.post_data)];
-    let (more, positions) = around(&mut snapshot.holder, &couplings, options).await?;
-    texts.extend(more);
+    let positions = sequences::positions(readers).await?;
+    let around = Around::read(&mut snapshot.holder, &couplings, &positions, options).await?;
+    let mut texts = around.texts;
+    texts.extend([(layout::PRE_DATA, definitions.pre_data), (layout::POST_DATA, definitions.post_data)]);
     if let Some(manifest) = &options.manifest {
         texts.push(("manifest.yaml", manifest.clone()));
     }
@@ -181,14 +205,15 @@ async fn write(
         taken_at,
         written_by: concat!("pgcleave ", env!("CARGO_PKG_VERSION")).to_owned(),
         source,
+        owner: around.owner,
+        owners: around.owners,
         verifiers: options.verifiers,
         couplings,
         tables: Vec::new(),
         files: Vec::new(),
-        facts: facts::read(&mut snapshot.holder, &options.schema).await?,
+        facts,
     };
-    // A sequence that moves meanwhile must read the same in both places.
-    archive.facts.extend(positions);
+    archive.facts.extend(positions.facts);
     fill(&mut archive, &tables, copied);
     let bytes = finish(folder, &mut archive, texts).await?;
     Ok((archive, bytes))
@@ -220,23 +245,33 @@ async fn source(snapshot: &mut Snapshot) -> Result<Source, Error> {
 /// A file under the name that it has in the archive.
 type Text = (&'static str, String);
 
-/// Reads what stands around the schema: roles, extensions, positions, refreshes.
-async fn around(
-    connection: &mut PgConnection,
-    couplings: &[Coupling],
-    options: &Options,
-) -> Result<(Vec<Text>, Facts), Error> {
-    let Surroundings { roles, logins: _, extensions, sequences, grants, refreshes, act, leave, positions } =
-        surroundings::read(connection, &options.schema, &options.service, couplings, options.verifiers).await?;
-    let texts = vec![
-        (layout::ROLES, roles + &act),
-        (layout::EXTENSIONS, extensions),
-        (layout::SEQUENCES, sequences),
-        (layout::GRANTS, grants),
-        (layout::REFRESH, refreshes),
-        (layout::LEAVE, leave),
-    ];
-    Ok((texts, positions))
+/// What stands around the schema: roles, extensions, refreshes.
+struct Around {
+    texts: Vec<Text>,
+    owner: Option<Ident>,
+    owners: Vec<Ident>,
+}
+
+impl Around {
+    async fn read(
+        connection: &mut PgConnection,
+        couplings: &[Coupling],
+        positions: &Positions,
+        options: &Options,
+    ) -> Result<Self, Error> {
+        let around =
+            surroundings::read(connection, &options.schema, &options.service, couplings, options.verifiers).await?;
+        let Surroundings { roles, logins: _, extensions, grants, refreshes, act, leave, .. } = around;
+        let texts = vec![
+            (layout::ROLES, roles + &act),
+            (layout::EXTENSIONS, extensions),
+            (layout::SEQUENCES, positions.sql.as_str().to_owned()),
+            (layout::GRANTS, grants),
+            (layout::REFRESH, refreshes),
+            (layout::LEAVE, leave),
+        ];
+        Ok(Self { texts, owner: around.owner, owners: around.owners })
+    }
 }
 
 /// A piece that is on disk.
@@ -249,7 +284,6 @@ struct Piece {
 }
 
 async fn copy(
-    target: &Target,
     snapshot: &Snapshot,
     tables: &Arc<Vec<Table>>,
     folder: &Partial,
@@ -263,9 +297,8 @@ async fn copy(
     let queue = Arc::new(Mutex::new(chunks));
     let mut workers = Vec::new();
     for _ in 0..jobs {
-        let connection = snapshot.join(target, "pgcleave export").await?;
         workers.push(work(
-            connection,
+            snapshot.worker("pgcleave export"),
             Arc::clone(&queue),
             Arc::clone(tables),
             folder.place.clone(),
@@ -278,7 +311,7 @@ async fn copy(
 }
 
 async fn work(
-    mut connection: PgConnection,
+    mut worker: Worker,
     queue: Arc<Mutex<VecDeque<(usize, Chunk)>>>,
     tables: Arc<Vec<Table>>,
     place: Location,
@@ -292,10 +325,12 @@ async fn work(
         let table = &tables[chunk.table];
         let path = layout::data_file(number, table.name.name.as_str(), chunk.number);
         let (mut send, writing) = file::writer(place.clone(), path.clone(), chunk.bytes, true);
-        let sent = match control.check() {
-            Ok(()) => rows::pour(&mut connection, &tables, &chunk, Form::Text, &control, &mut send).await,
-            Err(stop) => Err(stop),
-        };
+        let sent = async {
+            control.check()?;
+            let connection = worker.session(table).await?;
+            rows::pour(connection, &tables, &chunk, Form::Text, &control, &mut send).await
+        }
+        .await;
         let sent = sent.map(|poured| poured.expect("every row has a text form"));
         drop(send);
         let stopped = sent.is_err();
@@ -361,13 +396,10 @@ fn fill(archive: &mut Archive, tables: &[Table], mut pieces: Vec<Piece>) {
 
 /// Writes all small files, archive.json last, and gives the archive its name.
 async fn finish(folder: &mut Partial, archive: &mut Archive, mut texts: Vec<Text>) -> Result<u64, Error> {
-    texts.push((layout::RESTORE, restore::script(archive)));
+    let pre_data = texts.iter().find(|(name, _)| *name == layout::PRE_DATA).map_or("", |(_, text)| text);
+    texts.push((layout::RESTORE, restore::script(archive, pre_data)));
     for (name, text) in texts {
-        let mode = match name {
-            layout::RESTORE => 0o755,
-            layout::ROLES => 0o600,
-            _ => 0o644,
-        };
+        let mode = if name == layout::RESTORE { 0o700 } else { 0o600 };
         let Written { bytes, sha256 } = folder.put(name, text.as_bytes(), mode).await?;
         archive.files.push(FileEntry { path: name.to_owned(), bytes, sha256, table: None, rows: 0, raw_bytes: 0 });
     }
@@ -378,9 +410,9 @@ async fn finish(folder: &mut Partial, archive: &mut Archive, mut texts: Vec<Text
     sums.push((layout::INDEX, &of_index.sha256));
     sums.sort_unstable();
     let sums: String = sums.iter().map(|(path, hash)| format!("{hash}  {path}\n")).collect();
-    let sums = folder.put(layout::SUMS, sums.as_bytes(), 0o644).await?;
+    let sums = folder.put(layout::SUMS, sums.as_bytes(), 0o600).await?;
     folder.still_ours().await?;
-    folder.put(layout::INDEX, index.as_bytes(), 0o644).await?;
+    folder.put(layout::INDEX, index.as_bytes(), 0o600).await?;
     folder.finish().await?;
     Ok(archive.files.iter().map(|f| f.bytes).sum::<u64>() + of_index.bytes + sums.bytes)
 }

@@ -1,7 +1,8 @@
 //! The place that an export writes to: nothing in it looks whole before all of it is.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -14,6 +15,9 @@ use crate::transfer::error::Error as TransferError;
 
 /// The file that marks a folder or a prefix to which an export writes, or in which a killed one has left its files.
 const MARK: &str = "export.partial";
+
+/// Who may look into a folder that holds data: its owner alone.
+const PRIVATE: u32 = 0o700;
 
 /// An archive under way; a folder that is dropped before it is whole goes away.
 #[derive(Debug)]
@@ -58,7 +62,7 @@ impl Partial {
         let failed = |doing, error| Error::from(TransferError::file(doing, &path, error));
         let parent = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         fs::create_dir_all(parent).map_err(|e| failed("make the folder of", e))?;
-        let made = fs::create_dir(&path);
+        let made = private(&path);
         // A link would lead to what is not ours.
         if made.is_err() && path.symlink_metadata().is_ok_and(|m| !m.is_dir()) {
             return Err(Error::Exists(path));
@@ -78,9 +82,13 @@ impl Partial {
             let gone = if is_folder { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) };
             gone.map_err(|e| failed("clear", e))?;
         }
-        fs::write(path.join(MARK), "").map_err(|e| failed("write into", e))?;
+        // One that a kill of an older version has left.
+        fs::set_permissions(&path, Permissions::from_mode(PRIVATE)).map_err(|e| failed("close", e))?;
+        write_whole(&path.join(MARK), b"", 0o600)
+            .or_else(|e| if e.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(e) })
+            .map_err(|e| failed("write into", e))?;
         for folder in folders {
-            fs::create_dir(path.join(folder)).map_err(|e| failed("make a folder in", e))?;
+            private(&path.join(folder)).map_err(|e| failed("make a folder in", e))?;
         }
         let kind = Kind::Folder { target: target.to_owned(), path: path.clone(), lock, whole: false };
         Ok(Self { place: Location::Folder(path), kind })
@@ -169,6 +177,10 @@ fn rename(target: &Path, path: &Path, lock: &File) -> Result<(), Error> {
         return Err(Error::Exists(target.to_owned()));
     }
     fs::rename(path, target).map_err(|e| failed(target, e))
+}
+
+fn private(folder: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().mode(PRIVATE).create(folder)
 }
 
 fn write_whole(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {

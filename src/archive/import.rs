@@ -1,11 +1,12 @@
 //! Restores an archive.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
+use super::administrator::Administrator;
 use super::error::Error;
 use super::file;
 use super::layout;
@@ -16,17 +17,25 @@ use crate::ident::Ident;
 use crate::interrupt::Interrupt;
 use crate::pg::connect::Target;
 use crate::pg::error::Error as PgError;
-use crate::pg::{exec, lock};
+use crate::pg::pooler::Backend;
+use crate::pg::session::SessionKind;
+use crate::pg::trust;
+use crate::pg::{exec, lock, standby};
 use crate::sql;
+use crate::temporary_login;
 use crate::transfer::control::{Control, Step};
 use crate::transfer::copy::CopyIn;
-use crate::transfer::ddl::PostData;
+use crate::transfer::ddl::access_last;
+use crate::transfer::definitions::Prepared;
 use crate::transfer::encode::{Encoder, Wire};
 use crate::transfer::error::Error as TransferError;
 use crate::transfer::journal::Journal;
-use crate::transfer::load::{self, Fed, Feed, Load, Piece};
-use crate::transfer::session;
+use crate::transfer::load::{self, Fed, Feed, Load, Marks, Piece};
+use crate::transfer::loader::{Loader, Owners};
+use crate::transfer::post_data::PostData;
+use crate::transfer::psql;
 use crate::transfer::statement;
+use crate::transfer::superuser;
 use crate::transfer::table::{Form, copy_in};
 use crate::transfer::wires::{self, Wires};
 
@@ -40,8 +49,25 @@ pub struct Options {
     pub jobs: usize,
     /// A limit for all of them together, in bytes a second before compression.
     pub max_bytes_per_second: Option<u64>,
+    /// What the operator has accepted.
+    pub allow: Vec<Allow>,
     /// A request to stop; what was loaded stays, and the next import goes on from there.
     pub interrupt: Interrupt,
+}
+
+/// What an archive may do only if the operator says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allow {
+    /// Objects of superusers, and statements that need one, run in the administrator's session.
+    SuperuserObjects,
+    /// Roles that the target has already run the archive's definitions, or get its roles as members.
+    ExistingRoles,
+}
+
+impl Allow {
+    /// All of them, with their names on the command line.
+    pub const ALL: [(&'static str, Self); 2] =
+        [("superuser-objects", Self::SuperuserObjects), ("existing-roles", Self::ExistingRoles)];
 }
 
 /// What an import did.
@@ -74,48 +100,133 @@ pub async fn import(
     let opened = open::open(archive, options.jobs, &control, &step).await?;
     let schema = opened.archive.schema.clone();
 
-    let mut connection = session::open(target, "pgcleave import").await?;
-    fits(&mut connection, &opened, listener).await?;
+    let mut admin = target.connect(SessionKind::Administrator, "pgcleave import").await?;
+    Backend::lasting(target, &mut admin).await?;
+    standby::refuse(&mut admin).await?;
+    fits(&mut admin, &opened, listener).await?;
     let lock = format!("import of schema {}", schema.as_str());
-    if !lock::try_take(&mut connection, &lock).await? {
+    if !lock::try_take(&mut admin, &lock).await? {
         return Err(Error::ImportRunning { schema: schema.as_str().to_owned() });
     }
-    let found = first_object(&mut connection, &schema).await?;
-    let mut resumed = Journal::begun(&mut connection, &opened.archive.id).await?;
-    if !resumed && let Some(found) = found {
-        return Err(Error::NotEmpty { schema: schema.as_str().to_owned(), found });
-    }
-    let mut journal = Journal::open(&mut connection, &opened.archive.id).await?;
-    if resumed {
-        let done = journal.done(&mut connection).await?;
-        if found.is_none() && !opened.archive.tables.is_empty() && done.contains(layout::PRE_DATA) {
-            // Somebody has dropped what was loaded, to begin anew.
-            journal.close(&mut connection).await?;
-            journal = Journal::open(&mut connection, &opened.archive.id).await?;
-            resumed = false;
-        } else {
-            let message = format!("going on with the import of schema {}", schema.as_str());
-            listener(Event::Note { message });
-            forget_emptied(&mut connection, &journal, &opened).await?;
-        }
-    }
-    steps(&mut connection, &journal, &opened, &[layout::ROLES, layout::EXTENSIONS, layout::PRE_DATA]).await?;
-    let wires = wires::read(&mut connection, &schema).await?;
-    let load = Arc::new(plan(&opened, &wires).await?);
-    let total_bytes = load.pieces.iter().map(|p| p.bytes).sum();
-    let control = Control::new(options.interrupt.clone(), options.max_bytes_per_second);
-    let step = Step { service: &opened.archive.service, step: "import", total_bytes, listener };
-    let feeds = (0..options.jobs.max(1)).map(|_| Files::of(&opened, &wires)).collect();
-    load::load(target, &load, feeds, &journal, &control, &step).await?;
-    steps(&mut connection, &journal, &opened, &[layout::SEQUENCES, layout::GRANTS]).await?;
-    let refreshes = refreshes(&mut connection, &journal, &opened).await?;
-    load::settle(target, &load, options.jobs.max(1), refreshes, &journal, &control, &step).await?;
-    if opened.archive.files.iter().any(|f| f.path == layout::LEAVE) {
-        steps(&mut connection, &journal, &opened, &[layout::LEAVE]).await?;
-    }
-    journal.close(&mut connection).await?;
+    trust::event_triggers(&mut admin).await?;
+    temporary_login::sweep(&mut admin, listener).await?;
+    let mut import = Import::read(&opened, admin, options).await?;
+    let resumed = import.begin(listener).await?;
+    import.administrator.create(&mut import.admin, &import.journal, &import.done).await?;
+    let owners = owners(&opened, &import.administrator, options);
+    let loader = Loader::start(&mut import.admin, target, &owners).await?;
+    let loaded = import.load(&loader, options, listener).await;
+    let finished = loader.finish(&mut import.admin).await;
+    loaded?;
+    finished?;
     let rows = opened.archive.tables.iter().map(|t| t.rows).sum();
     Ok(Imported { schema, tables: opened.archive.tables.len(), rows, resumed })
+}
+
+fn owners<'a>(opened: &'a Opened, administrator: &'a Administrator, options: &Options) -> Owners<'a> {
+    Owners {
+        schema: &opened.archive.schema,
+        owner: administrator.owner.as_ref(),
+        all: &administrator.owners,
+        superusers: options.allow.contains(&Allow::SuperuserObjects),
+        jobs: options.jobs,
+    }
+}
+
+/// An import under way.
+struct Import<'a> {
+    opened: &'a Opened,
+    admin: PgConnection,
+    administrator: Administrator,
+    definitions: Prepared,
+    post_data: String,
+    journal: Journal,
+    /// What an earlier import of the same archive had done.
+    done: HashSet<String>,
+}
+
+impl<'a> Import<'a> {
+    /// Reads all that the archive would do, and refuses what it must not; nothing is changed.
+    async fn read(opened: &'a Opened, mut admin: PgConnection, options: &Options) -> Result<Self, Error> {
+        for file in opened.archive.files.iter().filter(|file| file.path.ends_with(".sql")) {
+            let text = text(opened, &file.path).await?;
+            psql::check(&text).map_err(|why| TransferError::Unsafe { text: file.path.clone(), why })?;
+        }
+        let journal = Journal::look(&mut admin, &opened.archive.id).await?;
+        let done = journal.done(&mut admin).await?;
+        // Archives of earlier versions have the privileges on relations in their pre-data.
+        let (pre_data, post_data) =
+            access_last(&text(opened, layout::PRE_DATA).await?, &text(opened, layout::POST_DATA).await?);
+        let administrator = Administrator::read(opened, &mut admin, &pre_data, &done).await?;
+        administrator.permitted(&mut admin, &options.allow).await?;
+        let untrusted = superuser::untrusted_languages(&mut admin).await?;
+        let owners = owners(opened, &administrator, options);
+        let definitions = Prepared::new(&pre_data, &owners, &untrusted);
+        definitions.permitted(&owners)?;
+        Ok(Self { opened, admin, administrator, definitions, post_data, journal, done })
+    }
+
+    /// Opens the journal, and tells whether an earlier import goes on.
+    async fn begin(&mut self, listener: Listener<'_>) -> Result<bool, Error> {
+        let archive = &self.opened.archive;
+        let found = first_object(&mut self.admin, &archive.schema).await?;
+        if let Some(found) = found.as_ref().filter(|_| self.done.is_empty()) {
+            return Err(Error::NotEmpty { schema: archive.schema.as_str().to_owned(), found: found.clone() });
+        }
+        if found.is_none() && !archive.tables.is_empty() && self.done.contains(layout::PRE_DATA) {
+            // Somebody has dropped what was loaded, to begin anew; the roles are there.
+            self.journal.close(&mut self.admin).await?;
+            self.done.retain(|step| step.starts_with("role "));
+            self.journal = Journal::open(&mut self.admin, &archive.id).await?;
+            for step in &self.done {
+                self.journal.mark(&mut self.admin, step).await?;
+            }
+            return Ok(false);
+        }
+        self.journal = Journal::open(&mut self.admin, &archive.id).await?;
+        if self.done.is_empty() {
+            return Ok(false);
+        }
+        listener(Event::Note { message: format!("going on with the import of schema {}", archive.schema.as_str()) });
+        for above in self.definitions.above() {
+            listener(Event::Note { message: format!("runs as the administrator: {above}") });
+        }
+        Ok(true)
+    }
+
+    async fn load(&mut self, loader: &Loader, options: &Options, listener: Listener<'_>) -> Result<(), Error> {
+        let opened = self.opened;
+        if let Some(login) = loader.login() {
+            self.journal.admit(&mut self.admin, login).await?;
+        }
+        forget_emptied(&mut self.admin, loader, &self.journal, &mut self.done, opened).await?;
+        let marks = Marks { journal: &self.journal, done: &self.done };
+        self.definitions.run(&mut self.admin, loader, &marks, layout::PRE_DATA).await?;
+        let wires = wires::read(&mut self.admin, &opened.archive.schema).await?;
+        let load = Arc::new(plan(opened, &self.post_data, &wires));
+        let total_bytes = load.pieces.iter().map(|p| p.bytes).sum();
+        let control = Control::new(options.interrupt.clone(), options.max_bytes_per_second);
+        let step = Step { service: &opened.archive.service, step: "import", total_bytes, listener };
+        let feeds = (0..options.jobs.max(1)).map(|_| Files::of(opened, &wires)).collect();
+        load::load(loader, &load, feeds, &marks, &control, &step).await?;
+        self.script(loader, layout::SEQUENCES, &text(opened, layout::SEQUENCES).await?).await?;
+        self.administrator.grant(&mut self.admin, &self.journal, &self.done, listener).await?;
+        self.script(loader, "default privileges", &self.administrator.defaults()).await?;
+        let refreshes = refreshes(&self.done, opened).await?;
+        load::settle(loader, &load, options.jobs.max(1), refreshes, &marks, &control, &step).await?;
+        self.definitions.close(loader, &marks).await?;
+        self.administrator.close(&mut self.admin, &self.journal).await?;
+        Ok(self.journal.close(&mut self.admin).await?)
+    }
+
+    /// Runs a script as the owners, in one transaction, if it has not been run yet.
+    async fn script(&self, loader: &Loader, name: &str, script: &str) -> Result<(), Error> {
+        if self.done.contains(name) || script.is_empty() {
+            return Ok(());
+        }
+        let mut connection = loader.connect("pgcleave import").await?;
+        Ok(self.journal.step(&mut connection, name, script).await?)
+    }
 }
 
 /// Definitions of a newer server are not understood by an older one; other differences are told.
@@ -143,24 +254,36 @@ async fn fits(connection: &mut PgConnection, opened: &Opened, listener: Listener
 }
 
 /// Forgets that rows were loaded into tables that a crash of the server has emptied since: unlogged ones.
-async fn forget_emptied(connection: &mut PgConnection, journal: &Journal, opened: &Opened) -> Result<(), Error> {
+async fn forget_emptied(
+    admin: &mut PgConnection,
+    loader: &Loader,
+    journal: &Journal,
+    done: &mut HashSet<String>,
+    opened: &Opened,
+) -> Result<(), Error> {
+    if !done.contains(layout::PRE_DATA) {
+        return Ok(());
+    }
     let unlogged = "select c.relname::pg_catalog.text from pg_catalog.pg_class c \
         join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
         where n.nspname = $1 and c.relkind = 'r' and c.relpersistence = 'u' order by 1";
     let names: Vec<String> = sqlx::query_scalar(unlogged)
         .bind(opened.archive.schema.as_str())
-        .fetch_all(&mut *connection)
+        .fetch_all(&mut *admin)
         .await
         .map_err(|e| PgError::new("look for unlogged tables", &e))?;
+    let mut connection = loader.connect("pgcleave import").await?;
     for name in names {
         let place = opened.archive.tables.iter().position(|t| t.name.name.as_str() == name);
         let Some(table) = place.map(|i| &opened.archive.tables[i]) else { continue };
         let any = sql!("select from only ", table.name.sql(), " limit 1");
-        if exec::rows(connection, "look into an unlogged table", any.as_str()).await?.is_empty() {
-            for file in opened.archive.files.iter().filter(|f| f.table == place) {
-                journal.forget(connection, &file.path).await?;
-            }
-            journal.forget(connection, &load::analyze_name(&table.name)).await?;
+        if !exec::rows(&mut connection, "look into an unlogged table", any.as_str()).await?.is_empty() {
+            continue;
+        }
+        let files = opened.archive.files.iter().filter(|f| f.table == place).map(|file| file.path.clone());
+        for step in files.chain([load::analyze_name(&table.name)]) {
+            journal.forget(admin, &step).await?;
+            done.remove(&step);
         }
     }
     Ok(())
@@ -175,26 +298,16 @@ async fn first_object(connection: &mut PgConnection, schema: &Ident) -> Result<O
     Ok(found.map_err(|e| PgError::new("look into the target's schema", &e))?)
 }
 
-async fn text(opened: &Opened, file: &str) -> Result<String, Error> {
+pub(super) async fn text(opened: &Opened, file: &str) -> Result<String, Error> {
     let found = opened.place.small(file, MAX_SQL_BYTES).await?;
     let text = found.and_then(|bytes| String::from_utf8(bytes).ok());
     text.ok_or_else(|| Error::Damaged { file: file.to_owned(), why: "is gone, too large or not UTF-8".to_owned() })
 }
 
-/// Runs whole files, each in one transaction, that have not been run yet.
-async fn steps(connection: &mut PgConnection, journal: &Journal, opened: &Opened, files: &[&str]) -> Result<(), Error> {
-    let done = journal.done(connection).await?;
-    for file in files.iter().filter(|file| !done.contains(**file)) {
-        journal.step(connection, file, &text(opened, file).await?).await?;
-    }
-    // The definitions come with settings of their own.
-    Ok(session::pin(connection).await?)
-}
-
-async fn plan(opened: &Opened, wires: &Wires) -> Result<Load, Error> {
+fn plan(opened: &Opened, post_data: &str, wires: &Wires) -> Load {
     let archive = &opened.archive;
     let tables: BTreeSet<_> = archive.tables.iter().map(|t| t.name.clone()).collect();
-    let post = PostData::sort(&text(opened, layout::POST_DATA).await?, &tables);
+    let post = PostData::sort(post_data, &tables);
     let piece = |file: &layout::FileEntry| {
         let table = &archive.tables[file.table?];
         let statement = |form| copy_in(&table.name, &table.columns, form);
@@ -211,20 +324,17 @@ async fn plan(opened: &Opened, wires: &Wires) -> Result<Load, Error> {
             bytes: file.raw_bytes,
         })
     };
-    Ok(Load { pieces: archive.files.iter().filter_map(piece).collect(), post, analyze: true })
+    Load { pieces: archive.files.iter().filter_map(piece).collect(), post, analyze: true }
 }
 
 /// Gives what fills the materialized views and has not been done yet, in the order of what they read.
-async fn refreshes(
-    connection: &mut PgConnection,
-    journal: &Journal,
-    opened: &Opened,
-) -> Result<Vec<load::Marked>, Error> {
-    let done = journal.done(connection).await?;
+async fn refreshes(done: &HashSet<String>, opened: &Opened) -> Result<Vec<load::Marked>, Error> {
     let text = text(opened, layout::REFRESH).await?;
     let marked = |refresh: &str| {
         let view = refresh.strip_prefix("refresh materialized view ").unwrap_or(refresh);
-        load::Marked { name: refresh.to_owned(), script: format!("{refresh}; analyze {view}") }
+        // A policy that hides rows from the owner hides them from its view, too.
+        let script = format!("set local row_security = on; {refresh}; analyze {view}");
+        load::Marked { name: refresh.to_owned(), script }
     };
     Ok(statement::split(&text).into_iter().filter(|refresh| !done.contains(*refresh)).map(marked).collect())
 }
@@ -292,5 +402,9 @@ impl Feed for Files {
         }
         control.passed(0, *rows).await?;
         Ok(Fed::Rows(*rows))
+    }
+
+    fn repeatable(&self) -> bool {
+        true
     }
 }

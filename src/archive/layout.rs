@@ -19,7 +19,7 @@ pub const INDEX: &str = "archive.json";
 pub const SUMS: &str = "SHA256SUMS";
 /// The roles that own and may use what is in the archive.
 pub const ROLES: &str = "00_roles.sql";
-/// The extensions that it needs.
+/// The empty schema and the extensions that it needs.
 pub const EXTENSIONS: &str = "05_extensions.sql";
 /// What must be there before rows come.
 pub const PRE_DATA: &str = "10_pre-data.sql";
@@ -53,6 +53,12 @@ pub struct Archive {
     pub written_by: String,
     /// The database that it was taken from.
     pub source: Source,
+    /// Who owns the schema; older archives say it in their definitions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Ident>,
+    /// Who owns something in it; older archives say it beside the roles.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owners: Vec<Ident>,
     /// Whether SCRAM verifiers are in it.
     pub verifiers: bool,
     /// What ties the schema to the rest of its database.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -139,7 +140,11 @@ impl Location {
     /// Begins a file that is not there, of about so many bytes. Called where a thread may wait.
     pub(super) fn create(&self, file: &str, bytes: u64) -> io::Result<Sink> {
         match self {
-            Self::Folder(path) => Ok(Sink::File(File::create_new(path.join(file))?)),
+            Self::Folder(path) => {
+                let mut options = File::options();
+                options.write(true).create_new(true).mode(0o600);
+                Ok(Sink::File(options.open(path.join(file))?))
+            }
             Self::Bucket(bucket) => {
                 let part = usize::try_from((bytes / PARTS).max(PART_BYTES)).unwrap_or(usize::MAX);
                 let writer = BufWriter::with_capacity(Arc::clone(&bucket.store), bucket.key(file), part);

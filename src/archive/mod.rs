@@ -9,6 +9,7 @@
 //! restore.sh          psql and zstd are enough
 //! ```
 
+mod administrator;
 pub mod error;
 pub mod export;
 pub mod file;

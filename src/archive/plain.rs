@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
-use sqlx::postgres::PgConnection;
 
 use super::error::Error;
 use super::export::{Options, couplings};
@@ -18,6 +17,7 @@ use crate::transfer::chunk::{self, Chunk};
 use crate::transfer::control::{Control, Step};
 use crate::transfer::coupling::CouplingKind;
 use crate::transfer::error::Error as TransferError;
+use crate::transfer::readers::{Readers, Worker};
 use crate::transfer::rows;
 use crate::transfer::snapshot::Snapshot;
 use crate::transfer::table::{Form, Table};
@@ -85,7 +85,21 @@ pub async fn export(
     to.is_free()?;
     couplings(target, options, CouplingKind::leaves_rows_out, listener).await?;
     let control = Control::new(options.interrupt.clone(), options.max_bytes_per_second);
-    let mut snapshot = Snapshot::take(target, &options.schema, options.lock_seconds).await?;
+    let mut readers = Readers::open(target, &options.schema, options.jobs).await?;
+    let written = read(target, to, kind, options, &mut readers, (&control, listener)).await;
+    readers.end(written).await
+}
+
+/// Writes the files with the logins that read the rows.
+async fn read(
+    target: &Target,
+    to: &Location,
+    kind: Kind,
+    options: &Options,
+    readers: &mut Readers,
+    (control, listener): (&Arc<Control>, Listener<'_>),
+) -> Result<Plain, Error> {
+    let mut snapshot = Snapshot::take(target, readers, options.lock_seconds).await?;
     let tables = Arc::new(std::mem::take(&mut snapshot.tables));
     let mut folder = Partial::start(to, &[]).await?;
     let chunks: VecDeque<_> = chunk::whole(&tables).into();
@@ -93,9 +107,8 @@ pub async fn export(
     let queue = Arc::new(Mutex::new(chunks));
     let mut workers = Vec::new();
     for _ in 0..options.jobs.max(1) {
-        let connection = snapshot.join(target, "pgcleave export").await?;
-        let (queue, tables, control) = (Arc::clone(&queue), Arc::clone(&tables), Arc::clone(&control));
-        workers.push(work(connection, queue, tables, folder.place.clone(), kind, control));
+        let (queue, tables, control) = (Arc::clone(&queue), Arc::clone(&tables), Arc::clone(control));
+        workers.push(work(snapshot.worker("pgcleave export"), queue, tables, folder.place.clone(), kind, control));
     }
     let step = Step { service: &options.service, step: "export", total_bytes, listener };
     match control.run(&step, workers).await {
@@ -113,7 +126,7 @@ pub async fn export(
 }
 
 async fn work(
-    mut connection: PgConnection,
+    mut worker: Worker,
     queue: Arc<Mutex<VecDeque<Chunk>>>,
     tables: Arc<Vec<Table>>,
     place: Location,
@@ -128,7 +141,11 @@ async fn work(
         let table = &tables[chunk.table];
         let name = file_name(table.name.name.as_str(), kind);
         let (mut send, writing) = file::writer(place.clone(), name.clone(), chunk.bytes, false);
-        let sent = rows::pour(&mut connection, &tables, &chunk, kind.form(), &control, &mut send).await;
+        let sent = async {
+            let connection = worker.session(table).await?;
+            rows::pour(connection, &tables, &chunk, kind.form(), &control, &mut send).await
+        }
+        .await;
         drop(send);
         let written = writing.await.expect("the writer does not panic")?;
         let sum = sent?.expect("only the binary form is refused").sum;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::finding::Report;
+use super::finding::{Finding, Report};
 use crate::error::{Coded, Verdict};
 
 /// Why a baseline cannot be used.
@@ -67,10 +67,15 @@ impl Baseline {
         Ok(Self { fingerprints: document.findings.into_iter().map(|row| row.fingerprint).collect() })
     }
 
+    /// Tells whether an audit of an earlier version told a cause whole: once for each login and rule.
+    fn told_earlier(&self, finding: &Finding) -> bool {
+        finding.earlier_fingerprints().all(|fingerprint| self.fingerprints.contains(&fingerprint))
+    }
+
     /// Marks the findings that the former audit told.
     pub fn apply(&self, report: &mut Report) {
         for finding in &mut report.findings {
-            finding.known = self.fingerprints.contains(&finding.fingerprint());
+            finding.known = self.fingerprints.contains(&finding.fingerprint()) || self.told_earlier(finding);
         }
     }
 }

@@ -4,10 +4,11 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::path::Path;
+use super::remedy::FixClass;
 use super::scene::Scene;
 
 /// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// A line is crossed.
@@ -15,6 +16,7 @@ pub enum Severity {
     /// A line can be crossed, or is about to be.
     Warning,
     /// Worth knowing; nothing is open.
+    #[default]
     Info,
 }
 
@@ -37,7 +39,7 @@ impl Severity {
 }
 
 /// One finding: a rule, who, what, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Finding {
     /// The rule's id.
     pub rule: &'static str,
@@ -45,20 +47,34 @@ pub struct Finding {
     pub severity: Severity,
     /// The service that the object belongs to; nothing when it is nobody's or everybody's.
     pub service: Option<String>,
-    /// Who can.
+    /// Who can; `PUBLIC` for a cause that is a grant to PUBLIC, whomever it reaches.
     pub principal: String,
+    /// The credential that the principal is a login of (`billing/app`): a rotation changes the login, and not this.
+    pub credential: Option<String>,
+    /// Everyone whom the cause reaches, sorted; nobody where that is the principal alone.
+    pub principals: Vec<String>,
+    /// Other rules that the same cause breaks.
+    pub also: Vec<&'static str>,
     /// The service of the principal; nothing when it is in none.
     pub principal_service: Option<String>,
     /// What.
     pub object: String,
+    /// A name of the object that outlasts a rotation, where that is another one.
+    pub lasting_object: Option<String>,
     /// How, step by step.
     pub path: Path,
     /// Whether a contract declares the principal's service at this object: then the finding is about what goes beyond.
     pub declared: bool,
     /// One sentence.
     pub message: String,
-    /// What to run or do; SQL where SQL can do it.
+    /// What to run or do: SQL where pasting it does no harm, else comments that say what comes first.
     pub fix: String,
+    /// What may be done with the fix.
+    pub fix_class: FixClass,
+    /// The logins that lose access by the fix, sorted; of very many only some.
+    pub fix_hits: Vec<String>,
+    /// The SQL that ends the cause, whatever else it does; not printed.
+    pub statement: String,
     /// The reason of the waiver that covers it.
     pub waived: Option<String>,
     /// Whether a former audit, given as the baseline, told it already.
@@ -68,6 +84,14 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Says in a sentence what to do, in place of a fix.
+    pub(super) fn advise(&mut self, sentence: String) {
+        self.fix = sentence;
+        self.fix_class = FixClass::Decision;
+        self.fix_hits.clear();
+        self.statement.clear();
+    }
+
     /// Tells whether neither a waiver nor the baseline covers it.
     #[must_use]
     pub fn is_open(&self) -> bool {
@@ -80,12 +104,26 @@ impl Finding {
         self.rule.starts_with("INF")
     }
 
-    /// Gives a stable identity: it does not change with the path, the severity or the words.
+    /// Gives a stable identity: it changes neither with the path, the severity or the words, nor with a rotation.
     #[must_use]
     pub fn fingerprint(&self) -> String {
+        let principal = self.credential.as_ref().unwrap_or(&self.principal);
+        self.digest(self.rule, principal, self.lasting_object.as_ref().unwrap_or(&self.object))
+    }
+
+    /// Gives the fingerprints that an audit of an earlier version had for the same cause: one for each login and rule.
+    pub(super) fn earlier_fingerprints(&self) -> impl Iterator<Item = String> {
+        let rules = std::iter::once(self.rule).chain(self.also.iter().copied());
+        let principals = match self.principals.as_slice() {
+            [] => std::slice::from_ref(&self.principal),
+            all => all,
+        };
+        rules.flat_map(move |rule| principals.iter().map(move |login| self.digest(rule, login, &self.object)))
+    }
+
+    fn digest(&self, rule: &str, principal: &str, object: &str) -> String {
         let mut hash = Sha256::new();
-        let parts = [self.rule, &self.principal, &self.object];
-        for part in parts.into_iter().chain(self.database.as_deref()) {
+        for part in [rule, principal, object].into_iter().chain(self.database.as_deref()) {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());
         }
@@ -141,6 +179,35 @@ impl LookedAt {
     }
 }
 
+/// How many findings there are; what nothing but a split ends is in none of the numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Counts {
+    /// Open errors.
+    pub errors: usize,
+    /// Open warnings.
+    pub warnings: usize,
+    /// Open ones that are worth knowing.
+    pub informational: usize,
+    /// Those that a waiver covers.
+    pub waived: usize,
+    /// Those that the baseline covers.
+    pub known: usize,
+}
+
+impl Counts {
+    /// Gives the number of open findings.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.errors + self.warnings + self.informational
+    }
+
+    /// Gives the number of those that a waiver or the baseline covers.
+    #[must_use]
+    pub fn accepted(&self) -> usize {
+        self.waived + self.known
+    }
+}
+
 /// All that the audit says about one database, or about several together.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
@@ -171,6 +238,20 @@ impl Report {
         self.others.extend(other.others);
         let database = self.others.last().map(|looked| looked.database.clone()).unwrap_or_default();
         self.not_readable.extend(other.not_readable.into_iter().map(|what| format!("{what} (of database {database})")));
+    }
+
+    /// Counts the findings: every format shows these numbers.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let number = |wanted: &dyn Fn(&Finding) -> bool| self.findings.iter().filter(|f| wanted(f)).count();
+        let of = |severity| number(&|f| f.is_open() && !f.is_inherent() && f.severity == severity);
+        Counts {
+            errors: of(Severity::Error),
+            warnings: of(Severity::Warning),
+            informational: of(Severity::Info),
+            waived: number(&|f| f.waived.is_some()),
+            known: number(&|f| f.known && f.waived.is_none()),
+        }
     }
 
     /// Gives the worst severity that neither a waiver nor the baseline covers; what nothing can be done about is left out.

@@ -3,15 +3,19 @@
 //! [`facts`] is what was read, [`graph`] who can act as whom, [`services`] which role and schema belong to whom,
 //! [`rules`] the judgement. All of it is pure; the catalogs are read by `catalog::facts`.
 
+pub mod access;
 pub mod baseline;
 pub mod facts;
 pub mod finding;
+pub mod foreign_code;
 pub mod graph;
+mod managed;
 pub mod moving;
 pub mod name;
 mod passage;
 pub mod path;
 pub mod proof;
+pub mod remedy;
 pub mod rules;
 pub mod scene;
 pub mod services;
@@ -53,6 +57,7 @@ pub fn run(facts: &Facts, services: &Services, options: &Options) -> Report {
         (rule.check)(&scene, &mut out);
         findings.extend(out.into_findings());
     }
+    rules::fold(&mut findings);
     moving::settle(&scene, services, &mut findings);
     findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
     Report {

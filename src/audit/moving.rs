@@ -46,11 +46,11 @@ pub fn seen(project: &Project, facts: &Facts) -> Project {
 pub(super) fn settle(scene: &Scene<'_>, services: &Services, findings: &mut [Finding]) {
     for split in &scene.facts.splits {
         for finding in findings.iter_mut() {
-            if is_made(scene, split, finding) || is_kept(services, split, finding) {
+            if is_made(scene, split, finding) || applies(scene, split, finding) || is_kept(services, split, finding) {
                 finding.severity = Severity::Info;
                 let (name, phase) = (split.service.as_str(), &split.phase);
                 finding.message.push_str(&format!("; it is of the split of {name} ({phase})"));
-                finding.fix = format!("-- leave it: {} ends it", split.ended_by());
+                finding.advise(format!("-- leave it: {} ends it", split.ended_by()));
             }
         }
     }
@@ -60,11 +60,50 @@ pub(super) fn settle(scene: &Scene<'_>, services: &Services, findings: &mut [Fin
 fn is_made(scene: &Scene<'_>, split: &Moving, finding: &Finding) -> bool {
     let word = |text: &str| text.split([' ', '.']).any(|word| split.made(word));
     match finding.rule {
-        "ATT03" | "HYG03" | "CPL09" | "PUB02" => word(&finding.object),
-        "CPL05" | "CPL14" => finding.object.split(' ').next().is_some_and(|trigger| split.made(trigger)),
+        // Who can become such a role is no part of the split.
+        "ATT02" | "ATT03" | "HYG03" => {
+            let itself = finding.object.strip_prefix("role ") == Some(&finding.principal);
+            itself && is_role(scene, &finding.principal, Moving::is_role, split)
+        }
+        "CPL09" | "PUB02" => word(&finding.object),
+        "CPL05" | "CPL14" => is_block(scene, split, finding),
         "PUB01" => published(scene, split, finding),
         _ => false,
     }
+}
+
+/// Tells whether a finding is about what the role as which the split applies changes has of the split's own service: the
+/// rights of the tables' owners.
+fn applies(scene: &Scene<'_>, split: &Moving, finding: &Finding) -> bool {
+    if finding.service.as_deref() != Some(split.service.as_str()) {
+        return false;
+    }
+    // It has the owner's right to create, and creates nothing.
+    let creator = finding.object.strip_prefix("future ").and_then(|future| future.rsplit_once(" of "));
+    let creator = creator.filter(|_| finding.rule == "FUT02").map(|(_, creator)| creator);
+    [Some(finding.principal.as_str()), creator]
+        .into_iter()
+        .flatten()
+        .any(|name| is_role(scene, name, Moving::is_applier, split))
+}
+
+fn is_role(scene: &Scene<'_>, name: &str, is: impl Fn(&Moving, u32, &str) -> bool, split: &Moving) -> bool {
+    let mut named = scene.facts.roles.iter().filter(|(_, role)| shown(&role.name) == name);
+    named.any(|(_, role)| is(split, role.oid, role.name.as_str()))
+}
+
+/// Tells whether a finding is about a trigger that the registry knows as one of the split's write blocks.
+fn is_block(scene: &Scene<'_>, split: &Moving, finding: &Finding) -> bool {
+    let Some((name, rest)) = finding.object.split_once(" on ") else { return false };
+    let table = rest.split_once(" -> ").map_or(rest, |(table, _)| table);
+    scene.facts.triggers.iter().any(|trigger| {
+        let at = scene.facts.relation(trigger.relation);
+        let label = at.map(|at| scene.facts.label(Object::Relation(at as u32)));
+        shown(&trigger.name) == name
+            && label.as_deref() == Some(table)
+            && split.is_write_block(trigger.oid, trigger.name.as_str())
+            && scene.facts.is_write_block(trigger)
+    })
 }
 
 /// Tells whether only the split's own publication sends a table, and the table is the service's.

@@ -25,7 +25,7 @@ pub fn shown(name: &Ident) -> String {
     if simple && (text == "public" || !RESERVED.contains(&format!(" {text} "))) {
         return text.to_owned();
     }
-    name.quoted()
+    name.sql()
 }
 
 /// Gives `schema.name`.
@@ -45,6 +45,7 @@ mod tests {
         assert_eq!(show("order"), "\"order\"");
         assert_eq!(show("Orders"), "\"Orders\"");
         assert_eq!(show("a\"b"), "\"a\"\"b\"");
+        assert_eq!(show("a\nb"), "U&\"a\\000ab\"");
         assert_eq!(show("1st"), "\"1st\"");
         assert_eq!(show("public"), "public");
     }

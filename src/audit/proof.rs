@@ -11,7 +11,6 @@ use super::path::{Path, Step};
 use super::rules::proof::PRB01;
 use super::scene::Scene;
 use super::services::Services;
-use crate::model::acl::AclKind;
 use crate::model::privilege::{Privilege, Privileges};
 
 /// Who acts: a login, and the role that it becomes with SET ROLE, if any.
@@ -34,14 +33,34 @@ pub struct Claim {
     pub privileges: Privileges,
 }
 
+/// Where an answer comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// The server answered a statement of a session that acts as the principal.
+    Tried,
+    /// The server's functions answered from the catalog.
+    Catalog,
+}
+
+impl By {
+    /// Gives the word that reports print.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Tried => "tried",
+            Self::Catalog => "catalog",
+        }
+    }
+}
+
 /// What became of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The server let the principal through.
-    Confirmed,
-    /// The server refused the principal, and how.
-    Contradicted(String),
-    /// It was not tried, and why.
+    /// The principal has the privileges.
+    Confirmed(By),
+    /// The principal has them not, and how that shows.
+    Contradicted(By, String),
+    /// There is nothing to ask, and why.
     NotTried(String),
 }
 
@@ -50,8 +69,8 @@ impl Outcome {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
-            Self::Confirmed => "confirmed",
-            Self::Contradicted(_) => "contradicted",
+            Self::Confirmed(_) => "confirmed",
+            Self::Contradicted(..) => "contradicted",
             Self::NotTried(_) => "not_tried",
         }
     }
@@ -60,8 +79,17 @@ impl Outcome {
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         match self {
-            Self::Confirmed => None,
-            Self::Contradicted(why) | Self::NotTried(why) => Some(why),
+            Self::Confirmed(_) => None,
+            Self::Contradicted(_, why) | Self::NotTried(why) => Some(why),
+        }
+    }
+
+    /// Gives where the answer comes from; nothing for what was not asked.
+    #[must_use]
+    pub fn by(&self) -> Option<By> {
+        match self {
+            Self::Confirmed(by) | Self::Contradicted(by, _) => Some(*by),
+            Self::NotTried(_) => None,
         }
     }
 }
@@ -71,8 +99,12 @@ impl Outcome {
 pub struct Proof {
     /// Each finding's outcome, by its fingerprint.
     pub outcomes: BTreeMap<String, Outcome>,
-    /// How many pairs without a finding were tried as well.
+    /// How many pairs without a finding were checked as well.
     pub sampled: usize,
+    /// How many of these were tried; for the others the catalog answered.
+    pub sampled_tried: usize,
+    /// Why principals could not be tried, with how many.
+    pub untried: BTreeMap<String, usize>,
     /// How many such pairs there are.
     pub pairs: usize,
     /// The pairs that the server let through and nothing had deduced.
@@ -84,6 +116,10 @@ impl Proof {
     pub fn add(&mut self, other: Self) {
         self.outcomes.extend(other.outcomes);
         self.sampled += other.sampled;
+        self.sampled_tried += other.sampled_tried;
+        for (why, count) in other.untried {
+            *self.untried.entry(why).or_default() += count;
+        }
         self.pairs += other.pairs;
         self.undeduced.extend(other.undeduced);
     }
@@ -98,7 +134,10 @@ impl Proof {
 /// Why it cannot be tried.
 pub fn claim(index: &Index<'_>, finding: &Finding) -> Result<Claim, String> {
     let facts = index.facts;
-    let principal = facts.roles.find(&finding.principal).ok_or("everybody stands for all logins at once")?;
+    // a grant to PUBLIC is tried as the login of its example
+    let example = || index.role(&finding.path.from).filter(|_| !finding.principals.is_empty());
+    let principal = facts.roles.find(&finding.principal).or_else(example);
+    let principal = principal.ok_or("everybody stands for all logins at once")?;
     let (mut role, mut entered) = (None, None);
     for step in &finding.path.steps {
         match step.by.as_str() {
@@ -177,7 +216,7 @@ pub struct Sample {
 pub fn sample(facts: &Facts, services: &Services, report: &Report, most: usize) -> Sample {
     let scene = Scene::new(facts, services);
     let told: HashSet<(&str, &str)> =
-        report.findings.iter().map(|f| (f.principal.as_str(), f.object.as_str())).collect();
+        report.findings.iter().flat_map(|f| reached(f).map(|principal| (principal, f.object.as_str()))).collect();
     let mut closed = Vec::new();
     for (at, relation) in (0..).zip(&facts.relations) {
         let object = Object::Relation(at);
@@ -208,10 +247,15 @@ pub fn sample(facts: &Facts, services: &Services, report: &Report, most: usize) 
     Sample { claims: closed.into_iter().step_by(stride).collect(), pairs }
 }
 
+/// Gives everyone whom a finding is about.
+fn reached(finding: &Finding) -> impl Iterator<Item = &str> {
+    std::iter::once(&finding.principal).chain(&finding.principals).map(String::as_str)
+}
+
 /// Adds a finding for each difference between what was deduced and what was proved.
 pub fn tell(facts: &Facts, report: &mut Report, proof: &Proof) {
     let refuted = report.findings.iter().filter_map(|finding| match proof.outcomes.get(&finding.fingerprint()) {
-        Some(Outcome::Contradicted(why)) => Some(contradiction(finding, why)),
+        Some(Outcome::Contradicted(_, why)) => Some(contradiction(finding, why)),
         _ => None,
     });
     let mut differences: Vec<Finding> = refuted.collect();
@@ -224,15 +268,20 @@ fn contradiction(finding: &Finding, why: &str) -> Finding {
     Finding {
         rule: PRB01.id,
         severity: Severity::Warning,
+        service: finding.service.clone(),
+        principal: finding.principal.clone(),
+        credential: finding.credential.clone(),
+        principal_service: finding.principal_service.clone(),
         object: format!("{} ({})", finding.object, finding.rule),
+        path: finding.path.clone(),
+        declared: finding.declared,
         message: format!(
             "{} says that {} reaches {}, but the server refused: {why}",
             finding.rule, finding.principal, finding.object
         ),
-        fix: PRB01.fix.to_owned(),
-        waived: None,
-        known: false,
-        ..finding.clone()
+        fix: format!("-- {}", PRB01.fix),
+        database: finding.database.clone(),
+        ..Finding::default()
     }
 }
 
@@ -242,30 +291,11 @@ fn undeduced(facts: &Facts, claim: &Claim) -> Finding {
     Finding {
         rule: PRB01.id,
         severity: Severity::Error,
-        service: None,
-        principal_service: None,
         path: Path::from(&principal).using(claim.privileges, &object),
-        declared: false,
         message: format!("the server lets {principal} {} {object}, and no rule had deduced it", claim.privileges),
-        fix: PRB01.fix.to_owned(),
-        waived: None,
-        known: false,
-        database: None,
+        fix: format!("-- {}", PRB01.fix),
         principal,
         object,
+        ..Finding::default()
     }
-}
-
-/// Gives the kind of access list that an object has, for those that can be tried.
-#[must_use]
-pub fn kind_of(facts: &Facts, object: Object) -> Option<AclKind> {
-    Some(match object {
-        Object::Relation(at) if facts.relations[at as usize].kind == RelationKind::Sequence => AclKind::Sequence,
-        Object::Relation(_) => AclKind::Relation,
-        Object::Column(_) => AclKind::Column,
-        Object::Routine(_) => AclKind::Routine,
-        Object::Type(_) => AclKind::Type,
-        Object::Schema(_) => AclKind::Schema,
-        _ => return None,
-    })
 }

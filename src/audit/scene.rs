@@ -239,6 +239,14 @@ impl<'a> Scene<'a> {
         held.union(by_predefined_roles(kind, predefined))
     }
 
+    /// Tells whether a role is the login that audits, the administrator that the project declares, or the registry's owner.
+    #[must_use]
+    pub fn is_administrator(&self, role: RoleId) -> bool {
+        let (name, session) = (self.role(role).name.as_str(), &self.facts.session);
+        let keeps_registry = self.facts.registry().is_some_and(|schema| schema.owner == role);
+        name == session.role || name == session.administrator || keeps_registry
+    }
+
     /// Finds all principals that come to hold what `holder` holds, through their own and unmanaged roles only.
     ///
     /// Where a way enters a role of another service, the membership is the finding (MEM01), not what follows from it.
@@ -332,7 +340,7 @@ impl<'a> Scene<'a> {
                 return vec![None];
             }
             let all = self.logins.iter().filter(|role| self.is_foreign(**role, object));
-            return all.map(|role| Some(Reacher::itself(*role))).collect();
+            return all.map(|role| Some(Reacher::itself(*role).by_public())).collect();
         };
         let row = self.facts.schema_row(schema);
         let entries = &self.facts.acls[row.acl].entries;
@@ -347,11 +355,27 @@ impl<'a> Scene<'a> {
             }
             for reacher in self.reachers(holder, None) {
                 if self.is_foreign(reacher.principal, object) && told.insert(reacher.principal) {
-                    found.push(Some(reacher));
+                    found.push(Some(reacher.by_public()));
                 }
             }
         }
         found
+    }
+
+    /// Says that no contract is known to declare an access, or that without manifests this is not known.
+    #[must_use]
+    pub fn undeclared(&self) -> &'static str {
+        match self.facts.managed.is_empty() || self.map.knows_contracts() {
+            true => "; no contract declares it",
+            false => "; without the manifests it is not known whether a contract declares it",
+        }
+    }
+
+    /// Names whom a finding is about: PUBLIC, where a grant to it is the cause.
+    #[must_use]
+    pub fn who(&self, reacher: Option<&Reacher>) -> String {
+        let named = reacher.filter(|reacher| !reacher.by_public);
+        named.map_or_else(|| "PUBLIC".to_owned(), |reacher| self.name(reacher.principal))
     }
 
     /// Starts a path at a principal and leads it over the steps of a reacher.

@@ -7,10 +7,12 @@ use super::facts::object::{Object, SchemaId};
 use super::facts::relation::RelationKind;
 use super::facts::role::RoleId;
 use super::graph::{Edge, Graph};
+use super::managed;
 use crate::ident::Ident;
 use crate::manifest::service::{ContractKind, Project, Service};
 use crate::model::moving::Moving;
-use crate::model::naming::Slot;
+use crate::model::naming::{Naming, Slot};
+use crate::model::own::OwnRole;
 use crate::model::privilege::{Privilege, Privileges};
 
 /// A service's position in [`Map::names`].
@@ -41,6 +43,8 @@ pub struct Services {
     pub schemas: BTreeMap<Ident, Ident>,
     /// Role → its service.
     pub roles: BTreeMap<Ident, Ident>,
+    /// Login → the credential that it is one of the two logins of, as `service/credential`.
+    pub credentials: BTreeMap<Ident, String>,
     /// All contracts.
     pub contracts: Vec<Contract>,
     /// The extensions that each service's manifest names.
@@ -57,6 +61,8 @@ pub struct Services {
     pub described: BTreeSet<Ident>,
     /// What stands before the names of roles.
     pub role_prefix: String,
+    /// Whether manifests say what the services expose to each other.
+    pub has_manifests: bool,
 }
 
 impl Services {
@@ -69,7 +75,8 @@ impl Services {
     /// Takes what the manifests say.
     #[must_use]
     pub fn from_project(project: &Project) -> Self {
-        let mut services = Self { role_prefix: project.naming.prefix.clone(), ..Self::default() };
+        let prefix = project.naming.prefix.clone();
+        let mut services = Self { role_prefix: prefix, has_manifests: true, ..Self::default() };
         services.described.extend(project.described.keys().cloned());
         for service in project.elsewhere.values() {
             let is_moved = |other: &&Service| other.has_own_database();
@@ -92,10 +99,7 @@ impl Services {
             }
             let text = name.as_str();
             let naming = &project.naming;
-            let logins = service
-                .credentials
-                .keys()
-                .flat_map(|credential| Slot::BOTH.map(|slot| naming.login(text, credential, slot)));
+            services.add_credentials(naming, text, service.credentials.keys().map(String::as_str));
             let groups = [naming.owner(text), naming.writer(text), naming.reader(text)];
             let bridge =
                 service.has_own_database().then(|| [naming.bridge(text), naming.caller(text)]).into_iter().flatten();
@@ -104,7 +108,7 @@ impl Services {
                 services.bridged.insert(bridge.clone(), name.clone());
                 services.bridges.insert(bridge);
             }
-            for role in groups.into_iter().chain(logins).chain(bridge).flatten() {
+            for role in groups.into_iter().chain(bridge).flatten() {
                 services.roles.insert(role, name.clone());
             }
         }
@@ -116,6 +120,22 @@ impl Services {
             }
         }
         services
+    }
+
+    /// Takes both logins of each credential for the service's.
+    pub(super) fn add_credentials<'a>(
+        &mut self,
+        naming: &Naming,
+        service: &str,
+        credentials: impl Iterator<Item = &'a str>,
+    ) {
+        for credential in credentials {
+            let logins = Slot::BOTH.map(|slot| naming.login(service, credential, slot));
+            for login in logins.into_iter().flatten() {
+                self.roles.insert(login.clone(), Ident::from_server(service));
+                self.credentials.insert(login, format!("{service}/{credential}"));
+            }
+        }
     }
 
     /// Takes the roles of a bridge for the service's whose split has made them.
@@ -150,7 +170,10 @@ pub struct Map {
     /// The services' names, sorted.
     pub names: Vec<Ident>,
     of_role: Vec<Option<ServiceId>>,
+    credential_of: HashMap<RoleId, String>,
     of_schema: Vec<Option<ServiceId>>,
+    /// The services whose contracts are known: what their roles hold beyond these is declared away.
+    with_contracts: BTreeSet<ServiceId>,
     declared: HashMap<(ServiceId, Object), Privileges>,
     declared_schemas: BTreeSet<(ServiceId, SchemaId)>,
     extensions: BTreeSet<(Ident, Ident)>,
@@ -158,6 +181,8 @@ pub struct Map {
     pub contracts: Vec<(Contract, Vec<Object>)>,
     /// The names of bridges.
     pub bridges: BTreeSet<Ident>,
+    /// The roles that pgcleave has made for itself.
+    own: HashMap<RoleId, OwnRole>,
 }
 
 impl Map {
@@ -175,16 +200,34 @@ impl Map {
         let id = |name: &Ident| names.binary_search(name).ok().map(|at| ServiceId(at as u32));
         let of_schema: Vec<_> = facts.schemas.iter().map(|s| schema_names.get(&s.name).and_then(id)).collect();
         let mut of_role: Vec<_> = facts.roles.iter().map(|(_, r)| services.roles.get(&r.name).and_then(id)).collect();
+        let own = managed::own_roles(services, facts);
         if services.infer || !services.described.is_empty() {
             let open: BTreeSet<_> =
                 names.iter().filter(|n| services.infer || services.described.contains(*n)).collect();
             let is_open = |id: ServiceId| open.contains(&names[id.0 as usize]);
-            let inference =
-                Inference { of_schema: &of_schema, names: &names, prefix: &services.role_prefix, facts, graph };
+            let inference = Inference {
+                of_schema: &of_schema,
+                own: &own,
+                names: &names,
+                prefix: &services.role_prefix,
+                facts,
+                graph,
+            };
             inference.roles(&mut of_role, is_open);
         }
+        for (role, kind) in &own {
+            of_role[role.at()] = match kind {
+                OwnRole::Group => None,
+                OwnRole::TemporaryLogin => managed::service_entered(graph, &of_role, *role),
+            };
+        }
         let (bridges, extensions) = (services.bridges.clone(), services.extensions.clone());
-        let mut map = Self { names, of_role, of_schema, bridges, extensions, ..Self::default() };
+        let mut map = Self { names, of_role, of_schema, bridges, extensions, own, ..Self::default() };
+        let known = |login: &Ident| services.credentials.get(login).cloned();
+        map.credential_of = facts.roles.iter().filter_map(|(id, role)| Some((id, known(&role.name)?))).collect();
+        if services.has_manifests {
+            map.with_contracts = services.schemas.keys().filter_map(|name| map.find(name)).collect();
+        }
         map.resolve_contracts(services, facts);
         map
     }
@@ -207,6 +250,24 @@ impl Map {
         self.of_role.get(role.at()).copied().flatten()
     }
 
+    /// Gives the credential that a role is a login of, as `service/credential`.
+    #[must_use]
+    pub fn credential(&self, role: RoleId) -> Option<&str> {
+        self.credential_of.get(&role).map(String::as_str)
+    }
+
+    /// Tells which kind of role of pgcleave's own a role is.
+    #[must_use]
+    pub fn own(&self, role: RoleId) -> Option<OwnRole> {
+        self.own.get(&role).copied()
+    }
+
+    /// Tells whether a role is one of pgcleave's own groups.
+    #[must_use]
+    pub fn is_own_group(&self, role: RoleId) -> bool {
+        self.own(role) == Some(OwnRole::Group)
+    }
+
     /// Gives the service of a schema.
     #[must_use]
     pub fn of_schema(&self, schema: SchemaId) -> Option<ServiceId> {
@@ -220,6 +281,18 @@ impl Map {
             Object::Schema(id) if self.declared_schemas.contains(&(consumer, id)) => Privilege::Usage.into(),
             _ => self.declared.get(&(consumer, object)).copied().unwrap_or_default(),
         }
+    }
+
+    /// Tells whether manifests say what the services expose to each other.
+    #[must_use]
+    pub fn knows_contracts(&self) -> bool {
+        !self.with_contracts.is_empty()
+    }
+
+    /// Tells whether a manifest says what a service exposes and consumes.
+    #[must_use]
+    pub fn is_declared(&self, service: ServiceId) -> bool {
+        self.with_contracts.contains(&service)
     }
 
     /// Tells whether a service's manifest names an extension.
@@ -303,12 +376,17 @@ fn affinity<'a>(role: &str, names: impl Iterator<Item = &'a Ident>) -> Option<&'
         .max_by_key(|name| name.as_str().len())
 }
 
+/// Tells whether a schema may be a service's: `public` is everybody's, and `pgcleave` the registry's.
+fn may_be_a_services(schema: &super::facts::Schema) -> bool {
+    !matches!(schema.name.as_str(), "public" | "pgcleave")
+}
+
 /// Takes schemas for services: one that roles are named after, or that a role of its own owns.
 ///
 /// A schema that no role is named after goes with its owner's other schema, if there is one.
 fn infer_schemas(known: &mut BTreeMap<Ident, Ident>, facts: &Facts) {
     let unknown: Vec<_> =
-        facts.schemas.iter().filter(|s| s.name.as_str() != "public" && !known.contains_key(&s.name)).collect();
+        facts.schemas.iter().filter(|s| may_be_a_services(s) && !known.contains_key(&s.name)).collect();
     // prefixes of all role names that end before an underscore: one look-up a schema instead of one a pair
     let mut prefixes = BTreeSet::new();
     for (_, role) in facts.roles.iter().filter(|(_, r)| !r.is_system() && !r.dangling && !r.superuser) {
@@ -336,6 +414,7 @@ fn infer_schemas(known: &mut BTreeMap<Ident, Ident>, facts: &Facts) {
 /// What roles are put in services by.
 struct Inference<'a> {
     of_schema: &'a [Option<ServiceId>],
+    own: &'a HashMap<RoleId, OwnRole>,
     names: &'a [Ident],
     /// Before the roles' names.
     prefix: &'a str,
@@ -369,7 +448,12 @@ impl Inference<'_> {
             }
         }
         for (id, role) in facts.roles.iter() {
-            if of_role[id.at()].is_some() || role.is_system() || role.is_bootstrap() || role.dangling {
+            if of_role[id.at()].is_some()
+                || self.own.contains_key(&id)
+                || role.is_system()
+                || role.is_bootstrap()
+                || role.dangling
+            {
                 continue;
             }
             let owned = owners.get(&id).filter(|s| s.len() == 1).and_then(|s| s.first().copied());

@@ -2,6 +2,7 @@
 
 use super::finding::{Finding, Report};
 use super::path::Path;
+use super::remedy::FixClass;
 use super::rules;
 use super::rules::proof::WVR01;
 use crate::manifest::problem::{Kind, Problem, nearest, quoted};
@@ -29,25 +30,45 @@ pub fn of_no_rule(waivers: &[Waiver]) -> Vec<Problem> {
 
 /// Marks the findings that a waiver covers; a waiver that has expired or covers nothing becomes a finding itself.
 pub fn apply(report: &mut Report, waivers: &[Waiver], today: time::Date) {
+    let mut stale_ones = Vec::new();
     for waiver in waivers {
-        let covers = |f: &Finding| {
-            f.rule.eq_ignore_ascii_case(&waiver.rule)
-                && (waiver.object == "*" || waiver.object == f.object)
-                && waiver.principal.as_ref().is_none_or(|p| *p == f.principal)
-        };
         let expired = waiver.expires < today;
-        let mut used = false;
-        for finding in report.findings.iter_mut().filter(|f| covers(f)) {
-            used = true;
-            if !expired {
-                finding.waived = Some(waiver.reason.clone());
-            }
-        }
-        if expired || !used {
-            report.findings.push(stale(waiver, expired));
+        if expired || !report.findings.iter().any(|f| concerns(waiver, f)) {
+            stale_ones.push(stale(waiver, expired));
         }
     }
+    for finding in &mut report.findings {
+        let concerning = waivers.iter().filter(|waiver| waiver.expires >= today && concerns(waiver, finding));
+        let concerning: Vec<&Waiver> = concerning.collect();
+        finding.waived = covering(finding, &concerning).map(|waiver| waiver.reason.clone());
+    }
+    report.findings.extend(stale_ones);
     report.findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+}
+
+/// Tells whether a waiver is about a finding, or about a part of it.
+fn concerns(waiver: &Waiver, finding: &Finding) -> bool {
+    let mut rules = std::iter::once(&finding.rule).chain(&finding.also);
+    let mut principals = std::iter::once(&finding.principal).chain(&finding.credential).chain(&finding.principals);
+    rules.any(|rule| rule.eq_ignore_ascii_case(&waiver.rule))
+        && (waiver.object == "*" || waiver.object == finding.object)
+        && waiver.principal.as_ref().is_none_or(|named| principals.any(|principal| principal == named))
+}
+
+/// Gives a waiver by which, together with the others, all of a finding is covered: each rule, and each whom it reaches.
+fn covering<'a>(finding: &Finding, waivers: &[&'a Waiver]) -> Option<&'a Waiver> {
+    let covers = |rule: &str, principal: &String| {
+        let named = |waiver: &&&Waiver| waiver.principal.as_ref().is_none_or(|named| named == principal);
+        waivers.iter().filter(|waiver| waiver.rule.eq_ignore_ascii_case(rule)).find(named).copied()
+    };
+    let of_rule = |rule: &str| {
+        let whole = covers(rule, &finding.principal);
+        let whole = whole.or_else(|| finding.credential.as_ref().and_then(|credential| covers(rule, credential)));
+        let mut each = finding.principals.iter().map(|principal| covers(rule, principal));
+        whole.or_else(|| each.try_fold(None, |_, found| found.map(Some)).flatten())
+    };
+    let mut rules = std::iter::once(finding.rule).chain(finding.also.iter().copied());
+    rules.try_fold(None, |_, rule| of_rule(rule).map(Some)).flatten()
 }
 
 fn stale(waiver: &Waiver, expired: bool) -> Finding {
@@ -56,17 +77,13 @@ fn stale(waiver: &Waiver, expired: bool) -> Finding {
     Finding {
         rule: WVR01.id,
         severity: WVR01.severity,
-        service: None,
         principal: waiver.principal.clone().unwrap_or_else(|| "*".to_owned()),
-        principal_service: None,
         object: waiver.object.clone(),
         path: Path::from(&place),
-        declared: false,
         message: format!("the waiver of {} on {} {why}", waiver.rule, waiver.object),
-        fix: format!("take it out of {place}, or renew it with its reason"),
-        waived: None,
-        known: false,
-        database: None,
+        fix: format!("-- take it out of {place}, or renew it with its reason"),
+        fix_class: FixClass::Manifest,
+        ..Finding::default()
     }
 }
 

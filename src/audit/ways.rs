@@ -24,13 +24,21 @@ pub struct Reacher {
     pub skipped: usize,
     /// Whether no step is a SET ROLE.
     pub inherits: bool,
+    /// Whether it comes to it by a grant to PUBLIC.
+    pub by_public: bool,
 }
 
 impl Reacher {
     /// Stands for a role that holds it itself.
     #[must_use]
     pub fn itself(principal: RoleId) -> Self {
-        Self { principal, steps: Vec::new(), skipped: 0, inherits: true }
+        Self { principal, steps: Vec::new(), skipped: 0, inherits: true, by_public: false }
+    }
+
+    /// Gives the same principal, for whom a grant to PUBLIC is the cause.
+    #[must_use]
+    pub fn by_public(self) -> Self {
+        Self { by_public: true, ..self }
     }
 
     /// Gives the role before the last: whom the last role was granted to.

@@ -40,6 +40,11 @@ pub(super) async fn read(connection: &mut PgConnection) -> Result<Server, Error>
 }
 
 impl Server {
+    /// Tells whether this login can read which logins have a password.
+    pub(super) fn reads_passwords(&self) -> bool {
+        self.row.get("reads_passwords")
+    }
+
     pub(super) fn database(&self, acls: &mut Acls) -> Result<Database, Error> {
         let owner = ident(&self.row, "database_owner");
         let acl = acls.effective(AclKind::Database, &owner, self.row.get("database_acl"))?;

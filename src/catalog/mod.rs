@@ -34,6 +34,8 @@ pub struct Scope {
     pub schemas: BTreeSet<Ident>,
     /// The names of exposed views.
     pub views: BTreeSet<Ident>,
+    /// The schemas of services that are only described.
+    pub described: BTreeSet<Ident>,
 }
 
 /// Says why the catalog could not be read.
@@ -84,9 +86,10 @@ async fn read(connection: &mut PgConnection, scope: &Scope) -> Result<Observed, 
     let server = administrator::read(connection).await?;
     let mut acls = objects::Acls::new(server.version / 10_000);
     let database = server.database(&mut acls)?;
-    let (services, credentials) = if server.registry { registry::read(connection).await? } else { Default::default() };
-
-    let splits = registry::splits(connection).await?;
+    let trusted = crate::registry::verified(connection).await?;
+    let registry::Known { services, credentials, verifiers, prefixes } =
+        registry::read(connection, trusted.as_ref()).await?;
+    let splits = registry::splits_of(connection, trusted.as_ref()).await?;
 
     let mut roles = scope.roles.clone();
     for split in splits.iter().filter(|split| split.has_left()) {
@@ -109,10 +112,26 @@ async fn read(connection: &mut PgConnection, scope: &Scope) -> Result<Observed, 
     let schema_names: Vec<String> = schema_names.iter().map(|s| s.as_str().to_owned()).collect();
 
     let roles = roles::attributes(connection, &role_names).await?;
-    let memberships = roles::memberships(connection, &role_names, &scope.naming).await?;
+    let mut memberships = roles::memberships(connection, &role_names).await?;
+    // roles belong to the server: who else is in the groups that all share is another database's affair
+    let groups: Vec<Ident> =
+        [scope.naming.connect_group(), scope.naming.temporary_group()].into_iter().flatten().collect();
+    memberships.retain(|m, _| !groups.contains(&m.role) || roles.contains_key(&m.member));
     let settings = roles::settings(connection, &role_names).await?;
-    let other_logins = roles::other_logins(connection, &role_names, &scope.naming).await?;
+    let everywhere = roles::everywhere(connection, &role_names).await?;
+    let (mut without_password, mut changed_passwords) = (BTreeSet::new(), BTreeSet::new());
+    if server.reads_passwords() {
+        without_password = roles::without_password(connection, &role_names).await?;
+        let issued = verifiers.into_iter().filter_map(|((service, name), verifier)| {
+            let active = credentials.get(&(service.clone(), name.clone()))?.active;
+            Some((scope.naming.login(service.as_str(), &name, active).ok()?, verifier))
+        });
+        changed_passwords = roles::changed_passwords(connection, issued.collect()).await?;
+    }
+    let described: Vec<String> = scope.described.iter().map(|s| s.as_str().to_owned()).collect();
+    let other_logins = roles::other_logins(connection, &role_names, &described).await?;
     let extensions = schemas::extensions(connection).await?;
+    let untrusted = schemas::untrusted(connection).await?;
     let (mut schemas, grants_on) = schemas::schemas(connection, &schema_names, &mut acls).await?;
     objects::relations(connection, &schema_names, &mut acls, &mut schemas).await?;
     objects::columns(connection, &schema_names, &mut acls, &mut schemas).await?;
@@ -121,9 +140,12 @@ async fn read(connection: &mut PgConnection, scope: &Scope) -> Result<Observed, 
     let default_privileges = default_privileges::read(connection, &role_names, &mut acls).await?;
     let services_schemas = schemas.iter().filter(|(name, _)| schema_names.iter().any(|s| s == name.as_str()));
     let owners = services_schemas.flat_map(|(_, schema)| schema.objects.values()).map(|object| &object.owner);
-    let strangers = owners.filter(|owner| !roles.contains_key(*owner)).collect();
+    let grantors = memberships.keys().map(|membership| &membership.grantor);
+    let strangers = owners.chain(grantors).filter(|role| !roles.contains_key(*role)).collect();
     let out_of_reach = administrator::out_of_reach(connection, &strangers).await?;
     let view_calls = schemas::view_calls(connection, &schema_names, &scope.views).await?;
+
+    let invokers = schemas::invokers(connection, &schema_names).await?;
 
     Ok(Observed {
         state: State {
@@ -142,7 +164,13 @@ async fn read(connection: &mut PgConnection, scope: &Scope) -> Result<Observed, 
         splits,
         administrator: server.administrator(grants_on, out_of_reach),
         other_logins,
+        untrusted,
         view_calls,
+        invokers,
+        everywhere,
+        without_password,
+        changed_passwords,
+        prefixes,
     })
 }
 

@@ -42,6 +42,15 @@ pub(super) async fn extensions(connection: &mut PgConnection) -> Result<BTreeMap
     Ok(rows.iter().map(|row| (ident(row, "name"), ident(row, "schema"))).collect())
 }
 
+/// Reads the extensions that the server offers and only a superuser may install.
+pub(super) async fn untrusted(connection: &mut PgConnection) -> Result<BTreeSet<Ident>, Error> {
+    let rows = sqlx::query(include_str!("sql/untrusted_extensions.sql"))
+        .fetch_all(connection)
+        .await
+        .map_err(|e| PgError::new("read which extensions are trusted", &e))?;
+    Ok(rows.iter().map(|row| ident(row, "name")).collect())
+}
+
 pub(super) async fn view_calls(
     connection: &mut PgConnection,
     schemas: &[String],
@@ -55,4 +64,16 @@ pub(super) async fn view_calls(
         .await
         .map_err(|e| PgError::new("read what views call", &e))?;
     Ok(rows.iter().map(|row| (row.get("view"), row.get("routine"))).collect())
+}
+
+pub(super) async fn invokers(
+    connection: &mut PgConnection,
+    schemas: &[String],
+) -> Result<BTreeSet<(String, String)>, Error> {
+    let rows = sqlx::query(include_str!("sql/invokers.sql"))
+        .bind(schemas)
+        .fetch_all(connection)
+        .await
+        .map_err(|e| PgError::new("read with whose rights functions run", &e))?;
+    Ok(rows.iter().map(|row| (row.get("schema"), row.get("name"))).collect())
 }

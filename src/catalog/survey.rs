@@ -32,6 +32,7 @@ pub async fn survey(connection: &mut PgConnection) -> Result<Survey, Error> {
 
 async fn read(connection: &mut PgConnection) -> Result<Survey, Error> {
     let registry = administrator::read(connection).await?.registry;
+    crate::registry::verified(connection).await?;
     let names = rows(connection, "read the names of roles and schemas", include_str!("sql/names.sql")).await?;
     let of = |kind: &str| -> BTreeSet<Ident> {
         names.iter().filter(|row| row.get::<&str, _>("kind") == kind).map(|row| ident(row, "name")).collect()
@@ -48,7 +49,8 @@ async fn read(connection: &mut PgConnection) -> Result<Survey, Error> {
         extensions.entry(ident(row, "schema")).or_default().insert(ident(row, "extension"));
     }
     let naming = Naming { prefix: prefixes.first().cloned().unwrap_or_default() };
-    let scope = Scope { naming, roles: of("role"), schemas: of("schema"), views: BTreeSet::new() };
+    let scope =
+        Scope { naming, roles: of("role"), schemas: of("schema"), views: BTreeSet::new(), described: BTreeSet::new() };
     let observed = super::read(connection, &scope).await?;
     Ok(Survey { observed, prefixes, extensions })
 }

@@ -14,8 +14,10 @@ use pgcleave::manifest::adopt::{self, Adoption, Given};
 use pgcleave::manifest::service::Project;
 use pgcleave::manifest::{Disk, Draft, SourceFile};
 use pgcleave::model::naming::Naming;
+use pgcleave::pg::session::SessionKind;
 use pgcleave::plan::build::{Options, build};
 use pgcleave::plan::described;
+use pgcleave::registry::{self, Baseline};
 use pgcleave::report;
 
 use super::context::{Context, Format};
@@ -41,7 +43,7 @@ pub(crate) async fn run(context: &Context, args: &AdoptArgs) -> Result<Verdict, 
     let place = Place::find(context, args)?;
     let known = place.known(context)?;
     let target = context.target(known.as_ref().and_then(|p| p.database_url_env.as_deref()))?;
-    let mut connection = target.connect("pgcleave adopt").await?;
+    let mut connection = target.connect(SessionKind::Administrator, "pgcleave adopt").await?;
     let survey = survey(&mut connection).await?;
     let naming = naming(args, known.as_ref(), &survey)?;
     let only = only(args, &survey)?;
@@ -58,7 +60,7 @@ pub(crate) async fn run(context: &Context, args: &AdoptArgs) -> Result<Verdict, 
 
     // first as if all were managed, to see what that would change
     let managed = written.read(&adopt::adopt(&given))?;
-    let (full, observed) = apply::plan(&mut connection, &managed, &Options::default()).await?;
+    let (full, observed) = apply::plan_of_found(&mut connection, &managed, &Options::default()).await?;
     let described = described::to_describe(&managed.without_moved(&observed.splits), &observed);
     given.described = &described;
     let adoption = adopt::adopt(&given);
@@ -68,7 +70,12 @@ pub(crate) async fn run(context: &Context, args: &AdoptArgs) -> Result<Verdict, 
     let is_any = !adoption.services.is_empty();
     let files = if is_any { write(context, &written.folder(), written.files(&adoption))? } else { Vec::new() };
     let plans = is_any.then_some(report::adopt::Plans { full: &full, now: &plan });
-    let adopted = report::adopt::Adopted { adoption: &adoption, written: &files, plans };
+    let schemas: Vec<&str> = adoption.services.iter().map(|service| service.schema.as_str()).collect();
+    let mut baselines = registry::baselines(&mut connection, &schemas).await?;
+    baselines.retain(Baseline::is_needed);
+    let environment = context.global.env.as_deref();
+    let adopted =
+        report::adopt::Adopted { adoption: &adoption, written: &files, plans, baselines: &baselines, environment };
     context.answer(&match format {
         Format::Json => report::adopt::json(&adopted),
         _ => report::adopt::human(&adopted),
@@ -141,7 +148,7 @@ impl Place {
     fn known(&self, context: &Context) -> Result<Option<Project>, Failure> {
         let Some(bytes) = &self.existing else { return Ok(None) };
         let draft = Draft::new(SourceFile { path: self.config.clone(), bytes: bytes.clone() });
-        Ok(Some(draft.check(context.global.env.as_deref(), &Disk::new())?))
+        Ok(Some(draft.check(context.choice(), &Disk::new())?))
     }
 
     /// Names the environment that the roles' prefix is of, if there is any.

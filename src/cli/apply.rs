@@ -3,14 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use pgcleave::apply::Options;
+use pgcleave::apply::{Applied, Options};
 use pgcleave::error::Verdict;
 use pgcleave::manifest::home::Home;
 use pgcleave::manifest::service::Project;
 use pgcleave::plan::build::{self, Plan};
 use pgcleave::plan::databases::Plans;
+use pgcleave::plan::pin::Changed;
 use pgcleave::report;
 use pgcleave::report::apply::{Place, PlaceError};
+use serde::Deserialize;
 
 use super::context::{Context, Format};
 use super::databases::{Database, worst};
@@ -39,6 +41,9 @@ pub(crate) struct ApplyArgs {
     jobs: u16,
 }
 
+/// How the formats of all versions begin.
+const PLAN_FORMATS: &str = "pgcleave.plan/";
+
 /// Runs the command.
 pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Verdict, Failure> {
     let format = context.format(&[Format::Human, Format::Json])?;
@@ -57,6 +62,7 @@ pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Verdict, 
         allow: args.selection.allow.iter().copied().collect(),
         lock_wait_seconds: args.lock_wait,
         jobs: usize::from(args.jobs),
+        limits: project.limits.into(),
         saved: None,
         interrupt: context.interrupt.clone(),
     };
@@ -82,8 +88,17 @@ pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Verdict, 
         Format::Json => report::apply::json(&all),
         _ => report::apply::human(&all),
     });
-    let failed = all.iter().filter_map(|place| place.applied.as_ref()).any(|applied| applied.failed() > 0);
-    Ok(worst(context, if failed { Verdict::Failed } else { Verdict::Done }, failures))
+    let applied = || all.iter().filter_map(|place| place.applied.as_ref());
+    let verdict = if applied().any(|applied| applied.failed() > 0) {
+        Verdict::Failed
+    } else if applied().any(Applied::refused) {
+        Verdict::Refused
+    } else if applied().any(|applied| applied.waiting() > 0) {
+        Verdict::Pending
+    } else {
+        Verdict::Done
+    };
+    Ok(worst(context, verdict, failures))
 }
 
 /// Gives the databases that a saved plan is for, which must still be those of the manifests.
@@ -91,9 +106,15 @@ async fn of_plan(context: &Context, project: &Project, saved: &Plans) -> Result<
     let home = |plan: &Plan| plan.url_env.clone().map_or(Home::Shared, Home::Own);
     let databases = context.databases(project, &saved.first.options.services).await?;
     if !saved.iter().map(home).eq(databases.iter().map(|database| database.home.clone())) {
-        return Err(pgcleave::apply::Error::Outdated.into());
+        return Err(pgcleave::apply::Error::from(Changed::Databases).into());
     }
     Ok(databases)
+}
+
+/// What tells the format of a file before the rest of it is read.
+#[derive(Deserialize)]
+struct Head {
+    format: String,
 }
 
 fn read(file: &Path) -> Result<Plans, Failure> {
@@ -102,11 +123,18 @@ fn read(file: &Path) -> Result<Plans, Failure> {
         return Err(Failure::usage(format!("{} is not a plan", file.display())));
     }
     let text = std::fs::read_to_string(file).map_err(|error| Failure::file("read the plan", file, &error))?;
-    let plans: Plans = serde_json::from_str(&text)
-        .map_err(|error| Failure::usage(format!("{} is not a plan: {error}", file.display())))?;
-    if let Some(plan) = plans.iter().find(|plan| plan.format != build::FORMAT) {
-        let (is, reads) = (&plan.format, build::FORMAT);
-        return Err(Failure::usage(format!("{} is {is:?}; this pgcleave reads {reads}", file.display())));
+    let no_plan = |error: serde_json::Error| Failure::usage(format!("{} is not a plan: {error}", file.display()));
+    let Head { format } = serde_json::from_str(&text).map_err(no_plan)?;
+    let outdated = || Err(pgcleave::apply::Error::from(Changed::Format).into());
+    if format != build::FORMAT {
+        let is_older = format.starts_with(PLAN_FORMATS);
+        let other =
+            || Failure::usage(format!("{} is {format:?}; this pgcleave reads {}", file.display(), build::FORMAT));
+        return if is_older { outdated() } else { Err(other()) };
+    }
+    let plans: Plans = serde_json::from_str(&text).map_err(no_plan)?;
+    if plans.iter().any(|plan| plan.format != build::FORMAT || plan.pins.is_none()) {
+        return outdated();
     }
     Ok(plans)
 }

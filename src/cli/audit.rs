@@ -13,6 +13,7 @@ use pgcleave::audit::{self, Options, rules, waiver};
 use pgcleave::error::Verdict;
 use pgcleave::manifest::service::{AuditPolicy, Project, Waiver};
 use pgcleave::pg::connect::Target;
+use pgcleave::pg::session::SessionKind;
 use pgcleave::report::audit::places::Places;
 use pgcleave::report::graph::Graph;
 use pgcleave::{catalog, report};
@@ -33,8 +34,11 @@ pub(crate) struct AuditArgs {
     /// Ends with 4 when a finding is at least this bad: error, warning, info, or never
     #[arg(long, value_name = "SEVERITY", value_parser = threshold)]
     fail_on: Option<Threshold>,
-    /// Ends with 0 and not with 1 when there are no findings, but not all catalogs could be read
+    /// Ends with 1 and not with 0 when there are no findings, but not all catalogs could be read
     #[arg(long)]
+    strict: bool,
+    /// Does nothing: catalogs that cannot be read are a failure only with --strict
+    #[arg(long, hide = true, conflicts_with = "strict")]
     accept_unreadable: bool,
     /// Tries each finding as its principal, undone at once, and tells where the server answers otherwise
     #[arg(long)]
@@ -110,18 +114,18 @@ pub(crate) async fn run(context: &Context, args: &AuditArgs) -> Result<Verdict, 
         (_, Some(proof)) => report::audit::human(&found) + &report::probe::human(&found, proof),
         (_, None) => report::audit::human(&found),
     });
-    Ok(verdict(context, &found, fail_on, args.accept_unreadable))
+    Ok(verdict(context, &found, fail_on, args.strict && !args.accept_unreadable))
 }
 
-/// Ends with 4 for findings, else with 1 where not all could be read: then their absence proves nothing.
-fn verdict(context: &Context, found: &Report, fail_on: Option<Severity>, accept_unreadable: bool) -> Verdict {
+/// Ends with 4 for findings, else with 1 where not all could be read and that is asked to be a failure.
+fn verdict(context: &Context, found: &Report, fail_on: Option<Severity>, strict: bool) -> Verdict {
     if fail_on.zip(found.worst()).is_some_and(|(threshold, worst)| worst <= threshold) {
         return Verdict::Findings;
     }
-    if found.not_readable.is_empty() || accept_unreadable || fail_on.is_none() {
+    if found.not_readable.is_empty() || !strict {
         return Verdict::Done;
     }
-    context.story("not all catalogs could be read; --accept-unreadable ends with 0 all the same");
+    context.story("not all catalogs could be read, and --strict asks for all");
     Verdict::Failed
 }
 
@@ -183,7 +187,7 @@ async fn one(
     variable: Option<&str>,
     args: &AuditArgs,
 ) -> Result<(Report, Option<Proof>), Failure> {
-    let mut connection = target.connect("pgcleave audit").await?;
+    let mut connection = target.connect(SessionKind::Administrator, "pgcleave audit").await?;
     let facts = catalog::facts::read(&mut connection).await?;
     let project = project.map(|project| audit::moving::seen(project, &facts));
     let project = project.as_ref();
@@ -194,8 +198,7 @@ async fn one(
     if !args.probe {
         return Ok((found, None));
     }
-    let logins = super::probe::logins(project, target).await;
-    let proof = super::probe::run(&mut connection, &facts, &services, &logins, &mut found).await?;
+    let proof = super::probe::run(&mut connection, target, &facts, &services, &mut found).await?;
     place(&mut found);
     Ok((found, Some(proof)))
 }
@@ -204,8 +207,15 @@ async fn one(
 fn services(context: &Context, project: Option<&Project>, facts: &Facts, infer: bool) -> Services {
     match project {
         Some(project) => Services { infer, ..Services::from_project(project).with_splits(project, &facts.splits) },
+        None if !facts.managed.is_empty() => {
+            context.story(
+                "no manifests here: services are those of the registry, their contracts are not known; every other schema \
+                 counts as a service of its owner",
+            );
+            Services::from_registry(facts)
+        }
         None => {
-            context.story("no manifests here: schemas with their owners are taken for services");
+            context.story("no manifests here: every schema counts as a service of its owner");
             Services::inferred()
         }
     }

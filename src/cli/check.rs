@@ -21,7 +21,7 @@ use sql::Found;
 
 pub(crate) fn run(context: &Context) -> Result<Verdict, Failure> {
     let format = context.format(&[Format::Human, Format::Json])?;
-    let loaded = load::project(&context.global.config, context.global.env.as_deref());
+    let loaded = load::project(&context.global.config, context.anywhere());
     let mut unused = Vec::new();
     let (loaded, warnings) = match loaded {
         Ok(project) => {

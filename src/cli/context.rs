@@ -1,14 +1,18 @@
 //! What every command is given: the global options, the terminal, the connection string.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use anstream::ColorChoice;
 use clap::{Args, ValueEnum};
 use pgcleave::event::Event;
 use pgcleave::interrupt::Interrupt;
+use pgcleave::manifest::Choice;
 use pgcleave::manifest::service::Project;
 use pgcleave::pg::connect::Target;
 use pgcleave::pg::error::Error;
+use pgcleave::report::terminal;
 use secrecy::SecretString;
 
 use super::failure::Failure;
@@ -95,11 +99,13 @@ pub(crate) struct Context {
     pub(crate) global: Global,
     /// Ctrl-C asks the work to stop at its next step.
     pub(crate) interrupt: Interrupt,
+    /// The servers that a warning has named: each is named once.
+    unverified: Mutex<BTreeSet<String>>,
 }
 
 impl Context {
     pub(crate) fn new(global: Global, interrupt: Interrupt) -> Self {
-        Self { global, interrupt }
+        Self { global, interrupt, unverified: Mutex::default() }
     }
 
     /// Gives the format, if it is one of those that the command can write.
@@ -113,9 +119,28 @@ impl Context {
         Err(Failure::usage(format!("--format {} is not for this command; it has {}", name(chosen), names.join(", "))))
     }
 
-    /// Reads the manifests.
+    /// Reads the manifests, with the environment that is asked for.
     pub(crate) fn project(&self) -> Result<Project, Failure> {
-        Ok(pgcleave::load::project(&self.global.config, self.global.env.as_deref())?)
+        Ok(pgcleave::load::project(&self.global.config, self.choice())?)
+    }
+
+    /// Tells which environment is asked for.
+    pub(crate) fn choice(&self) -> Choice<'_> {
+        match (self.global.env.as_deref(), &self.global.database_url) {
+            (Some(name), _) => Choice::Named(name),
+            (None, Some(_)) => Choice::WithUrl,
+            (None, None) => Choice::Default,
+        }
+    }
+
+    /// Reads the manifests for what no environment has a part in.
+    pub(crate) fn project_anywhere(&self) -> Result<Project, Failure> {
+        Ok(pgcleave::load::project(&self.global.config, self.anywhere())?)
+    }
+
+    /// Chooses the environment that is named, or none.
+    pub(crate) fn anywhere(&self) -> Choice<'_> {
+        self.global.env.as_deref().map_or(Choice::None, Choice::Named)
     }
 
     /// Reads the manifests, if there is a pgcleave.yaml where it is looked for.
@@ -130,16 +155,36 @@ impl Context {
         let variable = variable.unwrap_or("DATABASE_URL");
         let from_environment = || std::env::var(variable).ok().filter(|url| !url.is_empty()).map(SecretString::from);
         match self.global.database_url.clone().or_else(from_environment) {
-            Some(url) => Target::parse(&url),
+            Some(url) => self.read_target(&url),
             None => Err(Error::NoUrl { variable: variable.to_owned() }),
         }
+    }
+
+    /// Reads a connection string; warns, once, of a server on another machine that need not prove who it is.
+    pub(crate) fn read_target(&self, url: &SecretString) -> Result<Target, Error> {
+        let target = Target::parse(url)?;
+        if let Some(server) = target.unverified()
+            && self.unverified.lock().unwrap_or_else(PoisonError::into_inner).insert(server.clone())
+        {
+            let message = format!(
+                "{server} does not have to prove that it is the right server: whoever can redirect this connection can \
+                 answer in its place; add sslmode=verify-full to the connection string, and sslrootcert if its authority is \
+                 your own"
+            );
+            self.tell(&Event::Warning { message });
+        }
+        Ok(target)
     }
 
     /// Writes the answer to stdout; a reader that went away is no error.
     pub(crate) fn answer(&self, text: &str) {
         use std::io::Write as _;
+        let kind = match self.global.format {
+            Format::Json | Format::Sarif => terminal::Kind::Json,
+            _ => terminal::Kind::Text,
+        };
         let mut out = anstream::stdout().lock();
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        let _ = out.write_all(terminal::visible(text, kind).as_bytes()).and_then(|()| out.flush());
     }
 
     /// Gives how many characters fit on a line of the answer; without a terminal there is no end.
@@ -155,20 +200,19 @@ impl Context {
         if self.global.progress == ProgressStyle::Json {
             return self.tell(&Event::Note { message: line.to_owned() });
         }
-        self.line(line);
+        self.line(line, terminal::Kind::Text);
     }
 
-    fn line(&self, line: &str) {
-        use std::io::Write as _;
+    fn line(&self, line: &str, kind: terminal::Kind) {
         if !self.global.quiet {
-            let _ = writeln!(anstream::stderr().lock(), "{line}");
+            to_stderr(&format!("{line}\n"), kind);
         }
     }
 
     /// Tells an event on stderr.
     pub(crate) fn tell(&self, event: &Event) {
         if self.global.progress == ProgressStyle::Json {
-            return self.line(&progress::json(event));
+            return self.line(&progress::json(event), terminal::Kind::Json);
         }
         let who = |service: &Option<String>| service.as_deref().map(|s| format!("{s}: ")).unwrap_or_default();
         match event {
@@ -188,4 +232,10 @@ impl Context {
             Event::Warning { message } => self.story(&format!("warning: {message}")),
         }
     }
+}
+
+/// Writes a text to stderr; the only way there, since what it says may come from a stranger.
+pub(crate) fn to_stderr(text: &str, kind: terminal::Kind) {
+    use std::io::Write as _;
+    let _ = anstream::stderr().lock().write_all(terminal::visible(text, kind).as_bytes());
 }

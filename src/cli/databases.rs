@@ -8,6 +8,7 @@ use pgcleave::ident::Ident;
 use pgcleave::manifest::home::Home;
 use pgcleave::manifest::service::{Project, Service};
 use pgcleave::pg::connect::Target;
+use pgcleave::pg::session::SessionKind;
 use secrecy::SecretString;
 
 use super::context::Context;
@@ -60,7 +61,7 @@ impl Context {
         let Some(shared) = named.next().and_then(|_| self.target(project.database_url_env.as_deref()).ok()) else {
             return project.clone();
         };
-        let asked = async { catalog::splits(&mut shared.connect("pgcleave").await?).await };
+        let asked = async { catalog::splits(&mut shared.connect(SessionKind::Administrator, "pgcleave").await?).await };
         let splits = match asked.await {
             Ok(splits) => splits,
             Err(error) => {
@@ -98,7 +99,7 @@ impl Context {
                         format!("{variable} is not set: it says where the database of {} is", names.join(", "));
                     Failure::no_url(message)
                 };
-                Target::parse(&url.ok_or_else(unset)?)?
+                self.read_target(&url.ok_or_else(unset)?)?
             }
         };
         Ok(Database { project: project.at(&home), home, target })

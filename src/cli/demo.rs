@@ -8,8 +8,10 @@ use pgcleave::credentials::sink::Sink;
 use pgcleave::credentials::verify;
 use pgcleave::embedded::{Options, Server};
 use pgcleave::error::Verdict;
+use pgcleave::manifest::Choice;
 use pgcleave::manifest::service::Project;
 use pgcleave::pg::connect::Target;
+use pgcleave::pg::session::SessionKind;
 use pgcleave::{apply, load, report};
 
 use super::context::{Context, Format};
@@ -44,8 +46,8 @@ async fn story(context: &Context, server: &Server, folder: &Path, split: bool) -
     let admin = Target::parse(&server.url())?;
     make_database(&admin, "shop").await?;
     let target = admin.with_database("shop");
-    let project = load::project(folder, None)?;
-    let mut connection = target.connect("pgcleave demo").await?;
+    let project = load::project(folder, Choice::None)?;
+    let mut connection = target.connect(SessionKind::Administrator, "pgcleave demo").await?;
 
     step(context, 2, "What the manifests ask for: pgcleave plan");
     let (plan, _) = apply::plan(&mut connection, &project, &Default::default()).await?;
@@ -89,6 +91,7 @@ async fn provision(context: &Context, target: &Target, project: &Project) -> Res
         allow: BTreeSet::new(),
         lock_wait_seconds: 60,
         jobs: pgcleave::migrate::Options::default().jobs,
+        limits: project.limits.into(),
         saved: None,
         interrupt: context.interrupt.clone(),
     };

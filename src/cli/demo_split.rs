@@ -11,6 +11,7 @@ use pgcleave::manifest::service::Project;
 use pgcleave::pg::connect::Target;
 use pgcleave::pg::error::Error;
 use pgcleave::pg::exec;
+use pgcleave::pg::session::SessionKind;
 use pgcleave::report;
 use pgcleave::split::state::Split;
 use pgcleave::split::{Between, start, status, turn};
@@ -75,6 +76,7 @@ async fn there_and_back(context: &Context, between: &Between, project: &Project)
         max_bytes_per_second: None,
         lock_seconds: 30,
         max_wal_bytes: None,
+        superuser_objects: false,
         interrupt: context.interrupt.clone(),
     };
     let tell = |split: &Split| context.answer(&report::split::human(&status::of(split)));
@@ -105,7 +107,7 @@ async fn write(sides: [Target; 2], stop: Arc<AtomicBool>) -> Book {
     while !stop.load(Ordering::SeqCst) {
         let mut session = match connection.take() {
             Some(session) => session,
-            None => match sides[side].connect("pgcleave demo, a client").await {
+            None => match sides[side].connect(SessionKind::Tested, "pgcleave demo, a client").await {
                 // The triggers of the shop look for their tables in the service's own search path.
                 Ok(mut session) => {
                     match exec::batch(&mut session, "be a client", &sql!("set search_path = orders")).await {
@@ -148,7 +150,7 @@ fn order_id(number: u32) -> String {
 }
 
 async fn compare(target: &Target, book: &Book) -> Result<(usize, usize), Failure> {
-    let mut connection = target.connect("pgcleave demo").await?;
+    let mut connection = target.connect(SessionKind::Administrator, "pgcleave demo").await?;
     let ids: Vec<String> =
         sqlx::query_scalar("select id::text from orders.purchase_order where id::text like '0de00000-%' order by 1")
             .fetch_all(&mut connection)

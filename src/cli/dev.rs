@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use clap::Args;
 use pgcleave::credentials::sink::Sink;
@@ -29,12 +30,12 @@ pub(crate) struct DevArgs {}
 /// Runs the command until Ctrl-C.
 pub(crate) async fn run(context: &Context, _args: &DevArgs) -> Result<Verdict, Failure> {
     context.format(&[Format::Human])?;
-    let mut project = context.project()?;
+    let mut project = context.project_anywhere()?;
     let home = project.root.join(FOLDER);
     // Here all live together, whoever has a database of its own elsewhere.
     project.services.values_mut().chain(project.described.values_mut()).for_each(|s| s.database_url_env = None);
     // Never into the sink that the manifests name: that is for the servers that others use.
-    project.secrets = SecretSink::Directory(home.join("secrets"));
+    project.secrets = SecretSink::Directory(PathBuf::from(FOLDER).join("secrets"));
     let server = Server::start(Options { folder: Some(home.join("postgres")) }).await?;
     let ran = serve(context, &server, &project).await;
     server.stop().await?;
@@ -52,6 +53,7 @@ async fn serve(context: &Context, server: &Server, project: &Project) -> Result<
         allow: BTreeSet::new(),
         lock_wait_seconds: 60,
         jobs: pgcleave::migrate::Options::default().jobs,
+        limits: project.limits.into(),
         saved: None,
         interrupt: context.interrupt.clone(),
     };

@@ -1,14 +1,15 @@
 //! How a failed command tells why, and what to do about it.
 
 use std::any::Any;
-use std::io::Write as _;
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use pgcleave::error::{Coded, Verdict};
 use pgcleave::manifest::Invalid;
 use pgcleave::manifest::service::Project;
+use pgcleave::report::terminal::Kind;
 
-use super::context::Context;
+use super::context::{Context, to_stderr};
 
 /// Why a command did not end well.
 #[derive(Debug)]
@@ -94,22 +95,23 @@ impl Failure {
             super::invalid::report(invalid);
             return self.verdict;
         }
-        let mut err = anstream::stderr().lock();
+        let mut text = String::new();
         let red = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
         let (message, causes) = self.chain.split_first().expect("an error has a text");
-        let _ = writeln!(err, "{red}error[{}]{red:#}: {message}", self.code);
+        let _ = writeln!(text, "{red}error[{}]{red:#}: {message}", self.code);
         for cause in causes.iter().filter(|cause| !message.ends_with(cause.as_str())) {
-            let _ = writeln!(err, "  because {cause}");
+            let _ = writeln!(text, "  because {cause}");
         }
         if let Some(hint) = self.hint {
-            let _ = writeln!(err, "  help: {hint}");
+            let _ = writeln!(text, "  help: {hint}");
         }
+        to_stderr(&text, Kind::Text);
         self.verdict
     }
 }
 
 /// Tells of a failure that comes before any command.
 pub(crate) fn system(doing: &str, error: &std::io::Error) -> ExitCode {
-    let _ = writeln!(anstream::stderr(), "error[system]: cannot {doing}: {error}");
+    to_stderr(&format!("error[system]: cannot {doing}: {error}\n"), Kind::Text);
     ExitCode::from(Verdict::Failed as u8)
 }

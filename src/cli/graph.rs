@@ -24,7 +24,7 @@ pub(crate) async fn run(context: &Context, args: &GraphArgs) -> Result<Verdict, 
         let (report, _) = judge(context, project.as_ref(), &AuditArgs::default()).await?;
         Graph::new(project.as_ref(), Some(&report))
     } else {
-        Graph::new(Some(&context.project()?), None)
+        Graph::new(Some(&context.project_anywhere()?), None)
     };
     context.answer(&match format {
         Format::Svg => graph::svg::file(&drawn),

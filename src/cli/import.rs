@@ -1,7 +1,7 @@
 //! `pgcleave import`: restores an archive.
 
 use clap::Args;
-use pgcleave::archive::import::{self, Options};
+use pgcleave::archive::import::{self, Allow, Options};
 use pgcleave::error::Verdict;
 use pgcleave::report;
 
@@ -17,6 +17,9 @@ pub(crate) struct ImportArgs {
     archive: String,
     #[command(flatten)]
     copy: CopyArgs,
+    /// Accept what an archive may do only if you say so: superuser-objects, existing-roles; repeatable
+    #[arg(long, value_name = "KIND", value_parser = allow)]
+    allow: Vec<Allow>,
 }
 
 /// Runs the command.
@@ -27,6 +30,7 @@ pub(crate) async fn run(context: &Context, args: &ImportArgs) -> Result<Verdict,
     let options = Options {
         jobs: usize::from(args.copy.jobs),
         max_bytes_per_second: args.copy.max_rate,
+        allow: args.allow.clone(),
         interrupt: context.interrupt.clone(),
     };
     let progress = Progress::new(context);
@@ -35,4 +39,9 @@ pub(crate) async fn run(context: &Context, args: &ImportArgs) -> Result<Verdict,
     progress.end();
     context.answer(&report::archive::imported(&imported?, format == Format::Json));
     Ok(Verdict::Done)
+}
+
+fn allow(text: &str) -> Result<Allow, String> {
+    let found = Allow::ALL.into_iter().find(|(name, _)| *name == text).map(|(_, allow)| allow);
+    found.ok_or_else(|| format!("it is one of {}", Allow::ALL.map(|(name, _)| name).join(", ")))
 }

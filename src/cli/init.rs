@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use pgcleave::error::Verdict;
-use pgcleave::manifest::{Disk, Draft, Found, SourceFile};
+use pgcleave::manifest::{Choice, Disk, Draft, Found, SourceFile};
 
 use super::context::Context;
 use super::failure::Failure;
@@ -68,7 +68,7 @@ fn service_files(
     let mut draft = Draft::new(SourceFile { path: config.to_path_buf(), bytes: config_text });
     draft.add(&SourceFile { path: path.clone(), bytes: text.clone().into_bytes() });
     let disk: Disk = draft.mentioned().into_iter().map(|path| (path, Found::Folder)).collect();
-    draft.check(None, &disk)?;
+    draft.check(Choice::None, &disk)?;
 
     let folder = manifests.join(&migrations);
     let migration = MIGRATION.replace("{service}", service);
@@ -99,10 +99,11 @@ const CONFIG: &str = "\
 # What is not a service: where the manifests are, where they are applied, how strictly they are audited.
 manifests: manifests
 
-# Chosen with --env; without it, DATABASE_URL is used and role names get no prefix.
+# Chosen with --env. Without any here, DATABASE_URL is used and role names get no prefix.
 # environments:
 #   staging: { database_url_env: STAGING_DATABASE_URL, role_prefix: stg_ }
 #   prod:    { database_url_env: PROD_DATABASE_URL }
+# default_environment: staging
 
 # Where new passwords are written. Keep the folder out of version control.
 secrets: { directory: .secrets }
@@ -111,7 +112,7 @@ secrets: { directory: .secrets }
 audit:
   fail_on: warning
   # waivers:
-  #   - { rule: public-can-create, object: public, reason: \"a legacy tool needs it\", expires: 2030-12-31 }
+  #   - { rule: DB05, object: schema public, reason: \"a legacy tool needs it\", expires: 2030-12-31 }
 ";
 
 const MANIFEST: &str = "\

@@ -1,7 +1,7 @@
 //! Shows what is wrong with manifests: the line, the place in it, and what to write instead.
 
 use std::fmt;
-use std::io::Write as _;
+use std::fmt::Write as _;
 
 use miette::{
     Diagnostic, LabeledSpan, MietteError, MietteHandlerOpts, MietteSpanContents, ReportHandler, SourceCode, SourceSpan,
@@ -9,6 +9,9 @@ use miette::{
 };
 use pgcleave::manifest::problem::{Invalid, Problem};
 use pgcleave::manifest::service::Position;
+use pgcleave::report::terminal::Kind;
+
+use super::context::to_stderr;
 
 /// How many problems are shown in full; a broken generator can make thousands.
 const MAX_SHOWN: usize = 200;
@@ -16,13 +19,12 @@ const MAX_SHOWN: usize = 200;
 /// Writes all problems to stderr, then how many there are.
 pub(crate) fn report(invalid: &Invalid) {
     write(invalid, miette::Severity::Error);
-    let mut err = anstream::stderr().lock();
     let red = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
     let count = invalid.problems.len();
     let problems = if count == 1 { "1 problem".to_owned() } else { format!("{count} problems") };
     let has_sql = invalid.problems.iter().any(|problem| problem.at.file.extension().is_some_and(|end| end == "sql"));
     let who = if has_sql { "the services' SQL has" } else { "the manifests have" };
-    let _ = writeln!(err, "{red}error[invalid-manifests]{red:#}: {who} {problems}");
+    to_stderr(&format!("{red}error[invalid-manifests]{red:#}: {who} {problems}\n"), Kind::Text);
 }
 
 /// Writes what only deserves a look to stderr.
@@ -33,19 +35,20 @@ pub(crate) fn warn(invalid: &Invalid) {
 fn write(invalid: &Invalid, severity: miette::Severity) {
     // Colours are always made here; the stream takes them out where they are not wanted.
     let handler = MietteHandlerOpts::new().color(true).terminal_links(false).force_graphical(true).build();
-    let mut err = anstream::stderr().lock();
+    let mut text = String::new();
     for problem in invalid.problems.iter().take(MAX_SHOWN) {
         let mut notes = vec![Note::of(problem, &problem.at, invalid, severity)];
         notes.extend(problem.also.as_ref().map(|(at, what)| Note::also(at, what, invalid)));
         for note in notes {
-            let _ = write!(err, "{}", Shown { handler: &handler, note: &note });
+            let _ = write!(text, "{}", Shown { handler: &handler, note: &note });
         }
-        let _ = writeln!(err);
+        let _ = writeln!(text);
     }
     let count = invalid.problems.len();
     if count > MAX_SHOWN {
-        let _ = writeln!(err, "… and {} more", count - MAX_SHOWN);
+        let _ = writeln!(text, "… and {} more", count - MAX_SHOWN);
     }
+    to_stderr(&text, Kind::Text);
 }
 
 struct Shown<'a> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use clap::Args;
 use pgcleave::error::{Coded as _, Verdict};
 use pgcleave::ident::Ident;
-use pgcleave::migrate::{self, Options, Outcome};
+use pgcleave::migrate::{self, Mark, Options, Outcome};
 use serde::Serialize;
 
 use super::context::{Context, Format};
@@ -24,6 +24,24 @@ pub(crate) struct MigrateArgs {
     /// How long to wait for another migrate on the same schema to end, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     lock_wait: u64,
+    /// Runs files too whose version is lower than that of the newest applied one, as merged branches leave them
+    #[arg(long, requires = "services")]
+    out_of_order: bool,
+    /// Records the files up to this version, or `all`, as applied without running them
+    #[arg(long, value_name = "VERSION|all", requires = "services", value_parser = mark)]
+    mark_applied: Option<Mark>,
+}
+
+fn mark(text: &str) -> Result<Mark, String> {
+    match text {
+        "all" => Ok(Mark::All),
+        // diesel writes dates with dashes
+        _ => text
+            .replace('-', "")
+            .parse()
+            .map(Mark::Until)
+            .map_err(|_| "write the version of a file, such as 12, or `all`".to_owned()),
+    }
 }
 
 /// Runs the command.
@@ -40,6 +58,9 @@ pub(crate) async fn run(context: &Context, args: &MigrateArgs) -> Result<Verdict
     let options = Options {
         jobs: args.jobs.map_or(defaults.jobs, usize::from),
         lock_wait_seconds: args.lock_wait,
+        limits: project.limits.into(),
+        out_of_order: args.out_of_order,
+        mark: args.mark_applied,
         interrupt: context.interrupt.clone(),
     };
     let databases = context.databases(&project, &services).await?;
@@ -74,6 +95,12 @@ fn human(outcomes: &[Outcome]) -> String {
         for file in &outcome.applied {
             out.push_str(&format!("{name}: applied {file}\n"));
         }
+        for file in &outcome.marked {
+            out.push_str(&format!("{name}: recorded {file} as applied, without running it\n"));
+        }
+        for difference in &outcome.differences {
+            out.push_str(&format!("{name}: warning: {difference}\n"));
+        }
         if let Some(error) = &outcome.error {
             let code = error.code();
             out.push_str(&format!("{name}: error[{code}]: {}\n", error.to_string().replace('\n', "\n  ")));
@@ -98,6 +125,8 @@ struct Report<'a> {
 struct ServiceReport<'a> {
     service: &'a Ident,
     applied: &'a [String],
+    marked: &'a [String],
+    differences: &'a [String],
     error: Option<ErrorReport>,
 }
 
@@ -113,7 +142,13 @@ fn json(outcomes: &[Outcome]) -> String {
     };
     let services = outcomes
         .iter()
-        .map(|o| ServiceReport { service: &o.service, applied: &o.applied, error: service(o) })
+        .map(|o| ServiceReport {
+            service: &o.service,
+            applied: &o.applied,
+            marked: &o.marked,
+            differences: &o.differences,
+            error: service(o),
+        })
         .collect();
     let report = Report { format: "pgcleave.migrate/1", services };
     serde_json::to_string_pretty(&report).expect("a report has only texts for keys") + "\n"

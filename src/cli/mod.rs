@@ -25,6 +25,7 @@ mod probe;
 mod progress;
 mod schema;
 mod shell;
+mod signals;
 mod split;
 mod split_check;
 mod verify;
@@ -32,7 +33,6 @@ mod why;
 
 use clap::{Parser, Subcommand};
 use pgcleave::error::Verdict;
-use pgcleave::interrupt::Interrupt;
 
 use context::{Context, Global};
 use failure::Failure;
@@ -75,12 +75,47 @@ enum Command {
     Split(split::SplitArgs),
 }
 
-/// Runs the command, tells of a failure, and gives the verdict.
+/// Runs the command, reports a failure, and returns the verdict: once a signal has asked to stop, always that.
 pub(crate) async fn run(cli: Cli) -> Verdict {
-    let context = Context::new(cli.global, listen_for_ctrl_c());
-    match dispatch(&context, cli.command).await {
-        Ok(verdict) => verdict,
-        Err(failure) => failure.report(&context),
+    let context = Context::new(cli.global, signals::listen());
+    let (ends_by_signal, only_reads) = (cli.command.ends_by_signal(), cli.command.only_reads());
+    let interrupt = context.interrupt.clone();
+    let stopped = async {
+        interrupt.wait().await;
+        // What does more than read stops by itself, at its next step.
+        if !only_reads {
+            std::future::pending::<()>().await;
+        }
+    };
+    let done = tokio::select! {
+        done = dispatch(&context, cli.command) => done,
+        () = stopped => Err(pgcleave::migrate::Error::Interrupted.into()),
+    };
+    let verdict = done.unwrap_or_else(|failure| failure.report(&context));
+    if interrupt.requested() && !ends_by_signal { Verdict::Interrupted } else { verdict }
+}
+
+impl Command {
+    /// Tells whether a signal is how the command is ended: the verdict is then its own.
+    fn ends_by_signal(&self) -> bool {
+        match self {
+            Self::Dev(_) => true,
+            Self::Split(args) => args.watches(),
+            _ => false,
+        }
+    }
+
+    /// Tells whether the command writes nothing to a database, or only what goes with its session or is swept later: it
+    /// may be stopped anywhere.
+    fn only_reads(&self) -> bool {
+        match self {
+            Self::Adopt(_) | Self::Plan(_) | Self::Audit(_) | Self::Why(_) | Self::Graph(_) => true,
+            Self::Credentials(args) => args.only_reads(),
+            Self::Split(args) => args.only_reads(),
+            Self::Init(_) | Self::Check | Self::Schema(_) | Self::Completions(_) | Self::Man(_) => true,
+            Self::Apply(_) | Self::Migrate(_) | Self::Demo(_) | Self::Dev(_) => false,
+            Self::Export(_) | Self::Import(_) | Self::Verify(_) => false,
+        }
     }
 }
 
@@ -106,19 +141,4 @@ async fn dispatch(context: &Context, command: Command) -> Result<Verdict, Failur
         Command::Verify(args) => verify::run(context, &args).await,
         Command::Split(args) => split::run(context, &args).await,
     }
-}
-
-/// Lets the first Ctrl-C ask the work to stop at its next step, and the second end the process.
-fn listen_for_ctrl_c() -> Interrupt {
-    let interrupt = Interrupt::default();
-    let told = interrupt.clone();
-    tokio::spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() {
-            if told.requested() {
-                std::process::exit(Verdict::Interrupted as i32);
-            }
-            told.request();
-        }
-    });
-    interrupt
 }

@@ -4,6 +4,7 @@ use pgcleave::ident::Ident;
 use pgcleave::migrate;
 use pgcleave::pg::connect::Target;
 use pgcleave::pg::exec;
+use pgcleave::pg::session::SessionKind;
 use pgcleave::sql;
 
 use super::context::Context;
@@ -11,7 +12,7 @@ use super::failure::Failure;
 
 /// Makes the database, unless it is there.
 pub(crate) async fn make_database(admin: &Target, name: &str) -> Result<(), Failure> {
-    let mut connection = admin.connect("pgcleave").await?;
+    let mut connection = admin.connect(SessionKind::Administrator, "pgcleave").await?;
     let name = Ident::new(name).expect("our own names are names");
     match exec::batch(&mut connection, "create the database", &sql!("create database ", name)).await {
         Err(error) if error.sqlstate() == Some("42P04") => Ok(()),

@@ -7,6 +7,7 @@ use clap::Args;
 use pgcleave::error::Verdict;
 use pgcleave::ident::Ident;
 use pgcleave::manifest::service::Project;
+use pgcleave::pg::session::SessionKind;
 use pgcleave::plan::build::{Options, Plan};
 use pgcleave::plan::change::Hazard;
 use pgcleave::plan::databases::Plans;
@@ -18,7 +19,8 @@ use super::failure::Failure;
 /// What is planned for, as plan and apply both take it.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Selection {
-    /// Allows a hazard by name: revoke, change-owner, lock-many, drop-role, drop-service, replace-password
+    /// Allows a hazard by name: revoke, change-owner, lock-many, drop-role, drop-service, replace-password,
+    /// untrusted-extension, contract-runs-as-consumer, close-database
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = hazard)]
     pub(crate) allow: Vec<Hazard>,
     /// Revokes grants and memberships that no manifest knows
@@ -78,7 +80,7 @@ pub(crate) async fn run(context: &Context, args: &PlanArgs) -> Result<Verdict, F
     let options = args.selection.options(&project, &args.services)?;
     let (mut plans, mut sql) = (Vec::new(), String::new());
     for database in context.databases(&project, &options.services).await? {
-        let mut connection = database.target.connect("pgcleave plan").await?;
+        let mut connection = database.target.connect(SessionKind::Administrator, "pgcleave plan").await?;
         let (plan, observed) = pgcleave::apply::plan(&mut connection, &database.project, &options).await?;
         sql += &report::plan::sql(&plan, &observed);
         plans.push(plan);
@@ -94,7 +96,7 @@ pub(crate) async fn run(context: &Context, args: &PlanArgs) -> Result<Verdict, F
     if let Some(file) = &args.out {
         save(context, &plans, file)?;
     }
-    let is_left = |plan: &Plan| !plan.is_empty() || !plan.blocked.is_empty();
+    let is_left = |plan: &Plan| !plan.is_empty() || !plan.blocked.is_empty() || plan.leaves_drift();
     let pending = args.detailed_exitcode && plans.iter().any(is_left);
     Ok(if pending { Verdict::Pending } else { Verdict::Done })
 }

@@ -1,25 +1,23 @@
-//! `pgcleave audit --probe`: tries what the audit has deduced.
+//! `pgcleave audit --probe`: checks what the audit has deduced.
 
 use pgcleave::audit::facts::Facts;
 use pgcleave::audit::finding::Report;
-use pgcleave::audit::proof::{self, Index, Outcome, Proof};
+use pgcleave::audit::proof::{self, By, Index, Outcome, Proof};
 use pgcleave::audit::services::Services;
-use pgcleave::credentials::sink::Sink;
-use pgcleave::manifest::service::Project;
 use pgcleave::pg::connect::Target;
-use pgcleave::pg::error::Error;
-use pgcleave::probe::{self, Logins};
+use pgcleave::probe;
+use pgcleave::temporary_login::{self, Error};
 use sqlx::PgConnection;
 
-/// How many pairs without a finding are tried.
+/// How many pairs without a finding are checked.
 const MOST_PAIRS: usize = 2_000;
 
-/// Tries every finding's claim and a sample of what is closed, and adds the differences to the findings.
+/// Checks every finding's claim and a sample of what is closed, and adds the differences to the findings.
 pub(crate) async fn run(
     connection: &mut PgConnection,
+    target: &Target,
     facts: &Facts,
     services: &Services,
-    logins: &Logins,
     report: &mut Report,
 ) -> Result<Proof, Error> {
     let index = Index::new(facts);
@@ -34,30 +32,23 @@ pub(crate) async fn run(
             Err(why) => drop(proof.outcomes.insert(finding.fingerprint(), Outcome::NotTried(why))),
         }
     }
-    let outcomes = probe::prove(connection, facts, &claims, logins).await?;
-    proof.outcomes.extend(of.into_iter().zip(outcomes));
+    // what a killed run left is no finding of this one
+    temporary_login::sweep(connection, &|_| ()).await?;
+    let checked = probe::prove(connection, target, facts, &claims).await?;
+    proof.outcomes.extend(of.into_iter().zip(checked.outcomes));
+    proof.untried = checked.untried;
 
     let sample = proof::sample(facts, services, report, MOST_PAIRS);
-    let outcomes = probe::prove(connection, facts, &sample.claims, logins).await?;
+    let checked = probe::prove(connection, target, facts, &sample.claims).await?;
+    for (why, count) in checked.untried {
+        *proof.untried.entry(why).or_default() += count;
+    }
+    let outcomes = checked.outcomes;
     proof.pairs = sample.pairs;
-    proof.sampled = outcomes.iter().filter(|outcome| !matches!(outcome, Outcome::NotTried(_))).count();
-    let open = sample.claims.into_iter().zip(outcomes).filter(|(_, outcome)| *outcome == Outcome::Confirmed);
+    proof.sampled = outcomes.iter().filter(|outcome| outcome.by().is_some()).count();
+    proof.sampled_tried = outcomes.iter().filter(|outcome| outcome.by() == Some(By::Tried)).count();
+    let open = sample.claims.into_iter().zip(outcomes).filter(|(_, outcome)| matches!(outcome, Outcome::Confirmed(_)));
     proof.undeduced = open.map(|(claim, _)| claim).collect();
     proof::tell(facts, report, &proof);
     Ok(proof)
-}
-
-/// Reads the secrets of the project's credentials, where the sink can be read; what is missing is left out.
-pub(crate) async fn logins(project: Option<&Project>, target: &Target) -> Logins {
-    let mut logins = Logins::new();
-    let Some(project) = project else { return logins };
-    let sink = Sink::new(&project.secrets, &project.root, &project.naming);
-    for (name, service) in &project.services {
-        for credential in service.credentials.keys() {
-            if let Ok(Some(secret)) = sink.read(name.as_str(), credential).await {
-                logins.insert(secret.role.clone(), target.with_login(&secret.role, &secret.password));
-            }
-        }
-    }
-    logins
 }

@@ -5,7 +5,6 @@ use pgcleave::error::Verdict;
 use pgcleave::event::Event;
 use pgcleave::ident::Ident;
 use pgcleave::manifest::service::Project;
-use pgcleave::pg::connect::Target;
 use pgcleave::report;
 use pgcleave::split::afterwards::Left;
 use pgcleave::split::finish::StandIn;
@@ -42,6 +41,18 @@ enum Command {
     Forget(ForgetArgs),
 }
 
+impl SplitArgs {
+    /// Tells whether the command goes on until a signal ends it.
+    pub(crate) fn watches(&self) -> bool {
+        matches!(&self.command, Command::Status(args) if args.watch)
+    }
+
+    /// Tells whether the command changes nothing.
+    pub(crate) fn only_reads(&self) -> bool {
+        matches!(self.command, Command::Check(_) | Command::Status(_)) && !self.watches()
+    }
+}
+
 /// What all of them take.
 #[derive(Debug, Args)]
 pub(crate) struct BetweenArgs {
@@ -66,6 +77,9 @@ pub(crate) struct BetweenArgs {
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     between: BetweenArgs,
+    /// Judge as start does with the same option: superuser-objects
+    #[arg(long, value_name = "KIND", value_parser = ["superuser-objects"])]
+    allow: Vec<String>,
 }
 
 /// Copies the service to the dedicated database and lets it follow; run again, it goes on
@@ -82,6 +96,9 @@ pub(crate) struct StartArgs {
     /// The most write-ahead log that the slot may hold back on the shared server: 20G
     #[arg(long, value_name = "BYTES", value_parser = super::export::rate)]
     max_wal: Option<u64>,
+    /// Have the administrator make objects of superusers, and what needs one, in the target: superuser-objects
+    #[arg(long, value_name = "KIND", value_parser = ["superuser-objects"])]
+    allow: Vec<String>,
 }
 
 /// Tells how far it is, what it waits for, and what it holds back
@@ -170,6 +187,9 @@ pub(crate) struct AbortArgs {
     /// The dedicated database is gone for good: takes back what the shared one has of the split, and opens that
     #[arg(long)]
     target_is_gone: bool,
+    /// Drops the target's rows although the source does not have them all: a rollback has found that, or was not compared
+    #[arg(long, conflicts_with = "target_is_gone")]
+    discard_differing: bool,
 }
 
 /// Runs the command.
@@ -177,7 +197,7 @@ pub(crate) async fn run(context: &Context, args: &SplitArgs) -> Result<Verdict, 
     let format = context.format(&[Format::Human, Format::Json])?;
     let mut project = context.project_if_any()?;
     let between = match &args.command {
-        Command::Check(CheckArgs { between })
+        Command::Check(CheckArgs { between, .. })
         | Command::Start(StartArgs { between, .. })
         | Command::Status(StatusArgs { between, .. })
         | Command::Cutover(TurnArgs { between, .. })
@@ -196,7 +216,9 @@ pub(crate) async fn run(context: &Context, args: &SplitArgs) -> Result<Verdict, 
     let listener = |event| context.tell(&event);
     let read = || between.read(context, project);
     let status = match &args.command {
-        Command::Check(_) => return super::split_check::run(context, project, &read()?).await,
+        Command::Check(args) => {
+            return super::split_check::run(context, project, &read()?, !args.allow.is_empty()).await;
+        }
         Command::Start(args) => begin(context, &read()?, project, args).await?,
         Command::Status(args) if args.watch => return watch(context, &read()?, format).await,
         Command::Status(_) => status::status(&read()?).await?,
@@ -219,9 +241,11 @@ pub(crate) async fn run(context: &Context, args: &SplitArgs) -> Result<Verdict, 
         Command::Abort(AbortArgs { target_is_gone: true, .. }) => {
             status::of(&alone::alone(&read()?, Side::Source, project, &listener).await?)
         }
-        Command::Abort(_) => {
+        Command::Abort(args) => {
             let between = read()?;
-            let aborted = abort::abort(&between, project, &listener).await?;
+            let discard_differing = args.discard_differing;
+            let options = abort::Options { project, discard_differing, interrupt: Some(&context.interrupt) };
+            let aborted = abort::abort(&between, options, &listener).await?;
             let service = project.and_then(|project| project.services.get(between.service.as_str()));
             if let Some(variable) = service.and_then(|service| service.database_url_env.as_ref()) {
                 let name = between.service.as_str();
@@ -282,6 +306,7 @@ async fn begin(
         max_bytes_per_second: args.copy.max_rate,
         lock_seconds: args.lock_wait,
         max_wal_bytes: args.max_wal,
+        superuser_objects: !args.allow.is_empty(),
         interrupt: context.interrupt.clone(),
     };
     let progress = Progress::new(context);
@@ -333,7 +358,7 @@ impl TurnArgs {
         }
         let mut poolers = Vec::new();
         for (i, console) in self.pgbouncer.iter().enumerate() {
-            let console = Target::parse(console)?;
+            let console = context.read_target(console)?;
             poolers.push(Pooler { console, database: database.clone(), ini: self.pgbouncer_ini.get(i).cloned() });
         }
         Ok(turn::Options {
@@ -384,13 +409,13 @@ impl BetweenArgs {
         Ok(Left {
             service: self.service.clone(),
             source: context.target(project.and_then(|p| p.database_url_env.as_deref()))?,
-            target: self.to.as_ref().map(Target::parse).transpose()?,
+            target: self.to.as_ref().map(|url| context.read_target(url)).transpose()?,
         })
     }
 
     /// Reads the connection strings.
     fn read(&self, context: &Context, project: Option<&Project>) -> Result<Between, Failure> {
-        let other = |url: &Option<SecretString>| url.as_ref().map(Target::parse).transpose();
+        let other = |url: &Option<SecretString>| url.as_ref().map(|url| context.read_target(url)).transpose();
         let Left { service, source, target } = self.left(context, project)?;
         let unnamed = || {
             let message = "the dedicated database is not named: give --to or set TARGET_DATABASE_URL".to_owned();

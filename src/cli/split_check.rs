@@ -3,6 +3,7 @@
 use pgcleave::audit::{self, Options, services::Services};
 use pgcleave::error::Verdict;
 use pgcleave::manifest::service::Project;
+use pgcleave::pg::session::SessionKind;
 use pgcleave::split::Between;
 use pgcleave::split::check::{self, readiness::Item};
 use pgcleave::{catalog, report};
@@ -14,9 +15,14 @@ use super::failure::Failure;
 const RULES: [&str; 2] = ["CPL06", "CPL11"];
 
 /// Runs the command.
-pub(crate) async fn run(context: &Context, project: Option<&Project>, between: &Between) -> Result<Verdict, Failure> {
+pub(crate) async fn run(
+    context: &Context,
+    project: Option<&Project>,
+    between: &Between,
+    superuser_objects: bool,
+) -> Result<Verdict, Failure> {
     let format = context.format(&[Format::Human, Format::Json])?;
-    let mut readiness = check::check(between, project).await?;
+    let mut readiness = check::check(between, project, superuser_objects).await?;
     for (blocks, item) in in_texts(project, between).await? {
         readiness.add(blocks, item);
     }
@@ -29,7 +35,7 @@ pub(crate) async fn run(context: &Context, project: Option<&Project>, between: &
 
 /// Audits the source for references that only texts hold, from and to the service.
 async fn in_texts(project: Option<&Project>, between: &Between) -> Result<Vec<(bool, Item)>, Failure> {
-    let mut connection = between.source.connect("pgcleave split check").await?;
+    let mut connection = between.source.connect(SessionKind::Administrator, "pgcleave split check").await?;
     let facts = catalog::facts::read(&mut connection).await?;
     let services = project.map_or_else(Services::inferred, Services::from_project);
     let found = audit::run(&facts, &services, &Options { rules: RULES.map(str::to_owned).to_vec() });

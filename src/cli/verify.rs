@@ -4,7 +4,6 @@ use clap::Args;
 use pgcleave::archive::verify::{self, Options, Place};
 use pgcleave::error::Verdict;
 use pgcleave::ident::Ident;
-use pgcleave::pg::connect::Target;
 use pgcleave::report;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -64,10 +63,10 @@ fn place(context: &Context, text: &SecretString) -> Result<Place, Failure> {
     }
     if let Some(variable) = shown.strip_prefix("env:") {
         let url = std::env::var(variable).map_err(|_| Failure::usage(format!("{variable} is not set")))?;
-        return Ok(Place::Database(Target::parse(&url.into())?));
+        return Ok(Place::Database(context.read_target(&url.into())?));
     }
     if shown.starts_with("postgres://") || shown.starts_with("postgresql://") {
-        return Ok(Place::Database(Target::parse(text)?));
+        return Ok(Place::Database(context.read_target(text)?));
     }
     Ok(Place::Archive(location(shown)?))
 }

@@ -5,6 +5,7 @@ use pgcleave::audit::why::{question, why};
 use pgcleave::error::Verdict;
 use pgcleave::manifest::service::Project;
 use pgcleave::model::privilege::Privilege;
+use pgcleave::pg::session::SessionKind;
 use pgcleave::{catalog, report};
 
 use super::context::{Context, Format};
@@ -37,7 +38,7 @@ pub(crate) async fn run(context: &Context, args: &WhyArgs) -> Result<Verdict, Fa
     let mut services = project.iter().flat_map(Project::here);
     let target =
         context.target_of(project.as_ref(), services.find(|service| service.schema.as_str() == schema)).await?;
-    let mut connection = target.connect("pgcleave why").await?;
+    let mut connection = target.connect(SessionKind::Administrator, "pgcleave why").await?;
     let facts = catalog::facts::read(&mut connection).await?;
     let question = question(&facts, &args.role, &args.object, args.privilege, args.all)?;
     let answer = why(&facts, &question);

@@ -12,6 +12,12 @@ pub enum Error {
     /// The server refused a statement or could not be reached.
     #[error(transparent)]
     Server(#[from] pg::error::Error),
+    /// The catalog could not be read.
+    #[error(transparent)]
+    Catalog(#[from] crate::catalog::Error),
+    /// The registry could not be brought up to date.
+    #[error(transparent)]
+    Registry(#[from] crate::registry::RegistryError),
     /// The sink did not take or give a secret.
     #[error(transparent)]
     Sink(#[from] SinkError),
@@ -61,8 +67,10 @@ impl Coded for Error {
     fn code(&self) -> &'static str {
         match self {
             Self::Server(error) => error.code(),
+            Self::Catalog(error) => error.code(),
             Self::Sink(error) => error.code(),
             Self::Lock(error) => error.code(),
+            Self::Registry(error) => error.code(),
             Self::Random(_) => "no-random-bytes",
             Self::Name(_) => "bad-name",
             Self::NotIssued { .. } => "credential-not-issued",
@@ -75,8 +83,10 @@ impl Coded for Error {
     fn verdict(&self) -> Verdict {
         match self {
             Self::Server(error) => error.verdict(),
+            Self::Catalog(error) => error.verdict(),
             Self::Sink(error) => error.verdict(),
             Self::Lock(error) => error.verdict(),
+            Self::Registry(error) => error.verdict(),
             Self::OldInUse { .. } | Self::Moving(_) => Verdict::Refused,
             Self::Random(_) | Self::Name(_) | Self::NotIssued { .. } | Self::NotReady { .. } => Verdict::Failed,
         }

@@ -7,13 +7,12 @@ use secrecy::ExposeSecret as _;
 use sqlx::postgres::PgConnection;
 
 use super::Error;
-use super::password;
 use super::secret::{Place, Secret};
 use super::sink::{Sink, SinkError};
 use crate::event::Listener;
 use crate::ident::Ident;
 use crate::model::naming::{Access, Naming, Slot};
-use crate::pg::exec;
+use crate::pg::{exec, password};
 use crate::registry::credential::{self, CredentialRow};
 use crate::sql;
 use crate::sql::{Literal, Sql};
@@ -70,12 +69,14 @@ pub struct Prepared {
 /// The system gave no random bytes, or a name is too long.
 pub async fn prepare(issuer: &Issuer, new: &[Declared]) -> Result<Prepared, Error> {
     let secrets = new.iter().map(|d| make(issuer, d, Slot::A)).collect::<Result<Vec<_>, _>>()?;
-    let mut statements = set_passwords(&secrets).await;
+    let passwords = set_passwords(&secrets).await;
+    let mut statements: Vec<Sql> = passwords.iter().map(|set| set.statement.clone()).collect();
     let mut issued = Vec::with_capacity(new.len());
-    for (declared, secret) in new.iter().zip(&secrets) {
+    for ((declared, secret), set) in new.iter().zip(&secrets).zip(&passwords) {
         let (service, name) = (Literal(declared.service.as_str()), Literal(&declared.credential));
-        let row = sql!("(", service, ", ", name, ", 'a', 'steady')");
-        statements.push(sql!("insert into pgcleave.credential (service, name, active, phase) values ", row));
+        let row = sql!("(", service, ", ", name, ", 'a', 'steady', ", Literal(&set.fingerprint), ")");
+        statements
+            .push(sql!("insert into pgcleave.credential (service, name, active, phase, verifier_a) values ", row));
         issued.push(Issued {
             service: declared.service.clone(),
             credential: declared.credential.clone(),
@@ -151,14 +152,23 @@ pub(super) fn make(issuer: &Issuer, declared: &Declared, slot: Slot) -> Result<S
     })
 }
 
-/// Writes the statements that give each login its verifier; they hold no password.
-pub(super) async fn set_passwords(secrets: &[Secret]) -> Vec<Sql> {
+/// What gives a login its verifier.
+pub(super) struct SetPassword {
+    /// The statement; it holds no password.
+    pub(super) statement: Sql,
+    /// What the registry keeps of the verifier.
+    pub(super) fingerprint: String,
+}
+
+/// Writes the statements that give each login its verifier.
+pub(super) async fn set_passwords(secrets: &[Secret]) -> Vec<SetPassword> {
     let logins: Vec<_> = secrets.iter().map(|s| (s.role.clone(), s.password.clone())).collect();
     // thousands of rounds of HMAC each: not on the runtime's own threads
     let work = move || {
         let statement = |(role, password): &(Ident, secrecy::SecretString)| {
             let verifier = password::verifier(password);
-            sql!("alter role ", role, " login password ", Literal(verifier.expose_secret()))
+            let statement = sql!("alter role ", role, " login password ", Literal(verifier.expose_secret()));
+            SetPassword { statement, fingerprint: password::fingerprint(&verifier) }
         };
         logins.iter().map(statement).collect()
     };

@@ -6,7 +6,6 @@
 pub mod error;
 pub mod issue;
 pub mod list;
-pub mod password;
 pub mod relocate;
 pub mod rotate;
 pub mod secret;

@@ -24,6 +24,8 @@ pub enum Found {
     File,
     /// A folder.
     Folder,
+    /// Something outside the project's folder; it was not looked at.
+    Outside,
 }
 
 /// What stands at the paths that manifests name; a path that is not here is not there.
@@ -49,6 +51,7 @@ pub(crate) fn service(raw: &RawService, disk: &Disk, report: &mut Report<'_>) ->
         description: raw.description.clone(),
         team: raw.team.clone(),
         migrations: raw.migrations.as_ref().and_then(|path| existing(path, &folder, Found::Folder, disk, report)),
+        layout: raw.layout,
         extensions: extensions(raw, report),
         credentials: credentials(raw, report),
         exposes: exposes(raw, written, report),
@@ -95,6 +98,12 @@ fn existing(path: &At<String>, folder: &Path, wanted: Found, disk: &Disk, report
     let what = if wanted == Found::Folder { "folder" } else { "file" };
     let (message, help) = match disk.get(&whole) {
         Some(found) if *found == wanted => return Some(whole),
+        Some(Found::Outside) => {
+            let message = format!("{} lies outside the folder that holds pgcleave.yaml", path::shown(&whole).display());
+            let help = "move it into that folder; links that lead out of it are not followed";
+            report.push(Kind::OutsideProject, path.span, message, help);
+            return None;
+        }
         Some(_) => (
             format!("{} is no {what}", path::shown(&whole).display()),
             format!("name a {what}, seen from the manifest's folder"),

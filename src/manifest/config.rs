@@ -1,14 +1,14 @@
 //! pgcleave.yaml, checked.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 
 use super::decode::{At, Must};
 use super::names;
 use super::problem::{Kind, nearest, quoted};
-use super::raw::{FailOn, RawAudit, RawConfig, RawEnvironment, RawSecrets};
+use super::raw::{FailOn, RawAudit, RawConfig, RawEnvironment, RawMigrate, RawSecrets};
 use super::report::Report;
-use super::service::{AuditPolicy, SecretSink, Waiver};
+use super::service::{AuditPolicy, MigrateLimits, SecretSink, Waiver};
 use super::value;
 use super::yaml::Span;
 
@@ -16,15 +16,23 @@ use super::yaml::Span;
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) environments: BTreeMap<String, Environment>,
+    pub(crate) default_environment: Option<String>,
     pub(crate) secrets: SecretSink,
+    pub(crate) limits: MigrateLimits,
     pub(crate) audit: AuditPolicy,
 }
+
+/// How often a file may be tried again.
+const MOST_LOCK_RETRIES: u32 = 100;
 
 /// One environment.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Environment {
     pub(crate) database_url_env: Option<String>,
     pub(crate) role_prefix: String,
+    pub(crate) client_sslrootcert: Option<String>,
+    /// Whether PUBLIC keeps its rights on the database and on schema `public`: `close_database: false`.
+    pub(crate) keep_open: bool,
 }
 
 impl Config {
@@ -39,9 +47,28 @@ impl Config {
         prefixes
     }
 
-    /// Finds the chosen environment; without a choice there is no prefix.
-    pub(crate) fn choose(&self, environment: Option<&str>, report: &mut Report<'_>) -> Option<Environment> {
-        let Some(name) = environment else { return Some(Environment::default()) };
+    /// Finds the chosen environment; without any there is no prefix. None is ever guessed among several.
+    pub(crate) fn choose(&self, choice: Choice<'_>, report: &mut Report<'_>) -> Option<Environment> {
+        let names: Vec<_> = self.environments.keys().map(String::as_str).collect();
+        let name = match (choice, self.default_environment.as_deref(), names.as_slice()) {
+            (Choice::Named(name), ..) => name,
+            (Choice::None, ..) | (_, _, []) => return Some(Environment::default()),
+            (Choice::Default, Some(name), _) => name,
+            (Choice::Default, None, [name]) => *name,
+            (Choice::Default, None, _) => {
+                let help = "choose one with --env, or write `default_environment` into pgcleave.yaml";
+                return refuse(report, format!("no environment is chosen; there are {}", names.join(", ")), help);
+            }
+            (Choice::WithUrl, ..) => {
+                let help = "choose one with --env, or leave --database-url out";
+                let message = format!(
+                    "--database-url does not say which environment it is of; there {} {}",
+                    if names.len() == 1 { "is" } else { "are" },
+                    names.join(", ")
+                );
+                return refuse(report, message, help);
+            }
+        };
         let found = self.environments.get(name);
         if found.is_none() {
             let names: Vec<_> = self.environments.keys().map(String::as_str).collect();
@@ -57,28 +84,89 @@ impl Config {
     }
 }
 
-/// Checks what pgcleave.yaml says; paths are seen from its folder.
-pub(crate) fn check(raw: &RawConfig, root: &Path, report: &mut Report<'_>) -> Config {
+fn refuse(report: &mut Report<'_>, message: String, help: &str) -> Option<Environment> {
+    report.push(Kind::NoEnvironment, Span { line: 1, column: 1, length: 0 }, message, help);
+    None
+}
+
+/// Which environment is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice<'a> {
+    /// This one.
+    Named(&'a str),
+    /// The default one, or the only one.
+    Default,
+    /// A connection string was given without an environment: there must be none to choose.
+    WithUrl,
+    /// None: nothing depends on the environment, so that role names get no prefix.
+    None,
+}
+
+impl<'a> From<Option<&'a str>> for Choice<'a> {
+    fn from(name: Option<&'a str>) -> Self {
+        name.map_or(Self::Default, Self::Named)
+    }
+}
+
+/// Checks what pgcleave.yaml says; paths stay as written, relative to its folder.
+pub(crate) fn check(raw: &RawConfig, report: &mut Report<'_>) -> Config {
     let mut environments = BTreeMap::new();
     for (name, raw) in raw.environments.iter().flat_map(|named| &named.0) {
         names::simple("an environment", name, report);
         environments.insert(name.value.clone(), environment(&raw.value, report));
     }
+    let default_environment = raw.default_environment.as_ref().map(|name| {
+        if !environments.contains_key(&name.value) {
+            let names: Vec<_> = environments.keys().map(String::as_str).collect();
+            let help = match names.as_slice() {
+                [] => "add it to `environments`, or remove the key".to_owned(),
+                names => format!("write one of {}", names.join(", ")),
+            };
+            let message = format!("there is no environment {}", quoted(&name.value));
+            report.push(Kind::UnknownEnvironment, name.span, message, help);
+        }
+        name.value.clone()
+    });
     if let Some(folder) = &raw.manifests {
         value::something("the folder's name", folder, report);
     }
-    let secrets = raw.secrets.as_ref().and_then(|s| sink(s, root, report));
+    let secrets = raw.secrets.as_ref().and_then(|s| sink(s, report));
     Config {
         environments,
-        secrets: secrets.unwrap_or_else(|| SecretSink::Directory(root.join(".secrets"))),
+        default_environment,
+        secrets: secrets.unwrap_or_else(|| SecretSink::Directory(PathBuf::from(".secrets"))),
+        limits: raw.migrate.as_ref().map(|m| limits(&m.value, report)).unwrap_or_default(),
         audit: raw.audit.as_ref().map(|a| audit(&a.value, report)).unwrap_or_default(),
     }
 }
 
+fn limits(raw: &RawMigrate, report: &mut Report<'_>) -> MigrateLimits {
+    let mut limits = MigrateLimits::default();
+    if let Some(seconds) = raw.file_limit.as_ref().and_then(|v| value::duration_seconds(v, report)) {
+        limits.file_seconds = seconds;
+    }
+    if let Some(seconds) = raw.lock_wait.as_ref().and_then(|v| value::duration_seconds(v, report)) {
+        limits.lock_wait_seconds = seconds;
+    }
+    if let Some(retries) = &raw.lock_retries {
+        match u32::try_from(retries.value).ok().filter(|retries| *retries <= MOST_LOCK_RETRIES) {
+            Some(retries) => limits.lock_retries = retries,
+            None => {
+                let message = format!("{} is not a number of tries", retries.value);
+                report.push(Kind::BadValue, retries.span, message, "write a number from 0 to 100");
+            }
+        }
+    }
+    limits
+}
+
 fn environment(raw: &RawEnvironment, report: &mut Report<'_>) -> Environment {
     let database_url_env = raw.database_url_env.as_ref().and_then(|v| value::variable(v, report));
+    let root = raw.client_sslrootcert.as_ref();
+    let client_sslrootcert = root.and_then(|v| value::something("the root certificate's file", v, report));
+    let keep_open = raw.close_database.as_ref().is_some_and(|close| !close.value);
     let Some(prefix) = &raw.role_prefix else {
-        return Environment { database_url_env, role_prefix: String::new() };
+        return Environment { database_url_env, role_prefix: String::new(), client_sslrootcert, keep_open };
     };
     let text = prefix.value.as_str();
     let fits = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
@@ -90,10 +178,10 @@ fn environment(raw: &RawEnvironment, report: &mut Report<'_>) -> Environment {
         let message = format!("{} cannot begin a role's name", quoted(text));
         report.push(Kind::BadName, prefix.span, message, "write lower-case letters, digits and `_`, such as `stg_`");
     }
-    Environment { database_url_env, role_prefix: text.to_owned() }
+    Environment { database_url_env, role_prefix: text.to_owned(), client_sslrootcert, keep_open }
 }
 
-fn sink(raw: &At<RawSecrets>, root: &Path, report: &mut Report<'_>) -> Option<SecretSink> {
+fn sink(raw: &At<RawSecrets>, report: &mut Report<'_>) -> Option<SecretSink> {
     let RawSecrets { directory, json, kubernetes, command } = &raw.value;
     let given = [directory.is_some(), json.is_some(), kubernetes.is_some(), command.is_some()];
     if given.iter().filter(|g| **g).count() != 1 {
@@ -101,7 +189,7 @@ fn sink(raw: &At<RawSecrets>, root: &Path, report: &mut Report<'_>) -> Option<Se
         report.push(Kind::BadValue, raw.span, message, "for example `secrets: { directory: .secrets }`");
         return None;
     }
-    let mut path = |text: &At<String>| value::something("the path", text, report).map(|p| root.join(p));
+    let mut path = |text: &At<String>| value::something("the path", text, report).map(PathBuf::from);
     if let Some(directory) = directory {
         return path(directory).map(SecretSink::Directory);
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::check::{self, Disk};
-use super::config;
+use super::config::{self, Choice};
 use super::contracts::{self, Known};
 use super::decode::Reading;
 use super::names;
@@ -127,12 +127,13 @@ impl Draft {
     ///
     /// # Errors
     /// All problems of all files, sorted by file and place.
-    pub fn check(mut self, environment: Option<&str>, disk: &Disk) -> Result<Project, Invalid> {
+    pub fn check<'a>(mut self, environment: impl Into<Choice<'a>>, disk: &Disk) -> Result<Project, Invalid> {
+        let environment = environment.into();
         let mut problems = std::mem::take(&mut self.invalid.problems);
         let root = Some(self.folder()).filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_path_buf();
         let config_path = self.config.clone();
         let mut report = Report { file: &config_path, problems: &mut problems };
-        let config = self.raw_config.as_ref().map(|raw| config::check(raw, &root, &mut report));
+        let config = self.raw_config.as_ref().map(|raw| config::check(raw, &mut report));
         let chosen = config.as_ref().and_then(|c| c.choose(environment, &mut report));
         let mut services = self.checked_services(disk, &mut problems);
         self.check_together(&mut services, config.as_ref(), &mut problems);
@@ -143,6 +144,9 @@ impl Draft {
                 naming: Naming { prefix: chosen.role_prefix },
                 database_url_env: chosen.database_url_env,
                 secrets: config.secrets,
+                client_sslrootcert: chosen.client_sslrootcert,
+                close_database: !chosen.keep_open,
+                limits: config.limits,
                 audit: config.audit,
                 services,
                 described,

@@ -115,7 +115,7 @@ impl Project {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::service::{AuditPolicy, Position, SecretSink};
+    use crate::manifest::service::{AuditPolicy, MigrateLimits, Position, SecretSink};
     use crate::model::naming::Naming;
 
     fn service(name: &str, variable: Option<&str>) -> Service {
@@ -126,6 +126,7 @@ mod tests {
             description: None,
             team: None,
             migrations: None,
+            layout: None,
             extensions: Vec::new(),
             credentials: Default::default(),
             exposes: Vec::new(),
@@ -147,6 +148,9 @@ mod tests {
             naming: Naming::default(),
             database_url_env: None,
             secrets: SecretSink::Directory(Default::default()),
+            client_sslrootcert: None,
+            close_database: true,
+            limits: MigrateLimits::default(),
             audit: AuditPolicy::default(),
             services: services.map(|s| (s.name.clone(), s)).collect(),
             described: Default::default(),
@@ -188,6 +192,8 @@ mod tests {
     fn a_service_lives_in_the_shared_database_until_its_split_ends_whatever_its_manifest_says() {
         let all = project(&[("billing", None), ("orders", Some("ORDERS_URL"))]);
         let split = |phase: &str, leaves| Moving {
+            write_blocks: None,
+            roles: None,
             service: Ident::new("orders").expect("a name"),
             id: "34d392e5".to_owned(),
             phase: phase.to_owned(),

@@ -27,5 +27,6 @@ mod yaml;
 mod tests;
 
 pub use check::{Disk, Found};
+pub use config::Choice;
 pub use draft::{Draft, SourceFile};
 pub use problem::Invalid;

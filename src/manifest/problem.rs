@@ -91,6 +91,12 @@ kinds! {
     UnknownService = "unknown-service",
     /// An environment that pgcleave.yaml does not have.
     UnknownEnvironment = "unknown-environment",
+    /// No environment is chosen where pgcleave.yaml has some.
+    NoEnvironment = "no-environment",
+    /// The folder of the manifests holds none.
+    NoManifests = "no-manifests",
+    /// A path, or the target of a link, lies outside the folder that holds pgcleave.yaml.
+    OutsideProject = "outside-project",
     /// A contract that only one side declares.
     OneSidedContract = "one-sided-contract",
     /// A contract of a service with itself.
@@ -119,6 +125,8 @@ kinds! {
     UnknownSchema = "unknown-schema",
     /// SQL that is put together at run time.
     DynamicSql = "dynamic-sql",
+    /// A statement in a migration that makes what the manifest makes.
+    MadeByManifest = "made-by-manifest",
     /// A grant in a migration that belongs into the manifests.
     GrantByHand = "grant-by-hand",
 }

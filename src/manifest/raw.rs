@@ -4,11 +4,18 @@ use schemars::JsonSchema;
 
 use super::decode::{At, Decode, Must, Named, Reading, Scalar, record, word};
 use super::yaml::Node;
+use crate::model::layout::Layout;
 use crate::model::naming::Access;
 
 impl Decode for Access {
     fn decode(node: &Node, reading: &mut Reading<'_>) -> Option<Self> {
         word(&[("write", Self::Write), ("read", Self::Read), ("owner", Self::Owner)], node, reading)
+    }
+}
+
+impl Decode for Layout {
+    fn decode(node: &Node, reading: &mut Reading<'_>) -> Option<Self> {
+        word(&Self::WORDS, node, reading)
     }
 }
 
@@ -53,8 +60,10 @@ record! {
         team: Option<String>,
         /// The schema that it owns; its own name by default.
         schema: Option<At<String>>,
-        /// The folder of its migrations `V<n>__<name>.sql`, seen from this file's folder.
+        /// The folder of its migrations, seen from this file's folder.
         migrations: Option<At<String>>,
+        /// Whose rules the files of `migrations` follow; by default the layout that all of them fit.
+        layout: Option<Layout>,
         /// The extensions that it needs.
         extensions: Option<Vec<At<String>>>,
         /// Its logins by name; each becomes two roles `<service>_<name>_a` and `_b` that take turns.
@@ -164,10 +173,26 @@ record! {
         manifests: Option<At<String>>,
         /// The places where the services are set up, by name; chosen with `--env`.
         environments: Option<Named<At<RawEnvironment>>>,
+        /// The environment that is used without `--env`; it does not count together with `--database-url`.
+        default_environment: Option<At<String>>,
         /// Where new passwords are written; the folder `.secrets` by default.
         secrets: Option<At<RawSecrets>>,
+        /// What a migration file may take before it is stopped.
+        migrate: Option<At<RawMigrate>>,
         /// How the audit judges.
         audit: Option<At<RawAudit>>,
+    }
+
+    /// What a migration file may take before it is stopped.
+    #[schemars(rename = "Migrate")]
+    RawMigrate {
+        /// How long a file may run, its further tries included; `1h` by default.
+        file_limit: Option<At<Scalar>>,
+        /// How long a statement may wait for a lock; `5s` by default.
+        lock_wait: Option<At<Scalar>>,
+        /// How often a file in a transaction that waited too long is tried again; 10 by default.
+        #[schemars(extend("minimum" = 0, "maximum" = 100))]
+        lock_retries: Option<At<i32>>,
     }
 
     /// One place where the services are set up.
@@ -177,6 +202,12 @@ record! {
         database_url_env: Option<At<String>>,
         /// Stands before every role's name, so that environments can share a server.
         role_prefix: Option<At<String>>,
+        /// `sslrootcert` in published secrets: the file of the root certificate on the clients' machines, or `system`. By
+        /// default that of the administrator's connection string.
+        client_sslrootcert: Option<At<String>>,
+        /// Whether PUBLIC loses CONNECT and TEMPORARY on the database and USAGE on schema `public`, as the last change, once it
+        /// is allowed with `--allow close-database`; true by default. With false they stay.
+        close_database: Option<At<bool>>,
     }
 
     /// Where new passwords are written: exactly one of these.

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 pub use super::contracts::Circle;
 use crate::ident::Ident;
+use crate::model::layout::Layout;
 use crate::model::naming::{Access, Naming};
 use crate::model::privilege::Privileges;
 
@@ -21,6 +22,12 @@ pub struct Project {
     pub database_url_env: Option<String>,
     /// Where new passwords are written.
     pub secrets: SecretSink,
+    /// `sslrootcert` in published secrets, where it is not the administrator's.
+    pub client_sslrootcert: Option<String>,
+    /// Whether PUBLIC is to lose its rights on the database and on schema `public`.
+    pub close_database: bool,
+    /// What a migration file may take.
+    pub limits: MigrateLimits,
     /// How the audit judges.
     pub audit: AuditPolicy,
     /// The services by name, but for those that are only described.
@@ -60,6 +67,23 @@ impl Project {
     }
 }
 
+/// What a migration file may take, as pgcleave.yaml has it under `migrate`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MigrateLimits {
+    /// How long a file may run, in seconds.
+    pub file_seconds: u64,
+    /// How long a statement may wait for a lock, in seconds.
+    pub lock_wait_seconds: u64,
+    /// How often a file that waited too long is tried again.
+    pub lock_retries: u32,
+}
+
+impl Default for MigrateLimits {
+    fn default() -> Self {
+        Self { file_seconds: 3600, lock_wait_seconds: 5, lock_retries: 10 }
+    }
+}
+
 /// A place in a file, to point a person at; lines and columns count from 1, columns in characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
 pub struct Position {
@@ -84,6 +108,8 @@ pub struct Service {
     pub schema: Ident,
     /// The folder of its migrations, resolved against the manifest's folder.
     pub migrations: Option<PathBuf>,
+    /// Whose rules the migrations follow; nothing where their names tell.
+    pub layout: Option<Layout>,
     /// The extensions that it needs.
     pub extensions: Vec<Ident>,
     /// Its logins by short name.
@@ -212,7 +238,7 @@ pub struct Outbox {
     pub at: Position,
 }
 
-/// Where new passwords are written.
+/// Where new passwords are written; relative paths are seen from the folder that holds pgcleave.yaml.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretSink {
     /// One dotenv file for each credential in a folder.

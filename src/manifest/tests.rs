@@ -8,6 +8,7 @@ use super::*;
 use crate::manifest::service::Project;
 
 mod contracts;
+mod environment;
 mod together;
 
 const CONFIG: &str = "environments: { staging: { role_prefix: stg_ }, prod: {} }\n";
@@ -18,7 +19,7 @@ fn load(config: &str, files: &[(&str, &str)], environment: Option<&str>) -> Resu
         draft.add(&SourceFile { path: format!("m/{name}.yaml").into(), bytes: (*text).into() });
     }
     let disk = [("m/migrations", Found::Folder), ("m/q.sql", Found::File)];
-    draft.check(environment, &disk.map(|(path, found)| (path.into(), found)).into())
+    draft.check(environment.map_or(Choice::None, Choice::Named), &disk.map(|(path, found)| (path.into(), found)).into())
 }
 
 fn told(loaded: &Result<Project, Invalid>) -> String {
@@ -71,7 +72,7 @@ fn a_whole_project_is_read() {
     let files = [("orders", ORDERS), ("billing", BILLING), ("shipping", SHIPPING)];
     let project = load(CONFIG, &files, Some("staging")).expect("valid");
     assert_eq!(project.naming.prefix, "stg_");
-    assert_eq!(project.secrets, SecretSink::Directory("./.secrets".into()));
+    assert_eq!(project.secrets, SecretSink::Directory(".secrets".into()));
     let orders = &project.services["orders"];
     let function = &orders.exposes[1];
     assert_eq!(
@@ -123,8 +124,8 @@ fn mistakes_of_writing_are_told_with_their_place() {
     check_one(
         "zzz: 1",
         expect![[r#"
-        m/a.yaml:2:1: the key `zzz` is not known here [unknown-key]; the keys here are service, description, team, schema, migrations, extensions, credentials, exposes, consumes, read_models, event_log, outbox, database, managed
-    "#]],
+            m/a.yaml:2:1: the key `zzz` is not known here [unknown-key]; the keys here are service, description, team, schema, migrations, layout, extensions, credentials, exposes, consumes, read_models, event_log, outbox, database, managed
+        "#]],
     );
     check_one(
         "team: x\nteam: y",
@@ -219,7 +220,7 @@ fn mistakes_of_writing_are_told_with_their_place() {
     check(
         &[("a", "- x")],
         expect![[r#"
-            m/a.yaml:1:1: the file must be a mapping, but is a list [wrong-type]; write `{ service: … }`; the keys here are service, description, team, schema, migrations, extensions, credentials, exposes, consumes, read_models, event_log, outbox, database, managed
+            m/a.yaml:1:1: the file must be a mapping, but is a list [wrong-type]; write `{ service: … }`; the keys here are service, description, team, schema, migrations, layout, extensions, credentials, exposes, consumes, read_models, event_log, outbox, database, managed
         "#]],
     );
 }
@@ -439,7 +440,7 @@ fn bytes_that_are_no_text_are_told_with_their_place() {
     draft.add(&SourceFile { path: "m/a.yaml".into(), bytes: b"service: a\nteam: \xff\n".to_vec() });
     expect![[r#"
         m/a.yaml:2:7: byte 18 of the file, 0xff, is not UTF-8 [not-text]; save the file as UTF-8
-        pgcleave.yaml:1:1: the file must be a mapping, but is a text [wrong-type]; write `{ manifests: … }`; the keys here are manifests, environments, secrets, audit
+        pgcleave.yaml:1:1: the file must be a mapping, but is a text [wrong-type]; write `{ manifests: … }`; the keys here are manifests, environments, default_environment, secrets, migrate, audit
     "#]].assert_eq(&told(&draft.check(None, &Disk::new())));
 }
 

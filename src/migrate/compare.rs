@@ -3,6 +3,7 @@
 use refinery_core::Migration;
 
 use super::discover::File;
+use crate::error::one_line;
 
 /// Why the files do not follow on from what was applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,7 +27,9 @@ pub enum Mismatch {
         on: String,
     },
     /// A new file has a lower version than the newest applied one.
-    #[error("{file} has not been applied, but the newer {newest} has")]
+    #[error(
+        "{file} has not been applied, but the newer {newest} has; `pgcleave migrate SERVICE --out-of-order` runs it"
+    )]
     OutOfOrder {
         /// The file's name.
         file: String,
@@ -35,18 +38,22 @@ pub enum Mismatch {
     },
 }
 
-/// Gives the files that have yet to run, by version.
+/// Gives the files that have yet to run, by version; `late` ones too, whose version is lower than the newest applied.
 ///
 /// # Errors
 /// The files do not follow on from what was applied: every such file.
-pub(super) fn pending<'a>(files: &'a [File], applied: &[Migration]) -> Result<Vec<&'a File>, Vec<Mismatch>> {
+pub(super) fn pending<'a>(
+    files: &'a [File],
+    applied: &[Migration],
+    late: bool,
+) -> Result<Vec<&'a File>, Vec<Mismatch>> {
     let mut mismatches = Vec::new();
     for done in applied {
         match files.iter().find(|f| f.migration.version() == done.version()) {
-            None => mismatches.push(Mismatch::Missing { applied: file_name(done), on: day(done) }),
+            None => mismatches.push(Mismatch::Missing { applied: file_name(&[], done), on: day(done) }),
             Some(file) if file.migration.checksum() != done.checksum() => mismatches.push(Mismatch::Divergent {
                 file: file.name.clone(),
-                applied: file_name(done),
+                applied: applied_as(file, done),
                 on: day(done),
             }),
             Some(_) => {}
@@ -60,8 +67,8 @@ pub(super) fn pending<'a>(files: &'a [File], applied: &[Migration]) -> Result<Ve
             continue;
         }
         match newest {
-            Some(newest) if newest.version() > version => {
-                mismatches.push(Mismatch::OutOfOrder { file: file.name.clone(), newest: file_name(newest) });
+            Some(newest) if newest.version() > version && !late => {
+                mismatches.push(Mismatch::OutOfOrder { file: file.name.clone(), newest: file_name(files, newest) });
             }
             _ => todo.push(file),
         }
@@ -69,8 +76,18 @@ pub(super) fn pending<'a>(files: &'a [File], applied: &[Migration]) -> Result<Ve
     if mismatches.is_empty() { Ok(todo) } else { Err(mismatches) }
 }
 
-fn file_name(applied: &Migration) -> String {
-    format!("V{}__{}.sql", applied.version(), applied.name())
+/// Names what was applied like the file of its version, where that has its name still.
+fn applied_as(file: &File, applied: &Migration) -> String {
+    let is_named_so = file.migration.name() == applied.name();
+    file_name(if is_named_so { std::slice::from_ref(file) } else { &[] }, applied)
+}
+
+fn file_name(files: &[File], applied: &Migration) -> String {
+    if let Some(file) = files.iter().find(|file| file.migration.version() == applied.version()) {
+        return file.name.clone();
+    }
+    // a name in the history can be any text
+    one_line(&format!("V{}__{}.sql", applied.version(), applied.name()))
 }
 
 fn day(applied: &Migration) -> String {
@@ -83,20 +100,15 @@ mod tests {
 
     use super::*;
 
-    fn file(stem: &str, text: &str) -> File {
-        let migration = Migration::unapplied(stem, text).expect("well named");
-        File { path: stem.into(), name: format!("{stem}.sql"), migration }
-    }
-
     fn applied(stem: &str, text: &str) -> Migration {
-        let m = file(stem, text).migration;
+        let m = File::of(stem, text).migration;
         Migration::applied(m.version(), m.name().to_owned(), datetime!(2026-11-02 10:00 UTC), m.checksum())
     }
 
     fn check(files: &[(&str, &str)], done: &[(&str, &str)], expected: &[&str]) {
-        let files: Vec<File> = files.iter().map(|(stem, text)| file(stem, text)).collect();
+        let files: Vec<File> = files.iter().map(|(stem, text)| File::of(stem, text)).collect();
         let done: Vec<Migration> = done.iter().map(|(stem, text)| applied(stem, text)).collect();
-        let result: Vec<String> = match pending(&files, &done) {
+        let result: Vec<String> = match pending(&files, &done, false) {
             Ok(files) => files.iter().map(|f| f.name.clone()).collect(),
             Err(mismatches) => mismatches.iter().map(ToString::to_string).collect(),
         };
@@ -110,6 +122,13 @@ mod tests {
     }
 
     #[test]
+    fn late_files_are_pending_where_that_is_asked_for() {
+        let files = [File::of("V1__a", "1"), File::of("V2__b", "2"), File::of("V3__c", "3")];
+        let todo = pending(&files, &[applied("V2__b", "2")], true).expect("nothing else is wrong");
+        assert_eq!(todo.iter().map(|file| file.name.as_str()).collect::<Vec<_>>(), ["V1__a.sql", "V3__c.sql"]);
+    }
+
+    #[test]
     fn every_mismatch_is_named() {
         check(
             &[("V1__a", "changed"), ("V2__renamed", "2"), ("V4__late", "4"), ("V6__new", "6")],
@@ -119,7 +138,7 @@ mod tests {
                 "V2__renamed.sql has changed since it was applied as V2__b.sql on 2026-11-02",
                 "V3__c.sql was applied on 2026-11-02, but there is no such file",
                 "V5__e.sql was applied on 2026-11-02, but there is no such file",
-                "V4__late.sql has not been applied, but the newer V5__e.sql has",
+                "V4__late.sql has not been applied, but the newer V5__e.sql has; `pgcleave migrate SERVICE --out-of-order` runs it",
             ],
         );
     }

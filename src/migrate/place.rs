@@ -12,19 +12,12 @@ use crate::pg::error::Error as PgError;
 /// One service's schema, and who migrates it.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
-    pub(super) database: Ident,
     pub(super) schema: Ident,
     pub(super) owner: Ident,
     /// The role that must not write the history; nothing while there is none.
     pub(super) writer: Option<Ident>,
     /// The schema, then those of the service's extensions.
     pub(super) search_path: Vec<Ident>,
-    /// Whether the administrator may do all without granting itself anything.
-    pub(super) superuser: bool,
-    /// Whether memberships have options of their own: from 16 on.
-    pub(super) options: bool,
-    /// When a login made now should expire, as the server's clock sees it.
-    pub(super) expires: String,
 }
 
 impl Place {
@@ -59,14 +52,10 @@ impl Place {
             }
         }
         Ok(Self {
-            database: Ident::from_server(row.get("database")),
             schema: service.schema.clone(),
             owner,
             writer: there("writer_exists").then_some(writer),
             search_path,
-            superuser: there("superuser"),
-            options: there("membership_options"),
-            expires: row.get("expires"),
         })
     }
 }

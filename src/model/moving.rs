@@ -1,5 +1,7 @@
 //! A service's split, as the registry of a database tells it to those who have no part in it.
 
+use std::collections::BTreeSet;
+
 use crate::ident::Ident;
 
 /// A split that is under way, or whose service has left.
@@ -17,6 +19,10 @@ pub struct Moving {
     pub target: String,
     /// The name under which the old schema is kept, after `finish`.
     pub kept: Option<Ident>,
+    /// The OIDs of the triggers that close this database's tables to writers; nothing where an older pgcleave made them.
+    pub write_blocks: Option<BTreeSet<u32>>,
+    /// The OIDs of the roles that the split has made for replication here; nothing where an older pgcleave made them.
+    pub roles: Option<BTreeSet<u32>>,
 }
 
 impl Moving {
@@ -42,7 +48,32 @@ impl Moving {
     #[must_use]
     pub fn made(&self, name: &str) -> bool {
         let rest = name.strip_prefix("pgcleave_").and_then(|rest| rest.strip_prefix(self.id.as_str()));
-        rest.is_some_and(|rest| matches!(rest, "" | "_forward" | "_back" | "_moved"))
+        rest.is_some_and(|rest| {
+            matches!(rest, "" | "_forward" | "_back" | "_moved" | "_apply_source" | "_apply_target")
+        })
+    }
+
+    /// Tells whether a role is one that the split has made for replication: by the OID that the registry has, and by the name
+    /// only where that has none yet.
+    #[must_use]
+    pub fn is_role(&self, oid: u32, name: &str) -> bool {
+        self.made(name) && self.roles.as_ref().is_none_or(|known| known.contains(&oid))
+    }
+
+    /// Tells whether a role is the one as which the split's subscription applies changes.
+    #[must_use]
+    pub fn is_applier(&self, oid: u32, name: &str) -> bool {
+        self.is_role(oid, name) && (name.ends_with("_apply_source") || name.ends_with("_apply_target"))
+    }
+
+    /// Tells whether a trigger is one of its write blocks: by the OID that the registry has, and by the name only where that
+    /// has none yet. The caller has seen that it runs the registry's own function.
+    #[must_use]
+    pub fn is_write_block(&self, oid: u32, name: &str) -> bool {
+        match &self.write_blocks {
+            Some(known) => known.contains(&oid),
+            None => name == format!("pgcleave_{}_moved", self.id),
+        }
     }
 
     /// Says why nothing of the service is changed in this database now, its passwords and definitions least of all;
@@ -93,6 +124,8 @@ mod tests {
             leaves: true,
             target: "own:5432/orders".to_owned(),
             kept: None,
+            write_blocks: None,
+            roles: None,
         };
         for own in
             ["pgcleave_34d392e5", "pgcleave_34d392e5_forward", "pgcleave_34d392e5_back", "pgcleave_34d392e5_moved"]
@@ -104,5 +137,11 @@ mod tests {
         {
             assert!(!moving.made(other), "{other}");
         }
+        let known = Moving { roles: Some([7].into()), ..moving.clone() };
+        assert!(known.is_applier(7, "pgcleave_34d392e5_apply_target"));
+        assert!(moving.is_applier(8, "pgcleave_34d392e5_apply_target"), "an older record has no OIDs");
+        assert!(!known.is_role(8, "pgcleave_34d392e5_apply_target"), "a name alone proves nothing");
+        assert!(!known.is_role(7, "pgcleave_34d392e6_forward"), "nor does an OID");
+        assert!(!known.is_applier(7, "pgcleave_34d392e5_forward"));
     }
 }

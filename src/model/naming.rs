@@ -127,18 +127,50 @@ impl Naming {
         self.name(&[moved, "_caller"])
     }
 
-    /// Names a migration's temporary login; `tag` is hexadecimal and says for which schema of which database.
-    pub fn temporary_login(&self, tag: &str, random: &str) -> Result<Ident, IdentError> {
-        self.name(&["pgcleave_migrate_", tag, "_", random])
-    }
-
-    /// Tells whether a role is a migration's temporary login.
-    #[must_use]
-    pub fn is_temporary(&self, role: &Ident) -> bool {
-        role.as_str().strip_prefix(self.prefix.as_str()).is_some_and(|rest| rest.starts_with("pgcleave_migrate_"))
-    }
-
     fn name(&self, parts: &[&str]) -> Result<Ident, IdentError> {
         Ident::new(&[&[self.prefix.as_str()], parts].concat().concat())
+    }
+}
+
+/// What stands in the name of every temporary login, after the role prefix.
+const TEMPORARY: &str = "pgcleave_tmp_";
+
+/// The most bytes of a role prefix that the name of a temporary login keeps: more do not fit into 63.
+const TEMPORARY_PREFIX_BYTES: usize = 33;
+
+/// Names a temporary login of a database: `<prefix>pgcleave_tmp_<database's OID>_<random>`, both in 8 hexadecimal digits.
+///
+/// # Errors
+/// The prefix holds a NUL.
+pub fn temporary_login(prefix: &str, database_oid: u32, random: u32) -> Result<Ident, IdentError> {
+    let prefix = &prefix[..prefix.floor_char_boundary(TEMPORARY_PREFIX_BYTES)];
+    Ident::new(&format!("{prefix}{TEMPORARY}{database_oid:08x}_{random:08x}"))
+}
+
+/// Tells whether a role is named as temporary logins are, whatever the role prefix of who made it.
+#[must_use]
+pub fn is_temporary_login(role: &Ident) -> bool {
+    let hexadecimal =
+        |text: &str| text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let Some((_, tags)) = role.as_str().rsplit_once(TEMPORARY) else { return false };
+    tags.split_once('_').is_some_and(|(database, random)| hexadecimal(database) && hexadecimal(random))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temporary_login_is_known_by_its_name_whatever_the_prefix() {
+        for prefix in ["", "stg_", &"é".repeat(40)] {
+            let name = temporary_login(prefix, 5, u32::MAX).expect("it fits");
+            assert!(name.as_str().ends_with("pgcleave_tmp_00000005_ffffffff"), "{name:?}");
+            assert!(is_temporary_login(&name), "{name:?}");
+        }
+        for other in
+            ["pgcleave_tmp_", "pgcleave_tmp_00000005_fffffff", "pgcleave_tmp_0000000G_ffffffff", "orders_app_a"]
+        {
+            assert!(!is_temporary_login(&Ident::from_server(other)), "{other}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::acl::{Acl, AclKind};
 use super::moving::Moving;
 use super::naming::Slot;
+use super::privilege::Privileges;
 use crate::ident::Ident;
 use crate::sql::{Piece, Sql};
 
@@ -314,13 +315,56 @@ pub struct Observed {
     /// The server's `server_version_num`, as in 150004.
     pub server_version: u32,
     /// Logins that are neither managed, nor superusers, nor the administrator.
-    pub other_logins: BTreeSet<Ident>,
+    pub other_logins: BTreeMap<Ident, OtherLogin>,
     /// (view, function it calls), both of services' schemas, for the views that contracts name.
     pub view_calls: BTreeSet<(String, String)>,
+    /// Extensions that the server offers and does not trust: only a superuser installs them.
+    pub untrusted: BTreeSet<Ident>,
+    /// (schema, function) of services' functions that run with the rights of whoever calls them.
+    pub invokers: BTreeSet<(String, String)>,
     /// Whether the registry is there.
     pub registry: bool,
     /// The splits that the registry knows, by service.
     pub splits: Vec<Moving>,
+    /// Settings that managed roles have in every database of the server, whatever the manifests say.
+    pub everywhere: BTreeMap<Setting, EverywhereSetting>,
+    /// Managed logins without any password; empty where this login may not know.
+    pub without_password: BTreeSet<Ident>,
+    /// Published logins with another password than pgcleave gave them; empty where this login may not know.
+    pub changed_passwords: BTreeSet<Ident>,
+    /// The role prefix with which the registry knows each service.
+    pub prefixes: BTreeMap<Ident, String>,
+}
+
+/// A login of the server that belongs to nothing that pgcleave manages.
+///
+/// All but `replication` is found out only while PUBLIC has something on the database or on schema `public`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OtherLogin {
+    /// Whether it may replicate.
+    pub replication: bool,
+    /// Whether it, or a role that it belongs to, owns something in this database, was granted something here, or has settings
+    /// for it.
+    pub uses: bool,
+    /// Whether that is in the schema of a service that is only described.
+    pub described: bool,
+    /// The managed roles whose privileges it has.
+    pub managed: BTreeSet<Ident>,
+    /// What it has on the database otherwise than through PUBLIC.
+    pub kept_on_database: Privileges,
+    /// What it has on schema `public` otherwise than through PUBLIC.
+    pub kept_on_public: Privileges,
+    /// Its open sessions in this database.
+    pub sessions: u64,
+}
+
+/// A setting that a role has in every database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EverywhereSetting {
+    /// Its value.
+    pub value: String,
+    /// Whether the connected login may take it away.
+    pub resettable: bool,
 }
 
 impl Observed {

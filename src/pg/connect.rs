@@ -1,25 +1,30 @@
 //! Connections.
 
-use std::str::FromStr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use secrecy::{ExposeSecret, SecretString};
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
-use sqlx::{ConnectOptions, Connection};
+use secrecy::SecretString;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions, Connection as _};
 
 use super::error::Error;
-use super::socket;
+use super::pooler;
+use super::session::{self, SessionKind};
+use super::transport::settings::{Host, Settings};
+use super::transport::{self, Connected};
 use crate::ident::Ident;
 
-/// How long a connection may take to be made.
-const CONNECT_SECONDS: u64 = 15;
+/// PgBouncer's SQLSTATE for a startup option that it does not know.
+const UNKNOWN_OPTION: &str = "08P01";
 
 /// Where to connect to and as whom; its `Debug` shows no password.
 #[derive(Clone)]
 pub struct Target {
-    options: PgConnectOptions,
-    /// What the options do not give back, as libpq's variables: a password, the TLS files.
-    environment: Vec<(&'static str, SecretString)>,
+    settings: Settings,
+    /// Which of several servers answered last.
+    current: Arc<AtomicUsize>,
+    /// The administrator that the project declares, besides the login itself.
+    administrator: Option<Ident>,
 }
 
 impl std::fmt::Debug for Target {
@@ -29,173 +34,171 @@ impl std::fmt::Debug for Target {
 }
 
 impl Target {
-    /// Reads a connection string, `postgresql://…` or `postgres://…`; `PGPASSFILE` and the like are honoured.
+    /// Reads a connection string as libpq does, `postgresql://…` or `host=… port=…`. What it does not say, a service file
+    /// and the environment do (`PGPASSFILE`, `PGSSLMODE` and the like).
     ///
     /// # Errors
-    /// The text is not of that form. It is not repeated in the error.
+    /// The text has neither form; a parameter is unknown, unsupported, or has an impossible value. No value is repeated in
+    /// the error.
     pub fn parse(url: &SecretString) -> Result<Self, Error> {
-        let url = url.expose_secret();
-        if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
-            return Err(Error::BadUrl);
-        }
-        // an unescaped / in a password would make the rest of it a host's and a database's name, and show it
-        let path = url.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or("", |(_, path)| path);
-        if path.split('?').next().is_some_and(|database| database.contains('@')) {
-            return Err(Error::BadUrl);
-        }
-        let options = PgConnectOptions::from_str(url).map_err(|_| Error::BadUrl)?;
-        Ok(Self { options: options.disable_statement_logging(), environment: environment(url) })
+        Ok(Self { settings: Settings::parse(url)?, current: Arc::default(), administrator: None })
     }
 
     /// Gives the same server with another login.
     #[must_use]
     pub fn with_login(&self, role: &Ident, password: &SecretString) -> Self {
-        let options = self.options.clone().username(role.as_str()).password(password.expose_secret());
-        let mut environment = self.environment.clone();
-        environment.retain(|(name, _)| *name != "PGPASSWORD");
-        environment.push(("PGPASSWORD", password.clone()));
-        Self { options, environment }
+        let mut target = self.clone();
+        target.settings.user = role.as_str().to_owned();
+        target.settings.password = Some(password.clone());
+        target.administrator = None;
+        target
+    }
+
+    /// Gives the same target, whose sessions trust what this role owns as they trust what the login itself owns.
+    ///
+    /// The name comes from the project's own files, never from the database.
+    #[must_use]
+    pub fn administered_by(&self, administrator: Ident) -> Self {
+        Self { administrator: Some(administrator), ..self.clone() }
     }
 
     /// Gives the same server and login with another database.
     #[must_use]
     pub fn with_database(&self, database: &str) -> Self {
-        Self { options: self.options.clone().database(database), environment: self.environment.clone() }
+        let mut target = self.clone();
+        target.settings.database = database.to_owned();
+        target
+    }
+
+    /// Makes the server's silence count after other times than the usual ones. For tests only.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_patience(mut self, silent: std::time::Duration, answer: std::time::Duration) -> Self {
+        self.settings.patience = transport::silence::Patience { silent, answer };
+        self
+    }
+
+    /// Returns the server that answered last, of several; the first one before that.
+    fn server(&self) -> &Host {
+        &self.settings.hosts[self.current.load(Ordering::Relaxed)]
     }
 
     /// Gives the host name or socket folder.
     #[must_use]
     pub fn host(&self) -> String {
-        match self.options.get_socket() {
-            Some(folder) => folder.display().to_string(),
-            None => self.options.get_host().to_owned(),
-        }
+        self.server().name.clone()
     }
 
     /// Gives the port.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.options.get_port()
+        self.server().port
     }
 
     /// Gives the database's name; the login's where none was given, as libpq does.
     #[must_use]
     pub fn database(&self) -> &str {
-        self.options.get_database().unwrap_or_else(|| self.options.get_username())
+        &self.settings.database
     }
 
     /// Gives the login's name.
     #[must_use]
     pub fn username(&self) -> &str {
-        self.options.get_username()
+        &self.settings.user
     }
 
     /// Gives `role@host:port/database`, for people.
     #[must_use]
     pub fn label(&self) -> String {
-        format!("{}@{}:{}/{}", self.username(), self.host(), self.port(), self.database())
+        format!("{}@{}/{}", self.username(), self.server().label(), self.database())
+    }
+
+    /// Returns the mode of TLS that the connection string or the environment asks for, and the file of the root
+    /// certificate: what clients of the same server need too.
+    #[must_use]
+    pub fn tls_of_clients(&self) -> (Option<&'static str>, Option<&str>) {
+        let tls = &self.settings.tls;
+        let is_file = |root: &&str| !root.trim_start().starts_with("-----BEGIN");
+        (tls.mode_is_given.then(|| tls.mode.name()), tls.root_file.as_deref().filter(is_file))
+    }
+
+    /// Returns the server's name where it is on another machine and need not prove that it is the right one.
+    #[must_use]
+    pub fn unverified(&self) -> Option<String> {
+        self.settings.is_unverified().then(|| self.server().label())
+    }
+
+    /// Gives the settings that the connection string or the environment has for each session, in their order.
+    pub(super) fn session_options(&self) -> &[(String, String)] {
+        &self.settings.options
     }
 
     /// Gives libpq's environment variables for this target, for PostgreSQL's own programs.
     #[must_use]
     pub fn environment(&self) -> Vec<(&'static str, SecretString)> {
-        let mode = match self.options.get_ssl_mode() {
-            PgSslMode::Disable => "disable",
-            PgSslMode::Allow => "allow",
-            PgSslMode::Prefer => "prefer",
-            PgSslMode::Require => "require",
-            PgSslMode::VerifyCa => "verify-ca",
-            PgSslMode::VerifyFull => "verify-full",
-        };
+        let list = |of: fn(&Host) -> String| self.settings.hosts.iter().map(of).collect::<Vec<_>>().join(",");
         let own = [
-            ("PGHOST", self.host()),
-            ("PGPORT", self.port().to_string()),
+            ("PGHOST", list(|host| host.name.clone())),
+            ("PGPORT", list(|host| host.port.to_string())),
             ("PGUSER", self.username().to_owned()),
             ("PGDATABASE", self.database().to_owned()),
-            ("PGSSLMODE", mode.to_owned()),
+            ("PGSSLMODE", self.settings.tls.mode.name().to_owned()),
         ];
-        own.into_iter().map(|(name, value)| (name, value.into())).chain(self.environment.iter().cloned()).collect()
+        own.into_iter().map(|(name, value)| (name, value.into())).chain(self.settings.environment()).collect()
     }
 
-    /// Connects.
+    /// Connects, and pins the settings that this kind of session does not leave to the database's owner.
     ///
-    /// `application` is what `pg_stat_activity` shows.
+    /// `application` is what `pg_stat_activity` shows, unless the connection string says otherwise.
     ///
     /// # Errors
-    /// The server could not be reached within 15 s, or turned the login away.
-    pub async fn connect(&self, application: &str) -> Result<PgConnection, Error> {
-        self.connect_with(self.options.clone().application_name(application)).await
+    /// The server could not be reached within 15 s (or `connect_timeout`), turned the login away, asked for a kind of login
+    /// that is not answered, or does not keep a setting; or a pooler in transaction mode is between.
+    pub async fn connect(&self, kind: SessionKind<'_>, application: &str) -> Result<PgConnection, Error> {
+        let options = kind.startup(self.options(application));
+        let mut connected = match self.connect_with(options.clone()).await {
+            Err(error) if kind != SessionKind::Tested && error.sqlstate() == Some(UNKNOWN_OPTION) => {
+                pooler::refuse(self).await?;
+                return Err(error);
+            }
+            connected => connected?,
+        };
+        if kind != SessionKind::Tested && !pooler::is_direct(&mut connected).await? {
+            // Settings that are pinned behind such a pooler would be those of its other clients.
+            let mut beside = self.connect_with(options).await?.connection;
+            pooler::compare(self, &mut connected.connection, &mut beside).await?;
+            let _ = beside.close().await;
+        }
+        session::begin(&mut connected.connection, kind, self.administrator.as_ref()).await?;
+        Ok(connected.connection)
     }
 
     /// Connects to a pooler's console, which knows few of a server's parameters.
     ///
     /// # Errors
     /// As [`Target::connect`].
-    pub async fn connect_plainly(&self, application: &str) -> Result<PgConnection, Error> {
-        self.connect_with(self.options.clone().application_name(application).extra_float_digits(None)).await
+    pub async fn connect_console(&self, application: &str) -> Result<PgConnection, Error> {
+        Ok(self.connect_with(self.options(application).extra_float_digits(None)).await?.connection)
     }
 
-    async fn connect_with(&self, options: PgConnectOptions) -> Result<PgConnection, Error> {
-        let failed = |message: String, sqlstate| Error::Connect { target: self.label(), message, sqlstate };
-        let connecting = PgConnection::connect_with(&options);
-        match tokio::time::timeout(Duration::from_secs(CONNECT_SECONDS), connecting).await {
-            Ok(Ok(connection)) => {
-                if self.options.get_socket().is_none() {
-                    socket::set(self.port());
-                }
-                Ok(connection)
-            }
-            Ok(Err(error)) => match Error::new("connect", &error) {
-                Error::Statement(statement) => Err(failed(statement.message, Some(statement.sqlstate))),
-                Error::Broken { message, .. } => Err(failed(message, None)),
-                other => Err(other),
-            },
-            Err(_) => Err(failed(format!("no answer within {CONNECT_SECONDS} s"), None)),
-        }
+    /// Returns the driver's options, but for the place and the login.
+    fn options(&self, application: &str) -> PgConnectOptions {
+        let application = self.settings.application.as_deref().unwrap_or(application);
+        let options = PgConnectOptions::new_without_pgpass().disable_statement_logging().application_name(application);
+        if self.settings.options.is_empty() { options } else { options.options(self.settings.options.iter().cloned()) }
     }
-}
 
-/// Reads from a connection string what the driver's options keep to themselves.
-fn environment(url: &str) -> Vec<(&'static str, SecretString)> {
-    let (url, query) = url.split_once('?').unwrap_or((url, ""));
-    let authority = url.split_once("://").map_or("", |(_, rest)| rest).split('/').next().unwrap_or_default();
-    let login = authority.rsplit_once('@').map_or("", |(login, _)| login);
-    let password = login.split_once(':').map(|(_, password)| ("PGPASSWORD", decoded(password).into()));
-    let named = query.split('&').filter_map(|pair| pair.split_once('=')).filter_map(|(name, value)| {
-        let variable = match name {
-            "password" => "PGPASSWORD",
-            "sslrootcert" | "ssl-root-cert" | "ssl-ca" => "PGSSLROOTCERT",
-            "sslcert" | "ssl-cert" => "PGSSLCERT",
-            "sslkey" | "ssl-key" => "PGSSLKEY",
-            _ => return None,
-        };
-        Some((variable, decoded(value).into()))
-    });
-    password.into_iter().chain(named).collect()
-}
-
-/// Undoes percent-encoding.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let escaped = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match escaped.filter(|_| first == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
+    async fn connect_with(&self, options: PgConnectOptions) -> Result<Connected, Error> {
+        let (connected, server) = transport::connect(&self.settings, &options).await?;
+        self.current.store(server, Ordering::Relaxed);
+        Ok(connected)
     }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret as _;
+
     use super::*;
 
     #[test]
@@ -211,8 +214,8 @@ mod tests {
                 ("PGUSER", "ann"),
                 ("PGDATABASE", "shop"),
                 ("PGSSLMODE", "require"),
-                ("PGPASSWORD", "p@ss%"),
                 ("PGSSLROOTCERT", "/ca.pem"),
+                ("PGPASSWORD", "p@ss%"),
             ]
         );
     }

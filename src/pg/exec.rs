@@ -19,6 +19,15 @@ pub async fn batch(connection: &mut PgConnection, doing: &str, sql: &Sql) -> Res
     Ok(())
 }
 
+/// Runs statements that stand in our own source as they are.
+///
+/// # Errors
+/// The server refused one of them; those after it did not run.
+pub async fn fixed(connection: &mut PgConnection, doing: &str, sql: &'static str) -> Result<(), Error> {
+    connection.execute(sqlx::raw_sql(sql)).await.map_err(|e| Error::new(doing, &e))?;
+    Ok(())
+}
+
 /// Says which statement of a script failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]

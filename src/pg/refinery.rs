@@ -6,30 +6,44 @@ use std::future::Future;
 use std::ops::Range;
 
 use refinery_core::traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction};
-use refinery_core::{Migration, Report, Runner};
-use sqlx::Row;
+use refinery_core::{Migration, Report, Runner, Target};
 use sqlx::postgres::PgConnection;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::error::Error;
 use super::exec;
+use super::history;
+use super::session::{self, SessionKind};
+use super::unfinished::{self, Unfinished};
+use super::watch::{Limits, Stop, Watch};
 use crate::ident::Ident;
-use crate::sql::Qualified;
-use crate::{sql, sql::Sql};
-
-/// The table of a schema in which refinery keeps what has been applied.
-pub const HISTORY: &str = "refinery_schema_history";
-
-/// Cuts a script that cannot run in a transaction into its statements; nothing for one that can.
-pub type Cut = fn(&str) -> Option<Vec<Range<usize>>>;
+use crate::sql;
 
 /// One connection, as refinery wants it: each migration in a transaction of its own.
 pub struct Session<'c> {
     connection: &'c mut PgConnection,
-    cut: Cut,
+    service: Option<Service<'c>>,
+}
+
+/// What holds for the files of a service.
+pub struct Service<'c> {
     /// The role as which the scripts must run, from the first statement to the last.
-    owner: Option<Ident>,
+    pub owner: Ident,
+    /// The schema.
+    pub schema: Ident,
+    /// The schema and those of the service's extensions.
+    pub search_path: Vec<Ident>,
+    /// The statements of a script that cannot run in a transaction; nothing for one that can.
+    pub cuts: Option<Vec<Range<usize>>>,
+    /// What the watch from outside knows.
+    pub watch: &'c Watch,
+    /// What a file may take.
+    pub limits: Limits,
+    /// The version of the file that runs.
+    pub version: i64,
+    /// The history as it was read, bounded.
+    pub history: Vec<Migration>,
+    /// What was invalid or pending in the schema before the file was started for the first time.
+    pub before: Vec<i64>,
 }
 
 /// Says how far a migration came before it failed.
@@ -45,6 +59,36 @@ pub enum Failure {
         /// Whether the statements before it stay done, because the script ran without a transaction.
         kept: bool,
     },
+    /// The watch from outside stopped the script.
+    #[error("the script was stopped")]
+    Stopped {
+        /// Why.
+        stop: Stop,
+        /// The stopped statement's place in the script, from 0, where it is known.
+        statement: Option<usize>,
+        /// Whether the statements before it stay done, because the script ran without a transaction.
+        kept: bool,
+        /// How often it was tried.
+        tries: u32,
+    },
+    /// The script left an invalid index or a pending detach, or took one for what it wanted.
+    #[error("{} unfinished", .found.len())]
+    Unfinished {
+        /// What is not finished.
+        found: Vec<Unfinished>,
+    },
+    /// The history has no row of the script although its statement went through.
+    #[error("the history has no row of version {version}")]
+    NotRecorded {
+        /// The version.
+        version: i64,
+    },
+    /// A row of the history has no version.
+    #[error("the history has a row without a version")]
+    NoVersion,
+    /// Something that is no table has the history table's name.
+    #[error("{} is no table", history::TABLE)]
+    NoTable,
     /// The script left the owner's role, or made something that the login itself owns.
     #[error("the script left the role {owner:?} that it has to run as")]
     LeftOwner {
@@ -72,12 +116,12 @@ impl From<Error> for Failure {
 impl<'c> Session<'c> {
     /// Runs every script in a transaction, as whoever is logged in.
     pub fn new(connection: &'c mut PgConnection) -> Self {
-        Self { connection, cut: |_| None, owner: None }
+        Self { connection, service: None }
     }
 
-    /// Runs statement by statement what `cut` cuts, and rolls back what leaves the owner's role.
-    pub fn as_owner(connection: &'c mut PgConnection, owner: Ident, cut: Cut) -> Self {
-        Self { connection, cut, owner: Some(owner) }
+    /// Runs a service's files: statement by statement where it has `cuts`; what leaves the owner's role is rolled back.
+    pub fn of_service(connection: &'c mut PgConnection, service: Service<'c>) -> Self {
+        Self { connection, service: Some(service) }
     }
 
     /// Brings the schema's history up to `migrations`; gives those that were applied.
@@ -85,43 +129,28 @@ impl<'c> Session<'c> {
     /// # Errors
     /// A migration failed, or the history does not fit them; the error's report tells what was applied before.
     pub async fn run(&mut self, schema: &Ident, migrations: &[Migration]) -> Result<Report, refinery_core::Error> {
-        let mut runner = Runner::new(migrations);
-        runner.set_migration_table_name(history_table(schema).as_str());
+        self.run_until(schema, migrations, Target::Latest).await
+    }
+
+    /// Runs the service's file of [`Service::version`]; those before it are in the history.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub async fn run_file(&mut self, migrations: &[Migration]) -> Result<Report, refinery_core::Error> {
+        let service = self.service.as_ref().expect("only a service has files");
+        let (schema, version) = (service.schema.clone(), service.version);
+        self.run_until(&schema, migrations, Target::Version(version)).await
+    }
+
+    async fn run_until(
+        &mut self,
+        schema: &Ident,
+        migrations: &[Migration],
+        target: Target,
+    ) -> Result<Report, refinery_core::Error> {
+        let mut runner = Runner::new(migrations).set_target(target);
+        runner.set_migration_table_name(history::table(schema).as_str());
         runner.run_async(self).await
-    }
-
-    /// Makes the history table, unless it is there; `writer` is the role that must not write it.
-    ///
-    /// # Errors
-    /// The server refused.
-    pub async fn make_history(&mut self, schema: &Ident, writer: Option<&Ident>) -> Result<(), Error> {
-        let doing = "create the migration history";
-        let table = history_table(schema);
-        let is_there: bool = sqlx::query_scalar("select pg_catalog.to_regclass($1) is not null")
-            .bind(table.as_str())
-            .fetch_one(&mut *self.connection)
-            .await
-            .map_err(|e| Error::new(doing, &e))?;
-        if is_there {
-            return Ok(());
-        }
-        exec::batch(self.connection, doing, &sql!("begin")).await?;
-        let create = <Self as AsyncMigrate>::assert_migrations_table_query(table.as_str());
-        exec::script(self.connection, doing, &create).await.map_err(|e| e.error)?;
-        if let Some(writer) = writer {
-            let revoke = sql!("revoke insert, update, delete, truncate on ", table, " from ", writer);
-            exec::batch(self.connection, doing, &revoke).await?;
-        }
-        exec::batch(self.connection, doing, &sql!("commit")).await
-    }
-
-    /// Reads what has been applied in the schema, by version.
-    ///
-    /// # Errors
-    /// The server refused, or a row is not one of refinery's.
-    pub async fn applied(&mut self, schema: &Ident) -> Result<Vec<Migration>, Failure> {
-        let statement = <Self as AsyncMigrate>::get_applied_migrations_query(history_table(schema).as_str());
-        read_history(self.connection, &statement).await
     }
 
     /// Runs a script and its history row in one transaction.
@@ -149,23 +178,96 @@ impl<'c> Session<'c> {
             })?;
             self.check_owner().await?;
         }
-        Ok(())
+        if self.service.is_none() {
+            return Ok(());
+        }
+        // what was deferred runs before the row is read back: a trigger of the service could delete it
+        exec::batch(self.connection, "check the constraints", &sql!("set constraints all immediate")).await?;
+        self.check_owner().await?;
+        if scripts.len() > 1 {
+            self.check_finished(scripts[0], false).await?;
+        }
+        self.check_recorded().await
+    }
+
+    /// Runs a file, again after a wait for a lock that was cut short.
+    async fn file(&mut self, script: &str, history: &str) -> Result<(), Failure> {
+        let service = self.service.as_ref().expect("only a service's files are watched");
+        let (watch, retries, cuts) = (service.watch, service.limits.lock_retries, service.cuts.clone());
+        let mut tries = 0;
+        let mut last = None;
+        loop {
+            // a session that was terminated cannot be reset: what ended it is the reason
+            if let Err(error) = self.start_afresh().await {
+                return Err(last.unwrap_or_else(|| of_watch(error.into(), watch.stopped(), tries)));
+            }
+            let ran = match &cuts {
+                Some(cuts) => self.one_by_one(script, cuts, history).await,
+                None => self.in_transaction(&[script, history]).await,
+            };
+            tries += 1;
+            let Err(failure) = ran else { return Ok(()) };
+            let failure = of_watch(failure, watch.stopped(), tries);
+            if cuts.is_some() || tries > retries || !failure.is_lock_wait() {
+                return Err(failure);
+            }
+            watch.pause(tries).await;
+            if let Some(stop) = watch.stopped() {
+                return Err(Failure::Stopped { stop, statement: None, kept: false, tries });
+            }
+            last = Some(failure);
+        }
     }
 
     /// Runs a script's statements one by one, each committed on its own, then the history row.
     async fn one_by_one(&mut self, script: &str, cuts: &[Range<usize>], history: &str) -> Result<(), Failure> {
         for (i, range) in cuts.iter().enumerate() {
-            exec::script(self.connection, "run the statement", &script[range.clone()]).await.map_err(|e| {
-                Failure::Server { error: shifted(e.error, script, range.start), statement: Some(i), kept: i > 0 }
-            })?;
+            let ran = exec::script(self.connection, "run the statement", &script[range.clone()]).await;
+            if let Err(e) = ran
+                && !self.finish_detach(&e.error).await?
+            {
+                let error = shifted(e.error, script, range.start);
+                return Err(Failure::Server { error, statement: Some(i), kept: i > 0 });
+            }
             self.check_owner().await?;
         }
+        self.check_finished(script, true).await?;
         self.in_transaction(&[history]).await
+    }
+
+    /// Finishes a detach that an interrupted run of the file has left, when the file's own statement meets it.
+    async fn finish_detach(&mut self, error: &Error) -> Result<bool, Failure> {
+        let Some(service) = self.service.as_ref().filter(|_| error.sqlstate() == Some("55000")) else {
+            return Ok(false);
+        };
+        let found = unfinished::read(self.connection, &service.schema).await?;
+        let mut new = found.iter().filter(|u| u.kind == unfinished::Kind::Detach && !service.before.contains(&u.oid));
+        let (Some(pending), None) = (new.next(), new.next()) else { return Ok(false) };
+        exec::batch(self.connection, "finish the detach", &pending.cure()).await?;
+        Ok(true)
+    }
+
+    /// Sees that no index which the file made or names is invalid, and that no detach is pending.
+    async fn check_finished(&mut self, script: &str, alone: bool) -> Result<(), Failure> {
+        let Some(service) = &self.service else { return Ok(()) };
+        let mut found = unfinished::read(self.connection, &service.schema).await?;
+        found.retain(|u| (alone && !service.before.contains(&u.oid)) || u.is_named_in(script));
+        if found.is_empty() { Ok(()) } else { Err(Failure::Unfinished { found }) }
+    }
+
+    /// Reads the history's row back: a trigger or a rule of the service could have swallowed it.
+    async fn check_recorded(&mut self) -> Result<(), Failure> {
+        let Some(service) = &self.service else { return Ok(()) };
+        if history::has(self.connection, &service.schema, service.version).await? {
+            Ok(())
+        } else {
+            Err(Failure::NotRecorded { version: service.version })
+        }
     }
 
     /// Sees that the session is still the owner, and that nothing depends on the login itself.
     async fn check_owner(&mut self) -> Result<(), Failure> {
-        let Some(owner) = &self.owner else { return Ok(()) };
+        let Some(Service { owner, .. }) = &self.service else { return Ok(()) };
         let stayed: bool = sqlx::query_scalar(
             "select current_user = $1 and not exists ( \
                select from pg_catalog.pg_shdepend d join pg_catalog.pg_roles r on r.oid = d.refobjid \
@@ -181,17 +283,30 @@ impl<'c> Session<'c> {
 
     /// Undoes what an earlier script has set, so that each begins alike.
     async fn start_afresh(&mut self) -> Result<(), Error> {
-        if self.owner.is_none() {
-            return Ok(());
-        }
+        // our own scripts change nothing, and `reset all` would leave the session to the database's settings
+        let Some(Service { owner, search_path, .. }) = &self.service else { return Ok(()) };
         let reset = sql!("reset session authorization; reset role; reset all");
-        exec::batch(self.connection, "reset the session's settings", &reset).await
+        exec::batch(self.connection, "reset the session's settings", &reset).await?;
+        session::pin(self.connection, SessionKind::Migration { owner, search_path }).await
     }
 }
 
-/// Names the history table as refinery splices it in.
-fn history_table(schema: &Ident) -> Sql {
-    sql!(Qualified(schema, &Ident::from_server(HISTORY)))
+impl Failure {
+    fn is_lock_wait(&self) -> bool {
+        match self {
+            Self::Stopped { stop, .. } => matches!(stop, Stop::LockWait { .. }),
+            Self::Server { error, .. } => matches!(error.sqlstate(), Some("55P03" | "40P01")),
+            _ => false,
+        }
+    }
+}
+
+/// Says that the watch stopped it, where it did.
+fn of_watch(failure: Failure, stop: Option<Stop>, tries: u32) -> Failure {
+    match (failure, stop) {
+        (Failure::Server { statement, kept, .. }, Some(stop)) => Failure::Stopped { stop, statement, kept, tries },
+        (failure, _) => failure,
+    }
 }
 
 /// Counts a statement's error position from the script's begin.
@@ -205,21 +320,6 @@ fn shifted(error: Error, script: &str, start: usize) -> Error {
     }
 }
 
-async fn read_history(connection: &mut PgConnection, statement: &str) -> Result<Vec<Migration>, Failure> {
-    let rows = exec::rows(connection, "read the migration history", statement).await?;
-    rows.iter()
-        .map(|row| {
-            let version: i64 = row.get("version");
-            let applied_on: String = row.get::<Option<_>, _>("applied_on").unwrap_or_default();
-            let checksum: String = row.get::<Option<_>, _>("checksum").unwrap_or_default();
-            let unreadable = |column, value: &str| Failure::History { version, column, value: value.to_owned() };
-            let at = OffsetDateTime::parse(&applied_on, &Rfc3339).map_err(|_| unreadable("applied_on", &applied_on))?;
-            let sum = checksum.parse::<u64>().map_err(|_| unreadable("checksum", &checksum))?;
-            Ok(Migration::applied(version, row.get::<Option<_>, _>("name").unwrap_or_default(), at, sum))
-        })
-        .collect()
-}
-
 impl AsyncTransaction for Session<'_> {
     type Error = Failure;
 
@@ -229,13 +329,11 @@ impl AsyncTransaction for Session<'_> {
     ) -> impl Future<Output = Result<usize, Failure>> + Send + 'a {
         let queries: Vec<&'a str> = queries.collect();
         async move {
-            self.start_afresh().await?;
-            if let [script, history] = *queries.as_slice()
-                && let Some(cuts) = (self.cut)(script)
-            {
-                self.one_by_one(script, &cuts, history).await?;
-            } else {
-                self.in_transaction(&queries).await?;
+            match (queries.as_slice(), &self.service) {
+                (&[script, history], Some(_)) => self.file(script, history).await?,
+                // the history table is there already
+                (_, Some(_)) => {}
+                (_, None) => self.in_transaction(&queries).await?,
             }
             Ok(queries.len())
         }
@@ -244,7 +342,13 @@ impl AsyncTransaction for Session<'_> {
 
 impl AsyncQuery<Vec<Migration>> for Session<'_> {
     async fn query(&mut self, query: &str) -> Result<Vec<Migration>, Failure> {
-        read_history(self.connection, query).await
+        match &self.service {
+            Some(service) => Ok(service.history.clone()),
+            None => {
+                let rows = exec::rows(self.connection, "read the migration history", query).await?;
+                rows.iter().map(history::row).collect()
+            }
+        }
     }
 }
 

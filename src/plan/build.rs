@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::change::{Action, Change, Hazard, Kind, Phase, Stage};
+use super::close_database::{self, Effect};
 use super::desired::{Missing, desired};
 use super::diff::{Comparison, Unmanaged, diff, prune};
 use super::managed::{Managed, Names};
+use super::pin::Pins;
 use crate::ident::Ident;
 use crate::manifest::service::Project;
 use crate::model::naming::Slot;
@@ -40,6 +42,12 @@ pub struct PendingMigration {
     pub file: String,
     /// The checksum of the file's text, as refinery computes it.
     pub checksum: String,
+    /// SHA-256 of the file's bytes, in hexadecimal.
+    #[serde(default)]
+    pub sha256: String,
+    /// The views and routines that it creates. Not part of a saved plan.
+    #[serde(skip)]
+    pub defines: Vec<super::consumer_code::Defined>,
 }
 
 /// Which server and database a plan is for.
@@ -69,6 +77,9 @@ pub struct Plan {
     pub options: Options,
     /// What to do, in order.
     pub changes: Vec<Change>,
+    /// Which logins lose something that they have through PUBLIC.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effect: Vec<Effect>,
     /// The hazards of all changes.
     pub hazards: BTreeSet<Hazard>,
     /// What no manifest knows, and is left alone.
@@ -76,10 +87,16 @@ pub struct Plan {
     /// The services whose migrations cannot run as they are, and why; all else of them is done.
     #[serde(default)]
     pub blocked: BTreeMap<Ident, String>,
+    /// Those of [`Plan::blocked`] whose files may have run already: somebody has to say which.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub needs_baseline: BTreeSet<Ident>,
     /// What else a person should know, in sentences.
     pub notes: Vec<String>,
     /// SHA-256 of the managed state that the plan was made from, in hexadecimal.
     pub fingerprint: String,
+    /// What else it was made from; nothing in a plan that an earlier version saved.
+    #[serde(default)]
+    pub pins: Option<Pins>,
 }
 
 impl Plan {
@@ -87,6 +104,18 @@ impl Plan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
+    }
+
+    /// Tells whether pgcleave's own roles have what no manifest gives them, and no change of this plan takes.
+    #[must_use]
+    pub fn leaves_drift(&self) -> bool {
+        self.unmanaged.iter().any(|found| found.ours)
+    }
+
+    /// Tells whether nothing but an answer is wanted: which migrations have run before.
+    #[must_use]
+    pub fn waits_for_baselines(&self) -> bool {
+        !self.blocked.is_empty() && self.blocked.keys().all(|service| self.needs_baseline.contains(service))
     }
 
     /// Gives the services that have changes, those of all first.
@@ -126,6 +155,17 @@ pub fn build(project: &Project, observed: &Observed, pending: &[PendingMigration
     if options.prune {
         changes.extend(prune(&differences.unmanaged));
     }
+    let mut effect = Vec::new();
+    match close_database::change(project, observed, differences.taken) {
+        None => {}
+        Some((change, hits)) if options.services.is_empty() => {
+            changes.push(change);
+            effect = hits;
+        }
+        Some((change, _)) => {
+            notes.push(format!("{}: only a plan of all services does that", change.reason));
+        }
+    }
     gone_services(project, observed, options, &mut changes, &mut notes);
     if super::described::is_shared_managed(project) {
         administrators_limits(project, observed, &mut notes);
@@ -140,8 +180,11 @@ pub fn build(project: &Project, observed: &Observed, pending: &[PendingMigration
             |role: &Ident| observed.state.roles.contains_key(role) || managed.roles.get(role).is_some_and(&selected);
         changes.retain(|c| selected(&c.service) && c.consumer.as_ref().is_none_or(is_there));
     }
+    super::consumer_code::mark(project, observed, pending, &mut changes);
     changes.sort_by(|a, b| a.key().cmp(&b.key()));
     notes.sort();
+    let mut unmanaged = differences.unmanaged;
+    unmanaged.retain(|found| !options.prune || found.needs.is_some());
     Plan {
         format: FORMAT.to_owned(),
         server: Server {
@@ -154,10 +197,13 @@ pub fn build(project: &Project, observed: &Observed, pending: &[PendingMigration
         options: options.clone(),
         hazards: changes.iter().flat_map(|c| c.hazards.iter().copied()).collect(),
         changes,
-        unmanaged: if options.prune { Vec::new() } else { differences.unmanaged },
+        effect,
+        unmanaged,
         blocked: BTreeMap::new(),
+        needs_baseline: BTreeSet::new(),
         notes,
         fingerprint: of_managed(project, &observed.state),
+        pins: Some(Pins::of(project, pending)),
     }
 }
 
@@ -203,7 +249,9 @@ fn blank(service: &Ident, stage: Stage, phase: Phase, action: Action, kind: Kind
         hazards: Vec::new(),
         run_as: None,
         consumer: None,
+        version: 0,
         awaited: false,
+        refusal: None,
         locks: Vec::new(),
         sql: Vec::new(),
     }
@@ -212,6 +260,7 @@ fn blank(service: &Ident, stage: Stage, phase: Phase, action: Action, kind: Kind
 fn migration(pending: &PendingMigration) -> Change {
     let mut change = blank(&pending.service, Stage::Migrate, Phase::Schemas, Action::Migrate, Kind::Migration);
     change.object = format!("{}/{}", pending.service.as_str(), pending.file);
+    change.version = pending.version;
     change.reason = format!("version {} has not run here (checksum {})", pending.version, pending.checksum);
     change
 }
@@ -277,34 +326,7 @@ fn gone_services(
 fn administrators_limits(project: &Project, observed: &Observed, notes: &mut Vec<String>) {
     let administrator = &observed.administrator;
     let who = administrator.name.as_str();
-    if !administrator.owns_database {
-        let database = &observed.state.database;
-        let connect = super::managed::connect_group(&project.naming);
-        let sql = sql!(
-            "revoke all on database ",
-            database.name,
-            " from public; grant connect on database ",
-            database.name,
-            " to ",
-            connect
-        );
-        notes.push(format!(
-            "{who} does not own the database, so CONNECT and TEMP stay as they are; its owner, {}, can run: {}",
-            database.owner.as_str(),
-            sql.as_str()
-        ));
-    }
-    let public = Ident::from_server("public");
-    let open = observed
-        .state
-        .schemas
-        .get(&public)
-        .is_some_and(|s| !s.acl.held_by(&crate::model::acl::Grantee::Public).is_empty());
-    if open && !administrator.grants_on.contains(&public) {
-        notes.push(format!(
-            "{who} cannot close schema public; its owner can run: revoke all on schema public from public"
-        ));
-    }
+    close_database::advice(project, observed, notes);
     for service in project.services.values() {
         let schema = &service.schema;
         let objects = observed.state.schemas.get(schema).into_iter().flat_map(|found| &found.objects);
@@ -357,6 +379,7 @@ pub fn asked(project: &Project) -> Asked {
         roles: Managed::of(project).names(),
         schemas: schemas.chain(super::described::looked_at(project)).collect(),
         views: services.flat_map(|s| &s.exposes).map(|e| e.name.clone()).collect(),
+        described: project.described.values().map(|s| s.schema.clone()).collect(),
     }
 }
 
@@ -369,4 +392,6 @@ pub struct Asked {
     pub schemas: BTreeSet<Ident>,
     /// The names of what is exposed.
     pub views: BTreeSet<Ident>,
+    /// The schemas of services that are only described.
+    pub described: BTreeSet<Ident>,
 }

@@ -103,12 +103,27 @@ pub enum Hazard {
     DropService,
     /// Gives a login that is there already, and that the registry does not know, another password.
     ReplacePassword,
+    /// Installs an extension that PostgreSQL does not trust: its code can do what a superuser can.
+    UntrustedExtension,
+    /// Exposes, or replaces, code of a contract that runs with its consumer's rights.
+    ContractRunsAsConsumer,
+    /// Takes from every login of the server what it may do in the database through PUBLIC.
+    CloseDatabase,
 }
 
 impl Hazard {
     /// All, in order.
-    pub const ALL: [Self; 6] =
-        [Self::Revoke, Self::ChangeOwner, Self::LockMany, Self::DropRole, Self::DropService, Self::ReplacePassword];
+    pub const ALL: [Self; 9] = [
+        Self::Revoke,
+        Self::ChangeOwner,
+        Self::LockMany,
+        Self::DropRole,
+        Self::DropService,
+        Self::ReplacePassword,
+        Self::UntrustedExtension,
+        Self::ContractRunsAsConsumer,
+        Self::CloseDatabase,
+    ];
 
     /// Gives the name by which it is allowed.
     #[must_use]
@@ -120,6 +135,9 @@ impl Hazard {
             Self::DropRole => "drop-role",
             Self::DropService => "drop-service",
             Self::ReplacePassword => "replace-password",
+            Self::UntrustedExtension => "untrusted-extension",
+            Self::ContractRunsAsConsumer => "contract-runs-as-consumer",
+            Self::CloseDatabase => "close-database",
         }
     }
 
@@ -140,6 +158,8 @@ pub enum Stage {
     Migrate,
     /// Contracts, and grants on what the migrations made.
     Settle,
+    /// What takes access from everybody, once nothing failed.
+    Close,
 }
 
 /// Where in its stage's transaction a change stands: roles before what names them, and so on.
@@ -186,9 +206,15 @@ pub struct Change {
     /// The role of another service that it grants to, which must be there. Not part of a saved plan.
     #[serde(skip)]
     pub consumer: Option<Ident>,
+    /// A migration's version, so that V10 comes after V9; 0 for all else. Not part of a saved plan.
+    #[serde(skip)]
+    pub version: i64,
     /// Whether its object is yet to be made by a migration: until then it is only shown. Not part of a saved plan.
     #[serde(skip)]
     pub awaited: bool,
+    /// A query that has a row, with the column `why`, where its statements must not run. Not part of a saved plan.
+    #[serde(skip)]
+    pub refusal: Option<Sql>,
     /// The tables and views whose access lists change, quoted: before 18 a GRANT takes no lock on them, so that one
     /// that is being altered answers `tuple concurrently updated` until it is locked first. Not part of a saved plan.
     #[serde(skip)]
@@ -212,20 +238,12 @@ impl Change {
             hazards: _,
             run_as,
             consumer: _,
+            version,
             awaited: _,
+            refusal: _,
             locks: _,
             sql,
         } = self;
-        (stage, service, phase, run_as, kind, self.version(), object, action, reason, sql)
-    }
-
-    /// Gives a migration's version, so that V10 comes after V9; 0 for all else.
-    fn version(&self) -> i64 {
-        if self.kind != Kind::Migration {
-            return 0;
-        }
-        let file = self.object.rsplit('/').next().unwrap_or_default();
-        let digits: String = file.chars().skip(1).take_while(char::is_ascii_digit).collect();
-        digits.parse().unwrap_or(0)
+        (stage, service, phase, run_as, kind, version, object, action, reason, sql)
     }
 }

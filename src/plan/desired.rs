@@ -101,7 +101,9 @@ fn database(project: &Project, observed: &Observed) -> Database {
     }
     let managed = Managed::of(project);
     let mut acl = Acl::empty();
-    for (grantee, grantor, granted) in actual.acl.iter().filter(|(grantee, ..)| !managed.covers(grantee)) {
+    let stays =
+        |grantee: &Grantee| !managed.covers(grantee) || (*grantee == Grantee::Public && !project.close_database);
+    for (grantee, grantor, granted) in actual.acl.iter().filter(|(grantee, ..)| stays(grantee)) {
         acl.add(grantee.clone(), grantor.clone(), granted);
     }
     acl.grant(Grantee::Role(connect_group(&project.naming)), &actual.owner, Privilege::Connect.into());
@@ -354,7 +356,7 @@ fn shared_schemas(project: &Project, observed: &Observed, state: &mut State) {
             state.schemas.insert(name, Schema { owner, acl: Arc::new(acl), objects: BTreeMap::new() });
             continue;
         }
-        if name == public {
+        if name == public && project.close_database {
             acl = without_public(&acl);
         }
         if homes.contains(&name) {

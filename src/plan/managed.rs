@@ -20,6 +20,10 @@ pub struct Managed {
     pub prefix: String,
     /// Each service's schema, with the service.
     pub schemas: BTreeMap<Ident, Ident>,
+    /// The services that list each extension.
+    pub extensions: BTreeMap<Ident, BTreeSet<Ident>>,
+    /// The services that are only described.
+    pub described: BTreeSet<Ident>,
     /// What roles that are nobody's may hold by a contract with a described service, by object.
     pub by_hand: BTreeMap<String, Privileges>,
 }
@@ -45,7 +49,14 @@ impl Managed {
         let all = project.services.values().chain(project.elsewhere.values());
         let schemas = all.map(|s| (s.schema.clone(), s.name.clone())).collect();
         let by_hand = super::described::by_hand(project);
-        Self { roles, prefix: naming.prefix.clone(), schemas, by_hand }
+        let mut extensions = BTreeMap::<Ident, BTreeSet<Ident>>::new();
+        for service in project.services.values() {
+            for extension in &service.extensions {
+                extensions.entry(extension.clone()).or_default().insert(service.name.clone());
+            }
+        }
+        let described = project.described.keys().cloned().collect();
+        Self { roles, prefix: naming.prefix.clone(), schemas, extensions, described, by_hand }
     }
 
     /// Gives the roles' names.

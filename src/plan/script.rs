@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::change::{Action, Change, Kind, Phase, Stage};
 use crate::ident::Ident;
+use crate::model::extension_schema;
 use crate::model::state::Observed;
 use crate::sql;
 use crate::sql::{Comma, Sql};
@@ -61,6 +62,7 @@ fn transaction(changes: &[&Change], stage: Stage, observed: &Observed) -> Transa
             lock_at.get_or_insert(statements.len());
             locks.extend(&change.locks);
         }
+        statements.extend(change.refusal.as_ref().map(extension_schema::guard));
         statements.extend(change.sql.iter().cloned());
     }
     let lock = lock_at.map(|at| (at, sql!("lock table ", Comma(locks.iter().copied()), " in access share mode")));
@@ -93,7 +95,10 @@ impl<'a> Borrowing<'a> {
         let administrator = &observed.administrator;
         let has_it = |role: &Ident| {
             observed.state.memberships.iter().any(|(membership, options)| {
-                membership.role == *role && membership.member == administrator.name && options.set && !options.admin
+                // from 16 on the plan takes back what the administrator gave itself
+                let stays = observed.major() < 16 || membership.grantor != administrator.name;
+                let has = membership.role == *role && membership.member == administrator.name;
+                has && stays && options.set && !options.admin
             })
         };
         let acted_as = changes.iter().filter_map(|change| change.run_as.as_ref());

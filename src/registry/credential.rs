@@ -6,6 +6,7 @@ use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgRow};
 use time::OffsetDateTime;
 
+use super::trust;
 use crate::ident::Ident;
 use crate::model::naming::Slot;
 use crate::pg::error::Error;
@@ -72,17 +73,6 @@ pub struct CredentialRow {
     pub grace_is_over: bool,
 }
 
-/// Tells whether the registry is there.
-///
-/// # Errors
-/// The server could not be asked.
-pub async fn exists(connection: &mut PgConnection) -> Result<bool, Error> {
-    sqlx::query_scalar("select pg_catalog.to_regclass('pgcleave.credential') is not null")
-        .fetch_one(connection)
-        .await
-        .map_err(|e| Error::new("look for the registry", &e))
-}
-
 /// Reads all rows, by service and name; none where there is no registry.
 ///
 /// # Errors
@@ -104,7 +94,7 @@ async fn read(
     service: Option<&str>,
     name: Option<&str>,
 ) -> Result<Vec<CredentialRow>, Error> {
-    if !exists(connection).await? {
+    if !trust::has(connection, "credential").await? {
         return Ok(Vec::new());
     }
     let rows = sqlx::query(

@@ -5,6 +5,8 @@ use sqlx::{Connection, Row};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::trust;
+use crate::error::one_line;
 use crate::ident::Ident;
 use crate::pg::error::Error;
 
@@ -30,14 +32,7 @@ pub struct Recorded {
 /// # Errors
 /// The server could not be asked.
 pub async fn migrations(connection: &mut PgConnection) -> Result<Vec<Recorded>, Error> {
-    let is_there: bool = sqlx::query_scalar(
-        "select exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
-         where n.nspname = 'pgcleave' and c.relname = 'migrated')",
-    )
-    .fetch_one(&mut *connection)
-    .await
-    .map_err(|e| Error::new("look for the recorded migrations", &e))?;
-    if !is_there {
+    if !knows_migrations(connection).await? {
         return Ok(Vec::new());
     }
     let rows = sqlx::query(
@@ -60,6 +55,99 @@ pub async fn migrations(connection: &mut PgConnection) -> Result<Vec<Recorded>, 
             applied_on: row.get("applied_on"),
         })
         .collect())
+}
+
+/// What is known of a schema's history before anybody reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Baseline {
+    /// The schema.
+    pub schema: Ident,
+    /// Whether the history was recorded here: then pgcleave runs this schema's migrations.
+    pub recorded: bool,
+    /// Whether there is a history table of refinery.
+    pub history: bool,
+    /// How many objects the schema holds, without the history and without the members of extensions.
+    pub objects: i64,
+    /// The tables in which other tools keep their history, in the schema itself or in `public`.
+    pub others: Vec<OtherHistory>,
+}
+
+/// A table that another migration tool keeps its history in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherHistory {
+    /// The table's schema.
+    pub schema: Ident,
+    /// Its name.
+    pub table: Ident,
+    /// Whether it has a column `dirty`, as golang-migrate's has.
+    pub has_dirty: bool,
+}
+
+impl OtherHistory {
+    /// Names the table for people.
+    #[must_use]
+    pub fn label(&self) -> String {
+        one_line(&format!("{}.{}", self.schema.as_str(), self.table.as_str()))
+    }
+}
+
+impl Baseline {
+    /// Tells whether the files may have run already, as far as can be told without reading the service's tables.
+    #[must_use]
+    pub fn is_needed(&self) -> bool {
+        !self.recorded && !self.history && self.objects > 0
+    }
+
+    /// Tells the same of a schema whose history table was found empty.
+    #[must_use]
+    pub fn is_needed_by_empty_history(&self) -> bool {
+        !self.recorded && self.objects > 0
+    }
+}
+
+/// Looks at the schemas of these names that exist, by name.
+///
+/// # Errors
+/// The server could not be asked.
+pub async fn baselines(connection: &mut PgConnection, schemas: &[&str]) -> Result<Vec<Baseline>, Error> {
+    let failed = |e| Error::new("look for recorded histories", &e);
+    let recorded: Vec<String> = if knows_migrations(connection).await? {
+        sqlx::query_scalar(
+            "select d.schema from pgcleave.migrated d \
+             join pg_catalog.pg_class c on c.oid operator(pg_catalog.=) d.history \
+             join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace \
+             where n.nspname::text operator(pg_catalog.=) d.schema",
+        )
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(failed)?
+    } else {
+        Vec::new()
+    };
+    let rows =
+        sqlx::query(include_str!("sql/baselines.sql")).bind(schemas).fetch_all(connection).await.map_err(failed)?;
+    let baseline = |row: &sqlx::postgres::PgRow| {
+        let schema: String = row.get("schema");
+        let others: Vec<(String, String, bool)> = serde_json::from_str(row.get("others")).unwrap_or_default();
+        let other = |(schema, table, has_dirty): &(String, String, bool)| OtherHistory {
+            schema: Ident::from_server(schema),
+            table: Ident::from_server(table),
+            has_dirty: *has_dirty,
+        };
+        Baseline {
+            recorded: recorded.contains(&schema),
+            history: row.get("history"),
+            objects: row.get("objects"),
+            others: others.iter().map(other).collect(),
+            schema: Ident::from_server(&schema),
+        }
+    };
+    Ok(rows.iter().map(baseline).collect())
+}
+
+/// Tells whether the registry is there, and new enough to have copies of histories.
+async fn knows_migrations(connection: &mut PgConnection) -> Result<bool, Error> {
+    trust::has(connection, "migrated").await
 }
 
 /// Replaces a schema's copy with what its history table holds now.

@@ -3,6 +3,7 @@
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 
+use super::trust;
 use crate::ident::Ident;
 use crate::pg::error::Error;
 
@@ -23,7 +24,8 @@ const CREDENTIALS: &str = "insert into pgcleave.credential \
     select r.* from pg_catalog.jsonb_populate_recordset(null::pgcleave.credential, \
       coalesce(nullif($1::pg_catalog.jsonb -> 'credentials', 'null'), '[]')) r \
     on conflict (service, name) do update set active = excluded.active, phase = excluded.phase, issued_at = excluded.issued_at, \
-      rotated_at = excluded.rotated_at, retire_after = excluded.retire_after";
+      rotated_at = excluded.rotated_at, retire_after = excluded.retire_after, \
+      verifier_a = excluded.verifier_a, verifier_b = excluded.verifier_b";
 
 const MIGRATED: &str = "insert into pgcleave.migrated (schema, history) \
     select n.nspname::pg_catalog.text, c.oid from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
@@ -41,6 +43,9 @@ const MIGRATIONS: &str = "insert into pgcleave.migration \
 /// A registry is missing, or a server refused.
 pub async fn carry(from: &mut PgConnection, to: &mut PgConnection, service: &str, schema: &Ident) -> Result<(), Error> {
     let failed = |e| Error::new(format!("carry over what the registry knows of {service}"), &e);
+    for side in [&mut *from, &mut *to] {
+        trust::verified(side).await?;
+    }
     let known: String =
         sqlx::query_scalar(READ).bind(service).bind(schema.as_str()).fetch_one(from).await.map_err(failed)?;
     let mut transaction = to.begin().await.map_err(failed)?;

@@ -3,6 +3,7 @@
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
+use super::trust;
 use crate::ident::Ident;
 use crate::pg::error::Error;
 
@@ -22,6 +23,7 @@ pub struct Registered {
 /// # Errors
 /// There is no registry, or the server could not be asked.
 pub async fn services(connection: &mut PgConnection) -> Result<Vec<Registered>, Error> {
+    trust::verified(connection).await?;
     let rows = sqlx::query("select s.name, s.schema, s.role_prefix from pgcleave.service s order by s.name")
         .fetch_all(connection)
         .await

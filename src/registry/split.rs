@@ -3,6 +3,7 @@
 use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
+use super::trust;
 use crate::pg::error::Error;
 
 /// One side's row.
@@ -26,17 +27,20 @@ pub fn lock_name(service: &str) -> String {
     format!("the split of service {service}")
 }
 
+/// Gives the body of `pgcleave.split_moved()` as the registry's migration makes it.
+#[must_use]
+pub fn moved_source() -> &'static str {
+    let migration = include_str!("../../migrations/pgcleave/V3__split.sql");
+    migration.split("$$").nth(1).expect("the migration makes one function")
+}
+
 /// Reads all rows, by service; none where there is no registry, or an older one.
 ///
 /// # Errors
 /// The server could not be asked.
 pub async fn all(connection: &mut PgConnection) -> Result<Vec<SplitRow>, Error> {
     let failed = |e: sqlx::Error| Error::new("read the registry's splits", &e);
-    let there: bool = sqlx::query_scalar("select pg_catalog.to_regclass('pgcleave.split') is not null")
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(failed)?;
-    if !there {
+    if !trust::has(connection, "split").await? {
         return Ok(Vec::new());
     }
     let rows =

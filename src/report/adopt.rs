@@ -8,9 +8,10 @@ use serde::Serialize;
 
 use super::style::{ADDED, CHANGED, FAINT, HEADING, count, plain};
 use crate::ident::Ident;
-use crate::manifest::adopt::{Adoption, Misfit};
+use crate::manifest::adopt::{Adopted as AdoptedService, Adoption, Misfit};
 use crate::plan::build::Plan;
 use crate::plan::change::{Change, Hazard};
+use crate::registry::{Baseline, OtherHistory};
 
 /// The format's name and version.
 pub const FORMAT: &str = "pgcleave.adopt/1";
@@ -24,6 +25,37 @@ pub struct Adopted<'a> {
     pub written: &'a [PathBuf],
     /// What plans would do; nothing when no service was found.
     pub plans: Option<Plans<'a>>,
+    /// The schemas whose migrations may have run already.
+    pub baselines: &'a [Baseline],
+    /// The environment that was named on the command line.
+    pub environment: Option<&'a str>,
+}
+
+impl Adopted<'_> {
+    /// Lists the services whose migrations wait until somebody has said which have run.
+    fn marks(&self) -> Vec<Mark> {
+        let environment = self.environment.map_or_else(String::new, |name| format!("--env {name} "));
+        let mark = |service: &AdoptedService| {
+            let baseline = self.baselines.iter().find(|baseline| baseline.schema == service.schema)?;
+            let name = service.name.as_str();
+            Some(Mark {
+                service: name.to_owned(),
+                command: format!("pgcleave {environment}migrate {name} --mark-applied VERSION"),
+                histories: baseline.others.iter().map(OtherHistory::label).collect(),
+            })
+        };
+        self.adoption.services.iter().filter_map(mark).collect()
+    }
+}
+
+/// How the migrations of a service that have run already are recorded.
+#[derive(Debug, Serialize)]
+struct Mark {
+    service: String,
+    /// With `VERSION` where the version, or `all`, is to be written.
+    command: String,
+    /// The tables in which other tools keep their history.
+    histories: Vec<String>,
 }
 
 /// What plans would do.
@@ -81,6 +113,26 @@ fn write_human(out: &mut String, adopted: &Adopted<'_>) -> std::fmt::Result {
             writeln!(out, "{}", next("With every service managed it", full))?;
         }
     }
+    write_marks(out, &adopted.marks())
+}
+
+/// Says how to record what has run already, before a manifest names the folder of its migrations.
+fn write_marks(out: &mut String, marks: &[Mark]) -> std::fmt::Result {
+    if marks.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "\n{HEADING}Migrations that have run already{HEADING:#}\n  No file runs in these schemas before you say which \
+         have run. Once a manifest is managed\n  and names its `migrations:`, give the version of the last one, or `all`:"
+    )?;
+    for Mark { command, histories, .. } in marks {
+        let from = match histories.is_empty() {
+            true => String::new(),
+            false => format!("   {FAINT}compared with {}{FAINT:#}", plain(&histories.join(", "))),
+        };
+        writeln!(out, "    {}{from}", plain(command))?;
+    }
     Ok(())
 }
 
@@ -130,6 +182,8 @@ struct Document<'a> {
     written: &'a [PathBuf],
     plan: Option<PlanRow<'a>>,
     managed_plan: Option<PlanRow<'a>>,
+    /// The services whose migrations wait until somebody has said which have run.
+    mark_applied: Vec<Mark>,
 }
 
 #[derive(Serialize)]
@@ -186,6 +240,7 @@ pub fn json<'a>(adopted: &Adopted<'a>) -> String {
         written: adopted.written,
         plan: adopted.plans.map(|plans| row(plans.now)),
         managed_plan: full.map(row),
+        mark_applied: adopted.marks(),
     };
     let mut text = serde_json::to_string_pretty(&document).expect("what was adopted is plain data");
     text.push('\n');

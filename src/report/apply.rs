@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::style::{ADDED, HEADING, REMOVED, count, plain};
-use crate::apply::{Applied, FORMAT, ServiceResult};
+use super::style::{ADDED, CHANGED, HEADING, REMOVED, count, plain};
+use crate::apply::{Applied, FORMAT, ServiceResult, Skipped};
 
 /// What became of one database.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -68,7 +68,11 @@ fn write_human(out: &mut String, applied: &Applied) -> std::fmt::Result {
     }
     let width = applied.services.iter().map(|s| name(s).chars().count()).max().unwrap_or(0);
     for service in &applied.services {
-        let (mark, style) = if service.error.is_some() { ('✗', REMOVED) } else { ('✓', ADDED) };
+        let (mark, style) = match (&service.error, &service.pending) {
+            (Some(_), _) => ('✗', REMOVED),
+            (None, Some(_)) => ('!', CHANGED),
+            (None, None) => ('✓', ADDED),
+        };
         write!(out, "{style}{mark}{style:#} {:width$}  {}", name(service), count(service.changes, "change"))?;
         if !service.migrations.is_empty() {
             write!(out, ", {}", count(service.migrations.len(), "migration"))?;
@@ -80,6 +84,9 @@ fn write_human(out: &mut String, applied: &Applied) -> std::fmt::Result {
         if let Some(error) = &service.error {
             writeln!(out, "    {REMOVED}{}{REMOVED:#}", error.lines().map(plain).collect::<Vec<_>>().join("\n    "))?;
         }
+        if let Some(waiting) = &service.pending {
+            writeln!(out, "    {CHANGED}{}: {}{CHANGED:#}", waiting.code, plain(&waiting.message))?;
+        }
     }
     let changes: usize = applied.services.iter().map(|s| s.changes).sum();
     let done = applied.services.iter().filter(|s| s.error.is_none() && s.service.is_some()).count();
@@ -88,6 +95,14 @@ fn write_human(out: &mut String, applied: &Applied) -> std::fmt::Result {
         0 => writeln!(out, ".")?,
         1 => writeln!(out, "; {REMOVED}1 failed{REMOVED:#} and stays as its last stage left it.")?,
         failed => writeln!(out, "; {REMOVED}{failed} failed{REMOVED:#} and stay as their last stages left them.")?,
+    }
+    for skipped in &applied.skipped {
+        let Skipped { change, why, needs } = skipped;
+        let until = match needs.as_slice() {
+            [] => "a service failed or was left out, which may need what it takes".to_owned(),
+            hazards => format!("it needs --allow {}", hazards.join(",")),
+        };
+        writeln!(out, "{REMOVED}Not done: {}{REMOVED:#}; {until}.\n    {}", plain(change), plain(why))?;
     }
     if let Some(place) = &applied.secrets {
         writeln!(out, "New secrets: {}.", plain(place))?;
@@ -101,6 +116,8 @@ struct Document<'a> {
     format: &'static str,
     fingerprint: &'a str,
     services: Vec<&'a ServiceResult>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    skipped: Vec<&'a Skipped>,
     secrets: Option<&'a str>,
     notes: Vec<&'a str>,
     #[serde(skip_serializing_if = "<[Place]>::is_empty")]
@@ -118,6 +135,7 @@ pub fn json(places: &[Place]) -> String {
         format: FORMAT,
         fingerprint: applied().next().map_or("", |applied| &applied.fingerprint),
         services: applied().flat_map(|applied| &applied.services).collect(),
+        skipped: applied().flat_map(|applied| &applied.skipped).collect(),
         secrets: applied().find_map(|applied| applied.secrets.as_deref()),
         notes: applied().flat_map(|applied| &applied.notes).map(String::as_str).collect(),
         databases: if places.len() > 1 { places } else { &[] },

@@ -2,12 +2,15 @@
 
 use std::fmt::Write as _;
 
+use super::markdown::{code, prose};
 use super::style::{ADDED, CHANGED, FAINT, HEADING, REMOVED, count, plain};
 use crate::ident::Ident;
 use crate::model::state::Observed;
 use crate::plan::build::Plan;
 use crate::plan::change::{Action, Change, Stage};
+use crate::plan::close_database::Effect;
 use crate::plan::databases::Plans;
+use crate::plan::diff::Unmanaged;
 use crate::plan::script::{Transaction, transactions};
 
 /// How much of a list of objects one line shows to a person.
@@ -34,12 +37,22 @@ fn joined(plans: &Plans, write: impl Fn(&mut String, &Plan) -> std::fmt::Result)
 fn write_human(out: &mut String, plan: &Plan, verbose: bool) -> std::fmt::Result {
     let major = plan.server.version / 10_000;
     let database = database(plan);
-    if plan.is_empty() && !plan.blocked.is_empty() {
+    if plan.is_empty() && plan.waits_for_baselines() {
+        writeln!(out, "Nothing to change in database {database}, but migrations wait for a baseline.")?;
+    } else if plan.is_empty() && !plan.blocked.is_empty() {
         writeln!(out, "Nothing can be changed in database {database} before its migrations are mended.")?;
+    } else if plan.is_empty() && plan.leaves_drift() {
+        writeln!(out, "Nothing is changed, but database {database} is not as the manifests want it.")?;
     } else if plan.is_empty() {
         writeln!(out, "Nothing to change: database {database} is as the manifests want it.")?;
     } else {
         writeln!(out, "{HEADING}Plan for database {database} on PostgreSQL {major}{HEADING:#}")?;
+    }
+    if !plan.effect.is_empty() {
+        writeln!(out, "\n{HEADING}Who loses access{HEADING:#}")?;
+    }
+    for effect in effects(plan) {
+        writeln!(out, "  {REMOVED}-{REMOVED:#} {}", plain(&effect))?;
     }
     for group in plan.changes.chunk_by(|a, b| (a.stage, &a.service) == (b.stage, &b.service)) {
         writeln!(out, "\n{HEADING}{}{HEADING:#}", title(&group[0]))?;
@@ -47,15 +60,22 @@ fn write_human(out: &mut String, plan: &Plan, verbose: bool) -> std::fmt::Result
             write_alike(out, alike, verbose)?;
         }
     }
-    if !plan.unmanaged.is_empty() {
-        writeln!(out, "\n{HEADING}Not in any manifest, and left alone (--prune revokes it){HEADING:#}")?;
-        for u in &plan.unmanaged {
-            let (grantee, what, object, grantor) =
-                (plain(&u.grantee), plain(&u.what), plain(&u.object), plain(&u.grantor));
-            writeln!(out, "  {CHANGED}?{CHANGED:#} {grantee}: {what} on {object}, from {grantor}")?;
+    let (pruned, kept): (Vec<_>, Vec<_>) = plan.unmanaged.iter().partition(|found| found.needs.is_none());
+    for (title, found) in [
+        ("Not in any manifest, and left alone (--prune revokes it)", pruned),
+        ("Not in any manifest, and not for this login to change", kept),
+    ] {
+        if !found.is_empty() {
+            writeln!(out, "\n{HEADING}{title}{HEADING:#}")?;
+        }
+        for found in found {
+            writeln!(out, "  {CHANGED}?{CHANGED:#} {}", plain(&unmanaged(found)))?;
         }
     }
     super::style::write_notes(out, &plan.notes)?;
+    if let Some(destination) = destination(plan) {
+        writeln!(out, "\nNew passwords go to: {}", plain(&destination))?;
+    }
     if !plan.is_empty() {
         writeln!(out, "\n{}", summary(plan))?;
         if !verbose {
@@ -63,6 +83,43 @@ fn write_human(out: &mut String, plan: &Plan, verbose: bool) -> std::fmt::Result
         }
     }
     Ok(())
+}
+
+/// How many logins that lose something a person is shown.
+const SHOWN_EFFECTS: usize = 40;
+
+/// Says of each login what it loses, in one line; the rest is counted.
+fn effects(plan: &Plan) -> Vec<String> {
+    let line = |effect: &Effect| {
+        let Effect { principal, change, privileges, objects, because, sessions } = effect;
+        let open = if *sessions == 0 { String::new() } else { format!(" ({})", count_wide(*sessions, "open session")) };
+        format!("{principal}{open} {change} {privileges} on {}: {because}", objects.join(", "))
+    };
+    let mut lines: Vec<String> = plan.effect.iter().take(SHOWN_EFFECTS).map(line).collect();
+    if let Some(more) = plan.effect.len().checked_sub(SHOWN_EFFECTS + 1) {
+        lines.push(format!("and {} more: --format json lists them", more + 1));
+    }
+    lines
+}
+
+fn count_wide(n: u64, what: &str) -> String {
+    count(usize::try_from(n).unwrap_or(usize::MAX), what)
+}
+
+/// Says in one line what somebody has that no manifest gives.
+fn unmanaged(found: &Unmanaged) -> String {
+    let Unmanaged { grantee, what, object, grantor, needs, .. } = found;
+    let mut line = format!("{grantee}: {what} on {object}");
+    if !grantor.is_empty() {
+        let _ = write!(line, ", from {grantor}");
+    }
+    if let Some(needs) = needs {
+        let _ = match found.sql.as_str() {
+            "" => write!(line, "; to end it: {needs}"),
+            sql => write!(line, "; {needs} can run: {sql}"),
+        };
+    }
+    line
 }
 
 /// Tells whether two changes fit in one line: nothing dangerous, the same verb and kind of thing.
@@ -90,6 +147,12 @@ fn write_alike(out: &mut String, changes: &[Change], verbose: bool) -> std::fmt:
         writeln!(out, "      {FAINT}{};{FAINT:#}", plain(sql.as_str()))?;
     }
     Ok(())
+}
+
+/// Says where the passwords go that the plan issues, if it issues any.
+fn destination(plan: &Plan) -> Option<String> {
+    let issues = plan.changes.iter().any(|change| change.action == Action::Issue);
+    plan.pins.as_ref().filter(|_| issues).map(|pins| pins.secrets.to_string())
 }
 
 /// Says in one line how much there is to do, and what must be allowed.
@@ -126,15 +189,28 @@ pub fn markdown(plans: &Plans) -> String {
 }
 
 fn write_markdown(out: &mut String, plan: &Plan) -> std::fmt::Result {
-    let database = escape(plan.server.database.as_str());
-    let variable = plan.url_env.as_ref().map(|v| format!(" (`{}`)", escape(v))).unwrap_or_default();
-    writeln!(out, "### pgcleave plan for `{database}`{variable}\n")?;
-    if plan.is_empty() && !plan.blocked.is_empty() {
+    let database = code(plan.server.database.as_str());
+    let variable = plan.url_env.as_ref().map(|v| format!(" ({})", code(v))).unwrap_or_default();
+    writeln!(out, "### pgcleave plan for {database}{variable}\n")?;
+    if plan.is_empty() && plan.waits_for_baselines() {
+        writeln!(out, "Nothing to change, but migrations wait for a baseline.")?;
+    } else if plan.is_empty() && !plan.blocked.is_empty() {
         writeln!(out, "Nothing can be changed before the migrations are mended.")?;
+    } else if plan.is_empty() && plan.leaves_drift() {
+        writeln!(out, "Nothing is changed, but the database is not as the manifests want it.")?;
     } else if plan.is_empty() {
         writeln!(out, "Nothing to change.")?;
     } else {
-        writeln!(out, "{}\n", escape(&summary(plan)))?;
+        writeln!(out, "{}\n", prose(&summary(plan)))?;
+        if let Some(destination) = destination(plan) {
+            writeln!(out, "New passwords go to: {}\n", code(&destination))?;
+        }
+        for effect in effects(plan) {
+            writeln!(out, "- {}", prose(&effect))?;
+        }
+        if !plan.effect.is_empty() {
+            writeln!(out)?;
+        }
         writeln!(out, "| | service | change | object | why | hazards |\n|---|---|---|---|---|---|")?;
         for change in &plan.changes {
             let hazards: Vec<_> = change.hazards.iter().map(|h| format!("**{}**", h.name())).collect();
@@ -145,8 +221,8 @@ fn write_markdown(out: &mut String, plan: &Plan) -> std::fmt::Result {
                 service(change),
                 change.action.word(),
                 change.kind.word(),
-                escape(&shorten(&change.object)),
-                escape(&change.reason),
+                code(&shorten(&change.object)),
+                prose(&change.reason),
                 hazards.join(", ")
             )?;
         }
@@ -154,14 +230,13 @@ fn write_markdown(out: &mut String, plan: &Plan) -> std::fmt::Result {
     if !plan.unmanaged.is_empty() {
         writeln!(out, "\n**Not in any manifest** (left alone):\n")?;
         for u in &plan.unmanaged {
-            let line = format!("{}: {} on {}, from {}", u.grantee, u.what, u.object, u.grantor);
-            writeln!(out, "- {}", escape(&line))?;
+            writeln!(out, "- {}", prose(&unmanaged(u)))?;
         }
     }
     if !plan.notes.is_empty() {
         writeln!(out, "\n**Notes**\n")?;
         for note in &plan.notes {
-            writeln!(out, "- {}", escape(note))?;
+            writeln!(out, "- {}", prose(note))?;
         }
     }
     Ok(())
@@ -198,8 +273,10 @@ fn write_sql(out: &mut String, plan: &Plan, observed: &Observed) -> std::fmt::Re
     for statement in awaited.iter().flat_map(|change| &change.sql) {
         writeln!(out, "-- once it is there: {};", plain(statement.as_str()))?;
     }
-    for transaction in transactions(&now, Stage::Settle, observed) {
-        write_transaction(out, &transaction, left)?;
+    for stage in [Stage::Settle, Stage::Close] {
+        for transaction in transactions(&now, stage, observed) {
+            write_transaction(out, &transaction, left)?;
+        }
     }
     Ok(())
 }
@@ -218,6 +295,7 @@ fn title(change: &Change) -> String {
         Stage::Provision => name,
         Stage::Migrate => format!("{name}: migrations"),
         Stage::Settle => format!("{name}: after its migrations"),
+        Stage::Close => format!("{name}: last, once nothing has failed"),
     }
 }
 
@@ -226,7 +304,7 @@ fn name(service: Option<&Ident>) -> String {
 }
 
 fn service(change: &Change) -> String {
-    change.service.as_ref().map(|s| escape(s.as_str())).unwrap_or_default()
+    change.service.as_ref().map(|s| code(s.as_str())).unwrap_or_default()
 }
 
 fn sign(action: Action) -> (char, anstyle::Style) {
@@ -246,16 +324,4 @@ fn shorten(text: &str) -> String {
     let head = head.rsplit_once(", ").map_or(head.as_str(), |(head, _)| head);
     let shown = head.split(", ").count();
     if names > shown { format!("{head} and {} more", names - shown) } else { format!("{head}…") }
-}
-
-/// Makes a text safe inside a Markdown table: no pipes, no markup, no control characters.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in plain(text).chars() {
-        if r"\`*_{}[]<>#|~".contains(c) {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
 }

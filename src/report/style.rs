@@ -2,6 +2,8 @@
 
 use anstyle::{AnsiColor, Style};
 
+use crate::ident::is_invisible;
+
 /// For headings.
 pub const HEADING: Style = Style::new().bold();
 /// For what comes.
@@ -17,23 +19,15 @@ pub const FAINT: Style = Style::new().dimmed();
 /// direction of writing are shown, not sent.
 #[must_use]
 pub fn plain(text: &str) -> String {
-    if !text.chars().any(is_unseen) {
+    if !text.chars().any(is_invisible) {
         return text.to_owned();
     }
     let shown = |c: char| match c {
         c if c.is_control() => c.escape_debug().collect(),
-        c if is_unseen(c) => c.escape_unicode().collect(),
+        c if is_invisible(c) => c.escape_unicode().collect(),
         c => vec![c],
     };
     text.chars().flat_map(shown).collect()
-}
-
-/// Tells whether a character has an effect but no face of its own.
-///
-/// The joiners that scripts and emoji need are none of them.
-fn is_unseen(c: char) -> bool {
-    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    c.is_control() || turns || matches!(c, '\u{ad}' | '\u{200b}' | '\u{2028}' | '\u{2029}' | '\u{2060}' | '\u{feff}')
 }
 
 /// Gives a count with its noun, as in `1 change` and `2 changes`.

@@ -8,18 +8,15 @@ use time::format_description::well_known::Rfc3339;
 
 use super::ends::{self, identity};
 use super::error::Error;
-use super::link;
 use super::state::{Phase, Side, Split};
+use super::{drop_schema, link};
 use crate::event::{Event, Listener};
 use crate::ident::Ident;
 use crate::manifest::service::Project;
 use crate::pg::connect::Target;
 use crate::pg::error::Error as PgError;
-use crate::pg::exec;
+use crate::pg::session::SessionKind;
 use crate::registry;
-use crate::sql;
-use crate::transfer::coupling::{self, Coupling, CouplingKind};
-use crate::transfer::session;
 
 /// The service, and where its split has left something.
 #[derive(Debug, Clone)]
@@ -51,18 +48,7 @@ pub async fn drop_kept(left: &Left, name: &Ident, listener: Listener<'_>) -> Res
     if until.map_or(true, |until| OffsetDateTime::now_utc() < until) {
         return refuse(split, format!("schema {} is kept until {}", name.as_str(), kept.until));
     }
-    let leaning: Vec<_> = coupling::find(&mut source, name)
-        .await?
-        .iter()
-        .filter(|coupling| matches!(coupling.kind, CouplingKind::NeededBy | CouplingKind::PartitionElsewhere))
-        .map(Coupling::message)
-        .collect();
-    if !leaning.is_empty() {
-        let why = format!("others would lose what leans on schema {}: {}", name.as_str(), leaning.join("; "));
-        return refuse(split, why);
-    }
-    let drop = sql!("drop schema if exists ", name, " cascade");
-    exec::batch(&mut source, "drop the old schema", &drop).await?;
+    drop_schema::drop_schema(&mut source, &split, name).await?;
     split.kept = None;
     split.revision += 1;
     ends::put(&mut source, &split, Side::Source).await?;
@@ -118,7 +104,7 @@ pub async fn forget(
 
 /// Opens the shared database for a split that has ended, which nobody else may drive meanwhile.
 async fn ended(left: &Left, listener: Listener<'_>) -> Result<(PgConnection, Split), Error> {
-    let mut source = session::open(&left.source, "pgcleave split").await?;
+    let mut source = left.source.connect(SessionKind::Administrator, "pgcleave split").await?;
     ends::durable(&mut source).await?;
     ends::lock(&mut source, &left.service, listener).await?;
     let split = ends::record(&mut source, &left.service, Side::Source).await?;
@@ -141,7 +127,7 @@ fn refuse<T>(split: Split, why: String) -> Result<T, Error> {
 /// Reaches the dedicated database, where it is named and still is what the split knows.
 async fn dedicated(left: &Left, split: &Split, listener: Listener<'_>) -> Option<PgConnection> {
     let reached = async {
-        let mut target = session::open(left.target.as_ref()?, "pgcleave split").await.ok()?;
+        let mut target = left.target.as_ref()?.connect(SessionKind::Administrator, "pgcleave split").await.ok()?;
         let found = identity(&mut target).await.ok()?;
         let is_it = found.system == split.target.system && found.database == split.target.database;
         let record = ends::record(&mut target, &split.service, Side::Target).await.ok()??;
@@ -178,7 +164,7 @@ async fn has_block(connection: &mut PgConnection, split: &Split) -> Result<bool,
          join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and t.tgname = $2)",
     )
     .bind(split.schema.as_str())
-    .bind(super::gate::trigger(split).as_str())
+    .bind(super::write_block::trigger(split).as_str())
     .fetch_one(connection)
     .await
     .map_err(|e| PgError::new("look for the block", &e))

@@ -5,16 +5,17 @@ use sqlx::postgres::PgConnection;
 use super::ends::{self, identity};
 use super::error::Error;
 use super::state::{Phase, Side, Split};
-use super::{Between, gate, link, start};
+use super::{Between, applier, link, start, write_block};
 use crate::event::{Event, Listener};
 use crate::ident::Ident;
 use crate::manifest::service::Project;
 use crate::pg::connect::Target;
 use crate::pg::error::Error as PgError;
+use crate::pg::session::SessionKind;
 use crate::registry;
 use crate::sql;
 use crate::sql::{Literal, Sql};
-use crate::transfer::{session, table};
+use crate::transfer::table;
 
 /// Ends the split on the side that is left, and opens that to writers; the other side must not answer.
 ///
@@ -28,7 +29,7 @@ pub async fn alone(
     project: Option<&Project>,
     listener: Listener<'_>,
 ) -> Result<Split, Error> {
-    let mut connection = session::open(between.target(left), "pgcleave split").await?;
+    let mut connection = between.target(left).connect(SessionKind::Administrator, "pgcleave split").await?;
     ends::durable(&mut connection).await?;
     ends::lock(&mut connection, &between.service, listener).await?;
     let split = ends::record(&mut connection, &between.service, left).await?;
@@ -81,7 +82,7 @@ pub async fn alone(
 async fn answers(target: &Target, split: &Split, side: Side) -> Result<bool, Error> {
     /// What a server says that has no such database.
     const NO_DATABASE: &str = "3D000";
-    match session::open(target, "pgcleave split").await {
+    match target.connect(SessionKind::Administrator, "pgcleave split").await {
         Ok(mut connection) => {
             let (found, known) = (identity(&mut connection).await?, split.place(side));
             Ok(found.system == known.system && found.database == known.database)
@@ -160,11 +161,12 @@ async fn leave(
 ) -> Result<(), Error> {
     // First what keeps the service from working.
     let tables = table::read(connection, &split.schema).await?;
-    let by_hand: Vec<_> = tables.iter().map(|table| gate::removal(split, table)).collect();
-    let opened = gate::remove(connection, split, &tables).await;
+    let by_hand: Vec<_> = tables.iter().map(|table| write_block::removal(split, table)).collect();
+    let opened = write_block::remove(connection, split, &tables).await;
     leaving.note(opened, &all(&by_hand));
-    let (own, other) = (split.link(side), split.link(side.other()));
-    leaving.note(link::unsubscribe(connection, &other).await, &all(&link::unsubscribing(&other)));
+    let own = split.link(side);
+    let gone = applier::unsubscribe(connection, split, side.other()).await;
+    leaving.note(gone, &all(&applier::unsubscribing(split, side.other())));
     leaving.note(link::drop_slot(connection, &own).await, &drop_slot(&own));
     let publication = sql!("drop publication if exists ", split.publication());
     leaving.note(link::drop_publication(connection, split).await, &publication);
@@ -177,8 +179,8 @@ async fn leave(
 
 /// Gives what would be left on the lost side if that came back: nobody can look.
 fn lost(split: &Split, side: Side) -> Sql {
-    let (own, other) = (split.link(side), split.link(side.other()));
-    let mut parts = link::unsubscribing(&other).to_vec();
+    let own = split.link(side);
+    let mut parts = applier::unsubscribing(split, side.other());
     parts.push(drop_slot(&own));
     parts.push(sql!("drop publication if exists ", split.publication()));
     parts.push(sql!("drop owned by ", own, " cascade; drop role ", own));

@@ -13,8 +13,9 @@ use crate::credentials::sink::Sink;
 use crate::event::{Event, Listener};
 use crate::ident::Ident;
 use crate::manifest::service::Project;
+use crate::pg::session::{self, SessionKind};
 use crate::registry::{credential, moved};
-use crate::transfer::{logins, session, surroundings};
+use crate::transfer::{logins, surroundings};
 
 /// Gives the target the logins as they are on the source now: those that are new, and passwords that were rotated.
 pub(super) async fn logins(ends: &mut Ends, between: &Between, split: &mut Split) -> Result<(), Error> {
@@ -44,7 +45,7 @@ pub(super) async fn logins(ends: &mut Ends, between: &Between, split: &mut Split
     for script in [&around.roles, &around.logins, &around.grants] {
         copy::run(&mut ends.target, script).await?;
     }
-    Ok(session::pin(&mut ends.target).await?)
+    Ok(session::pin(&mut ends.target, SessionKind::Loading { owner: None, search_path: &[] }).await?)
 }
 
 /// Gives the target's registry what the source's knows of the service: its credentials, and its applied migrations.
@@ -74,7 +75,11 @@ pub(super) async fn secrets(
         listener(Event::Note { message });
         return Ok(());
     }
-    let issuer = Issuer { sink, place: Place::from(&between.target), naming: project.naming.clone() };
+    let issuer = Issuer {
+        sink,
+        place: Place::of(&between.target, project.client_sslrootcert.as_deref()),
+        naming: project.naming.clone(),
+    };
     let published = relocate::relocate(&issuer, &rows, listener).await?;
     if !published.is_empty() {
         let (all, place) = (published.join(", "), ends::label(&between.target));

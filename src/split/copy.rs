@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 
 use super::Between;
@@ -10,11 +11,12 @@ use super::ends::{self, Ends};
 use super::error::Error;
 use super::start::Options;
 use super::state::{Side, Split};
-use super::{link, slot};
+use super::{applier, drop_schema, link, slot};
 use crate::event::Listener;
 use crate::ident::Ident;
 use crate::pg::error::Error as PgError;
 use crate::pg::exec;
+use crate::pg::session::{self, SessionKind};
 use crate::registry;
 use crate::sql;
 use crate::transfer::clone::{self, Options as CloneOptions};
@@ -22,8 +24,10 @@ use crate::transfer::control::{Control, Step};
 use crate::transfer::coupling::{self, Coupling};
 use crate::transfer::ddl;
 use crate::transfer::journal::Journal;
+use crate::transfer::loader::{self, Loader, Owners};
 use crate::transfer::pg_dump::PgDump;
-use crate::transfer::session;
+use crate::transfer::readers::Readers;
+use crate::transfer::sequences;
 use crate::transfer::snapshot::Locks;
 use crate::transfer::surroundings::{self, Surroundings};
 
@@ -86,25 +90,54 @@ pub(super) async fn copy(
     discard(ends, split).await?;
     let couplings = coupling::find(&mut ends.source, &split.schema).await?;
     let around = read(&mut ends.source, between, &couplings).await?;
+    let schema = split.schema.clone();
+    let owners = Owners {
+        schema: &schema,
+        owner: around.owner.as_ref(),
+        all: &around.owners,
+        superusers: options.superuser_objects,
+        jobs: options.jobs,
+    };
+    loader::permitted(&mut ends.target, &owners).await?;
     run(&mut ends.target, &around.roles).await?;
     run(&mut ends.target, &around.extensions).await?;
 
     let major = ends::identity(&mut ends.source).await?.major;
     let dump = PgDump::find(major).await?;
     let control = Control::new(options.interrupt.clone(), options.max_bytes_per_second);
+    let mut readers = Readers::open(&between.source, &split.schema, options.jobs).await?;
+    let copied = through(ends, between, split, (&mut readers, owners, &dump, &control), options, listener).await;
+    readers.end(copied).await?;
+    let after = read(&mut ends.source, between, &couplings).await?;
+    run(&mut ends.target, &after.grants).await?;
+    as_owners(&mut ends.target, between, &owners, &after.refreshes).await?;
+    Ok(session::pin(&mut ends.target, SessionKind::Loading { owner: None, search_path: &[] }).await?)
+}
+
+/// Copies definitions, rows and sequences as the slot's snapshot sees them, through the logins that read the rows.
+async fn through(
+    ends: &mut Ends,
+    between: &Between,
+    split: &mut Split,
+    (readers, owners, dump, control): (&mut Readers, Owners<'_>, &PgDump, &Arc<Control>),
+    options: &Options,
+    listener: Listener<'_>,
+) -> Result<(), Error> {
     // The other way round, a table that is rewritten in between would come out empty.
-    let locks = Locks::take(&between.source, &split.schema, options.lock_seconds).await?;
+    let locks = Locks::take(&between.source, readers, options.lock_seconds).await?;
     registry::split::make_fence(&mut ends.source, &split.id).await?;
     registry::split::make_fence(&mut ends.target, &split.id).await?;
     link::publish(&mut ends.source, split, locks.tables()).await?;
     let name = split.link(Side::Source);
     let interrupt = &options.interrupt;
-    let slot = slot::export(&between.source, &mut ends.source, &dump, &name, options.lock_seconds, interrupt).await?;
-    let snapshot = locks.adopt(&between.source, &slot.snapshot, &slot.lsn).await?;
-    let definitions = ddl::dump(&dump, &between.source, &split.schema, &snapshot.id, &control).await?;
+    let slot = slot::export(&between.source, &mut ends.source, dump, &name, options.lock_seconds, interrupt).await?;
+    let snapshot = locks.adopt(&between.source, readers, &slot.snapshot, &slot.lsn).await?;
+    let dumper = readers.dumper().await?;
+    let definitions = ddl::dump(dump, &dumper, &split.schema, &snapshot.id, control).await?;
     let clone = CloneOptions {
         source: &between.source,
         target: &between.target,
+        owners,
         snapshot: &snapshot,
         definitions: &definitions,
         jobs: options.jobs,
@@ -112,19 +145,42 @@ pub(super) async fn copy(
         analyze: true,
     };
     let step = Step { service: &split.service, step: "copy", total_bytes: 0, listener };
-    let too_much = rows(&clone, &control, &step, split).await?;
+    let too_much = rows(&clone, control, &step, split).await?;
     // The snapshot may go: what comes later comes by replication.
     drop(snapshot);
     drop(slot);
+    readers.release().await?;
     if let Some(too_much) = too_much {
         link::drop_slot(&mut ends.source, &name).await?;
         return Err(too_much);
     }
-    let after = read(&mut ends.source, between, &couplings).await?;
-    for script in [&after.grants, &after.sequences, &after.refreshes] {
-        run(&mut ends.target, script).await?;
+    let positions = sequences::positions(readers).await?;
+    as_owners(&mut ends.target, between, &owners, positions.sql.as_str()).await
+}
+
+/// Runs a script in the target as the login that loads definitions and rows: what it runs of the service's code has the
+/// owners' rights and no others.
+async fn as_owners(
+    admin: &mut PgConnection,
+    between: &Between,
+    owners: &Owners<'_>,
+    script: &str,
+) -> Result<(), Error> {
+    if script.is_empty() {
+        return Ok(());
     }
-    Ok(session::pin(&mut ends.target).await?)
+    let loader = Loader::start(admin, &between.target, owners).await?;
+    let done: Result<(), Error> = async {
+        let mut session = loader.connect("pgcleave split").await?;
+        run(&mut session, script).await?;
+        // Its end is awaited: the login is dropped next.
+        let _ = session.close().await;
+        Ok(())
+    }
+    .await;
+    let finished = loader.finish(admin).await;
+    done?;
+    Ok(finished?)
 }
 
 /// Copies all rows, unless the slot holds back too much of the log meanwhile; gives what is to be said then.
@@ -134,7 +190,7 @@ async fn rows(
     step: &Step<'_>,
     split: &Split,
 ) -> Result<Option<Error>, Error> {
-    let mut watcher = session::open(clone.source, "pgcleave split").await?;
+    let mut watcher = clone.source.connect(SessionKind::Administrator, "pgcleave split").await?;
     let name = split.link(Side::Source);
     let watching = beyond(&mut watcher, &name, split.max_wal_bytes);
     let cloning = clone::clone(clone, control, step);
@@ -169,9 +225,8 @@ async fn beyond(watcher: &mut PgConnection, name: &Ident, limit: Option<u64>) ->
 /// Throws away what a copy has made on either side, but for roles and extensions.
 pub(super) async fn discard(ends: &mut Ends, split: &Split) -> Result<(), Error> {
     let name = split.link(Side::Source);
-    link::unsubscribe(&mut ends.target, &name).await?;
+    applier::unsubscribe(&mut ends.target, split, Side::Source).await?;
     link::drop_slot(&mut ends.source, &name).await?;
-    let drop = sql!("drop schema if exists ", split.schema, " cascade");
-    exec::batch(&mut ends.target, "throw away an earlier copy", &drop).await?;
-    Ok(Journal::open(&mut ends.target, &split.id).await?.close(&mut ends.target).await?)
+    drop_schema::drop_schema(&mut ends.target, split, &split.schema).await?;
+    Ok(Journal::look(&mut ends.target, &split.id).await?.close(&mut ends.target).await?)
 }

@@ -11,11 +11,13 @@ use crate::transfer::facts::{self, Facts};
 /// How many differences are named.
 const MAX_NAMED: usize = 10;
 
-/// Takes away what changes by itself, our own triggers, and what the bridge's login was granted: a `finish` that was cut
+/// Takes away what changes by itself, our own triggers, and what the split's own roles were granted: a `finish` that was cut
 /// off may have let that in already, and the way back is open still.
 fn lasting(facts: Facts, split: &Split) -> Facts {
     let trigger = format!(".pgcleave_{}_moved", split.id);
     let ours = |object: &str| object.starts_with("trigger ") && object.ends_with(&trigger);
+    let appliers = [Side::Source, Side::Target].map(|side| split.applier(side));
+    let own: Vec<&str> = appliers.iter().chain(&split.caller).map(Ident::as_str).collect();
     let kept = |(object, fact): (String, String)| {
         if object.starts_with("position ") || ours(&object) {
             return None;
@@ -23,9 +25,8 @@ fn lasting(facts: Facts, split: &Split) -> Facts {
         if !object.starts_with("grant ") {
             return Some((object, fact));
         }
-        let callers = split.caller.as_ref().map(Ident::as_str);
-        let is_callers = |grant: &&str| grant.split_once('=').is_some_and(|(grantee, _)| Some(grantee) == callers);
-        let others: Vec<_> = fact.split("; ").filter(|grant| !is_callers(grant)).collect();
+        let is_ours = |grant: &&str| grant.split_once('=').is_some_and(|(grantee, _)| own.contains(&grantee));
+        let others: Vec<_> = fact.split("; ").filter(|grant| !is_ours(grant)).collect();
         (!others.is_empty()).then(|| (object, others.join("; ")))
     };
     facts.into_iter().filter_map(kept).collect()

@@ -8,13 +8,17 @@ use super::link;
 use super::settle;
 use super::state::{Side, Split};
 use crate::event::Listener;
+use crate::ident::Ident;
 use crate::pg::connect::Target;
 use crate::pg::error::Error as PgError;
-use crate::pg::{exec, lock};
+use crate::pg::pooler::Backend;
+use crate::pg::session::SessionKind;
+use crate::pg::trust;
+use crate::pg::{exec, lock, standby};
 use crate::registry;
 use crate::registry::split::SplitRow;
 use crate::sql;
-use crate::transfer::session;
+use crate::temporary_login;
 
 /// How long to wait for another pgcleave that drives the same split, in seconds: one that was killed may have left a
 /// statement on the server.
@@ -38,8 +42,11 @@ pub(super) struct Identity {
 impl Ends {
     /// Connects to both; they must be two databases.
     pub(super) async fn open(between: &Between) -> Result<Self, Error> {
-        let mut source = session::open(&between.source, "pgcleave split").await?;
-        let mut target = session::open(&between.target, "pgcleave split").await?;
+        let mut source = between.source.connect(SessionKind::Administrator, "pgcleave split").await?;
+        let mut target =
+            between.target.connect(SessionKind::Loading { owner: None, search_path: &[] }, "pgcleave split").await?;
+        Backend::lasting(&between.source, &mut source).await?;
+        Backend::lasting(&between.target, &mut target).await?;
         durable(&mut source).await?;
         durable(&mut target).await?;
         let (one, two) = (identity(&mut source).await?, identity(&mut target).await?);
@@ -104,6 +111,26 @@ impl Ends {
         Ok(())
     }
 
+    /// Puts the OIDs of the roles that the split has made on both sides into the record, for the next writing.
+    pub(super) async fn read_roles(&mut self, split: &mut Split) -> Result<(), Error> {
+        // Roles belong to the server: where both databases are on one, each sees those of both.
+        let together = split.source.system == split.target.system;
+        for side in [Side::Source, Side::Target] {
+            let made = |side| [split.link(side), split.applier(side)];
+            let mut names = made(side).to_vec();
+            names.extend(made(side.other()).into_iter().filter(|_| together));
+            *split.roles.of(side) = Some(oids(self.side(side), &names).await?);
+        }
+        Ok(())
+    }
+
+    /// The same, and writes the record where they are others than before.
+    pub(super) async fn note_roles(&mut self, split: &mut Split) -> Result<(), Error> {
+        let known = split.roles.clone();
+        self.read_roles(split).await?;
+        if split.roles == known { Ok(()) } else { self.write(split).await }
+    }
+
     /// Writes the split on both sides.
     pub(super) async fn write(&mut self, split: &mut Split) -> Result<(), Error> {
         split.revision += 1;
@@ -116,7 +143,12 @@ impl Ends {
 
 /// Keeps every other pgcleave from driving this split on one side.
 pub(super) async fn lock(connection: &mut PgConnection, service: &str, listener: Listener<'_>) -> Result<(), Error> {
-    Ok(lock::take(connection, &registry::split::lock_name(service), LOCK_SECONDS, listener).await?)
+    standby::refuse(connection).await?;
+    registry::verified(connection).await?;
+    lock::take(connection, &registry::split::lock_name(service), LOCK_SECONDS, listener).await?;
+    trust::event_triggers(connection).await?;
+    temporary_login::sweep(connection, listener).await?;
+    Ok(())
 }
 
 /// Writes the split on one side, in the transaction under way if there is one.
@@ -163,4 +195,17 @@ pub(super) async fn identity(connection: &mut PgConnection) -> Result<Identity, 
 /// Gives `host:port/database`, for people.
 pub(super) fn label(target: &Target) -> String {
     format!("{}:{}/{}", target.host(), target.port(), target.database())
+}
+
+/// Gives the OIDs of those of these roles that are there.
+async fn oids(connection: &mut PgConnection, names: &[Ident]) -> Result<Vec<u32>, PgError> {
+    let wanted: Vec<&str> = names.iter().map(Ident::as_str).collect();
+    let there: Vec<i64> = sqlx::query_scalar(
+        "select r.oid::pg_catalog.int8 from pg_catalog.pg_roles r where r.rolname = any ($1) order by r.oid",
+    )
+    .bind(&wanted)
+    .fetch_all(connection)
+    .await
+    .map_err(|e| PgError::new("look for the roles of replication", &e))?;
+    Ok(there.into_iter().filter_map(|oid| u32::try_from(oid).ok()).collect())
 }

@@ -115,6 +115,58 @@ pub enum Error {
         /// The tables.
         tables: Vec<String>,
     },
+    /// The rows were found to differ after the target had been in use, and the writes are on the source.
+    #[error(
+        "rows of service {service} differ in {list}: the writes are on the source, and the target still has its rows, which may be the only copy of what was written there",
+        list = .tables.join(", ")
+    )]
+    DiffersRollback {
+        /// The service.
+        service: String,
+        /// The tables.
+        tables: Vec<String>,
+    },
+    /// Somebody wrote to the source past its write blocks while the target had the writes.
+    #[error(
+        "rows of service {service} differ in {list}: a write block of the source was missing or changed, and the source has taken writes; nothing was ended, and the writes stay on the target",
+        list = .tables.join(", ")
+    )]
+    DiffersFinish {
+        /// The service.
+        service: String,
+        /// The tables.
+        tables: Vec<String>,
+    },
+    /// Dropping a schema would drop what lies outside of it.
+    #[error(
+        "{what} was not dropped: with it would go what lies outside of the schema that moves: {list}",
+        list = .objects.join(", ")
+    )]
+    DropsOutside {
+        /// What was to be dropped.
+        what: String,
+        /// What would go.
+        objects: Vec<String>,
+    },
+    /// An abort, or a new copy, would drop rows that the source may not have.
+    #[error(
+        "nothing was dropped: the target has rows of service {service} that the source does not have, or has otherwise, in {list}",
+        list = .tables.join(", ")
+    )]
+    DiscardsDiffering {
+        /// The service.
+        service: String,
+        /// The tables.
+        tables: Vec<String>,
+    },
+    /// An abort, or a new copy, would drop rows that were not compared since the target was in use.
+    #[error(
+        "nothing was dropped: the target was in use, and its rows of service {service} were not compared with the source's since; split rollback, run again, compares them, and split abort --discard-differing drops them all the same"
+    )]
+    DiscardsUncompared {
+        /// The service.
+        service: String,
+    },
     /// The change of sides was cut off before all rows were compared.
     #[error("the rows of service {service} were not found to be the same on both sides since the cutover")]
     Uncompared {
@@ -161,7 +213,10 @@ impl Coded for Error {
             Self::Slot { .. } => "split-slot",
             Self::DefinitionsChanged { .. } => "split-definitions",
             Self::Differs { .. } => "split-differs",
-            Self::Uncompared { .. } => "split-uncompared",
+            Self::DiffersRollback { .. } | Self::DiscardsDiffering { .. } => "split-differs-rollback",
+            Self::DropsOutside { .. } => "split-drops-outside",
+            Self::DiffersFinish { .. } => "split-differs-finish",
+            Self::Uncompared { .. } | Self::DiscardsUncompared { .. } => "split-uncompared",
             Self::Bridge(_) => "split-bridge",
             Self::Route(_) => "split-route",
             Self::Interrupted => "interrupted",
@@ -183,6 +238,9 @@ impl Coded for Error {
             | Self::Overtaken(_)
             | Self::NotFenced { .. }
             | Self::DefinitionsChanged { .. }
+            | Self::DropsOutside { .. }
+            | Self::DiscardsDiffering { .. }
+            | Self::DiscardsUncompared { .. }
             | Self::Uncompared { .. } => Verdict::Refused,
             Self::Silent
             | Self::Log { .. }
@@ -190,6 +248,8 @@ impl Coded for Error {
             | Self::NotFollowing { .. }
             | Self::Slot { .. }
             | Self::Differs { .. }
+            | Self::DiffersRollback { .. }
+            | Self::DiffersFinish { .. }
             | Self::Route(_)
             | Self::Bridge(_) => Verdict::Failed,
             Self::Interrupted => Verdict::Interrupted,

@@ -8,8 +8,9 @@ use super::bridge::Bridge;
 use super::bridge::contract::Direction;
 use super::ends::Ends;
 use super::error::Error;
+use super::failpoint::{self, Failpoint};
 use super::state::{Kept, Phase, Side, Split};
-use super::{carry, gate, link, members};
+use super::{applier, carry, link, members, turn, write_block};
 use crate::event::Listener;
 use crate::ident::Ident;
 use crate::manifest::service::Project;
@@ -67,6 +68,12 @@ pub async fn finish(between: &Between, options: &Options<'_>, listener: Listener
     if split.phase == Phase::Reversed && !equal && !options.uncompared {
         return Err(Error::Uncompared { service: split.service });
     }
+    if split.phase == Phase::Reversed {
+        write_block::restore(&mut ends, &mut split, listener).await?;
+        if split.doubt().is_some() && !options.uncompared {
+            settle_doubt(&mut ends, between, &mut split, listener).await?;
+        }
+    }
     let bridge = exposed(between, options.bridge.project()).await?;
     let copies = bridge.as_ref().filter(|_| matches!(options.bridge, StandIn::Copies(_)));
     let bridge = bridge.as_ref().filter(|_| copies.is_none());
@@ -100,8 +107,10 @@ pub async fn finish(between: &Between, options: &Options<'_>, listener: Listener
         let until = until.format(&Rfc3339).expect("a time in this millennium can be written");
         split.kept = Some(Kept { schema: aside(&split), until });
     }
+    failpoint::reach(Failpoint::FinishPrepared);
     split.phase = Phase::Finished;
     ends.write(&mut split).await?;
+    failpoint::reach(Failpoint::FinishRecorded);
     // Not before: a finish that was cut off until here can still be rolled back, and clients find the source by the sink.
     if let Some(project) = options.project {
         carry::secrets(&mut ends, between, project, listener).await?;
@@ -113,13 +122,15 @@ pub async fn finish(between: &Between, options: &Options<'_>, listener: Listener
         let kept: Vec<_> = tables.iter().filter(|table| kept.contains(&table.name)).cloned().collect();
         link::set_tables(&mut ends.target, &split, &kept).await?;
     } else {
-        link::unsubscribe(&mut ends.source, &split.link(Side::Target)).await?;
+        applier::unsubscribe(&mut ends.source, &split, Side::Target).await?;
         link::unpublish(&mut ends.target, &split, Side::Target).await?;
     }
     link::unpublish(&mut ends.source, &split, Side::Source).await?;
-    gate::remove(&mut ends.target, &split, &tables).await?;
+    failpoint::reach(Failpoint::FinishUnfollowed);
+    write_block::remove(&mut ends.target, &split, &tables).await?;
     put_aside(&mut ends, &split, bridge, copies).await?;
     if copies.is_some() {
+        applier::settle(&mut ends.source, &split, Side::Target).await?;
         link::refresh(&mut ends.source, &split.link(Side::Target), false).await?;
         return Ok(split);
     }
@@ -130,6 +141,26 @@ pub async fn finish(between: &Between, options: &Options<'_>, listener: Listener
         registry::split::remove_fence(ends.side(side), &split.id).await?;
     }
     Ok(split)
+}
+
+/// Compares all rows, where somebody may have written to the source meanwhile.
+async fn settle_doubt(
+    ends: &mut Ends,
+    between: &Between,
+    split: &mut Split,
+    listener: Listener<'_>,
+) -> Result<(), Error> {
+    let at_cutover = split.turn.as_ref().and_then(|turn| turn.equal);
+    let differ = turn::compare_now(ends, between, split, listener).await?;
+    if differ.is_empty() {
+        return Ok(());
+    }
+    if let Some(turn) = &mut split.turn {
+        // What was found at the cutover is true still.
+        turn.equal = at_cutover;
+    }
+    ends.write(split).await?;
+    Err(Error::DiffersFinish { service: split.service.clone(), tables: differ })
 }
 
 /// Gives the old schema's new name, which says what it was.

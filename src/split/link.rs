@@ -6,13 +6,15 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
+use super::applier;
+use super::drop_schema;
 use super::error::Error;
 use super::state::{Side, Split, Step};
-use crate::credentials::password;
 use crate::ident::Ident;
 use crate::pg::connect::Target;
 use crate::pg::error::Error as PgError;
 use crate::pg::exec;
+use crate::pg::password;
 use crate::sql;
 use crate::sql::{Comma, Literal, Sql};
 use crate::transfer::table::Table;
@@ -220,6 +222,7 @@ pub(super) async fn subscribe(
     let made = exec::batch(connection, "make the subscription", &statement).await;
     let _ = sqlx::raw_sql(SPEECH).execute(&mut *connection).await;
     made.map_err(|error| Error::NotFollowing { follower: followed.other().as_str(), why: error.to_string() })?;
+    applier::settle(connection, split, followed).await?;
     begin_after_turn(connection, split, followed).await?;
     Ok(enable(connection, &name).await?)
 }
@@ -362,19 +365,29 @@ pub(super) async fn drop_publication(connection: &mut PgConnection, split: &Spli
 
 /// Drops roles with all that they were given in this database; those that are not there are left out.
 pub(super) async fn drop_roles(connection: &mut PgConnection, names: &[Ident]) -> Result<(), PgError> {
+    let there = existing(connection, names).await?;
+    if there.is_empty() {
+        return Ok(());
+    }
+    drop_schema::drop_again(connection, &dropping(&there)).await
+}
+
+/// Gives those of these roles that are there.
+pub(super) async fn existing(connection: &mut PgConnection, names: &[Ident]) -> Result<Vec<Ident>, PgError> {
     let wanted: Vec<&str> = names.iter().map(Ident::as_str).collect();
     let there: Vec<String> =
         sqlx::query_scalar("select rolname::text from pg_catalog.pg_roles where rolname = any ($1)")
             .bind(&wanted)
-            .fetch_all(&mut *connection)
+            .fetch_all(connection)
             .await
             .map_err(|e| PgError::new("look for roles", &e))?;
-    if there.is_empty() {
-        return Ok(());
-    }
-    let there: Vec<Ident> = there.iter().map(|name| Ident::from_server(name)).collect();
-    let list: Sql = sql!(Comma(there.iter()));
-    exec::batch(connection, "remove roles", &sql!("drop owned by ", list, " cascade; drop role ", list)).await
+    Ok(there.iter().map(|name| Ident::from_server(name)).collect())
+}
+
+/// Gives the statements that drop roles with all that they own and were given.
+pub(super) fn dropping(names: &[Ident]) -> Sql {
+    let list: Sql = sql!(Comma(names.iter()));
+    sql!("drop owned by ", list, " cascade; drop role ", list)
 }
 
 /// How far a follower is, as the followed side sees it.

@@ -12,17 +12,19 @@
 pub mod abort;
 pub mod afterwards;
 pub mod alone;
+mod applier;
 pub mod bridge;
 mod carry;
 pub mod check;
 mod compare;
 mod copy;
 mod definitions;
+mod drop_schema;
 mod ends;
 pub mod error;
+mod failpoint;
 mod fence;
 pub mod finish;
-mod gate;
 mod link;
 mod members;
 mod pace;
@@ -35,6 +37,7 @@ pub mod start;
 pub mod state;
 pub mod status;
 pub mod turn;
+mod write_block;
 
 pub use error::Error;
 

@@ -122,7 +122,7 @@ impl Console {
 }
 
 async fn connect(pooler: &Pooler) -> Result<PgConnection, Error> {
-    pooler.console.connect_plainly("pgcleave").await.map_err(|e| failed(&e))
+    pooler.console.connect_console("pgcleave").await.map_err(|e| failed(&e))
 }
 
 fn failed(error: &PgError) -> Error {

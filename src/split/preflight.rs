@@ -8,6 +8,7 @@ use super::error::Error;
 use crate::ident::Ident;
 use crate::pg::error::Error as PgError;
 use crate::transfer::coupling::{self, Coupling, CouplingKind};
+use crate::transfer::readers;
 
 /// Looks at both sides; gives what the copy has to know of couplings.
 pub(super) async fn look(ends: &mut Ends, between: &Between) -> Result<Vec<Coupling>, Error> {
@@ -23,7 +24,12 @@ pub(super) async fn look(ends: &mut Ends, between: &Between) -> Result<Vec<Coupl
         let schema = between.schema.as_str();
         blockers.push(format!("the target has a schema {schema} already: drop it, or choose another database"));
     }
-    let couplings = coupling::find(&mut ends.source, &between.schema).await?;
+    let mut couplings = coupling::find(&mut ends.source, &between.schema).await?;
+    // Rows are read as their owners: what the connecting login may not read itself says nothing.
+    couplings.retain(|coupling| !coupling.kind.hides_rows());
+    if let Some(refusal) = readers::refusals(&mut ends.source, &between.schema).await?.into_iter().next() {
+        return Err(refusal.into());
+    }
     if !blockers.is_empty() {
         return Err(Error::Blocked { service: between.service.clone(), blockers });
     }

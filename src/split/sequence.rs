@@ -1,14 +1,17 @@
 //! Sequences, which replication does not carry: the side that is to take the writes is set ahead beforehand, and only
 //! looked at in the pause.
 
-use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
+use sqlx::{Connection as _, Row as _};
 
+use super::error::Error;
 use crate::ident::Ident;
+use crate::pg::connect::Target;
 use crate::pg::error::Error as PgError;
 use crate::pg::exec;
 use crate::sql;
-use crate::sql::{Literal, Qualified, Sql};
+use crate::sql::{NameLiteral, Sql};
+use crate::transfer::loader::{Loader, Owners};
 
 /// How many values a sequence is set ahead: more than are drawn between that and the pause.
 pub(super) const HEADROOM: i64 = 1000;
@@ -78,8 +81,34 @@ fn aims(position: &Position, last: i64, headroom: i64) -> (impl Fn(i64) -> bool,
     (ahead, aim)
 }
 
-/// Sets sequences.
+/// Sets sequences, as their owners.
 pub(super) async fn set(
+    admin: &mut PgConnection,
+    target: &Target,
+    schema: &Ident,
+    positions: &[(Ident, i64)],
+) -> Result<(), Error> {
+    if positions.is_empty() {
+        return Ok(());
+    }
+    let all = owners(admin, schema).await?;
+    let loader =
+        Loader::start(admin, target, &Owners { schema, owner: None, all: &all, superusers: true, jobs: 1 }).await?;
+    let done = async {
+        let mut session = loader.connect("pgcleave split").await?;
+        exec::batch(&mut session, "set the sequences", &setting(schema, positions)).await?;
+        let _ = session.close().await;
+        Ok(())
+    }
+    .await;
+    let finished = loader.finish(admin).await;
+    done.map_err(|error: PgError| Error::from(error))?;
+    Ok(finished?)
+}
+
+/// Sets sequences in a session that is there already: in the pause nobody makes a login, and `setval` runs no code of the
+/// service.
+pub(super) async fn set_in_pause(
     connection: &mut PgConnection,
     schema: &Ident,
     positions: &[(Ident, i64)],
@@ -87,13 +116,29 @@ pub(super) async fn set(
     if positions.is_empty() {
         return Ok(());
     }
+    exec::batch(connection, "set the sequences", &setting(schema, positions)).await
+}
+
+async fn owners(admin: &mut PgConnection, schema: &Ident) -> Result<Vec<Ident>, PgError> {
+    let names: Vec<String> = sqlx::query_scalar(
+        "select distinct pg_catalog.pg_get_userbyid(c.relowner)::pg_catalog.text from pg_catalog.pg_class c \
+         join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+         where n.nspname = $1 and c.relkind = 'S' order by 1",
+    )
+    .bind(schema.as_str())
+    .fetch_all(admin)
+    .await
+    .map_err(|e| PgError::new("ask who owns the sequences", &e))?;
+    Ok(names.iter().map(|name| Ident::from_server(name)).collect())
+}
+
+fn setting(schema: &Ident, positions: &[(Ident, i64)]) -> Sql {
     let mut statement = Sql::new();
     for (name, value) in positions {
-        let full = sql!(Qualified(schema, name));
-        let name = Literal(full.as_str());
+        let name = NameLiteral(schema, name);
         statement.push(&sql!("select pg_catalog.setval(", name, "::pg_catalog.regclass, ", *value, ", true); "));
     }
-    exec::batch(connection, "set the sequences", &statement).await
+    statement
 }
 
 #[cfg(test)]

@@ -3,10 +3,9 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use secrecy::ExposeSecret;
 use sqlx::postgres::PgConnection;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::process::{Child, ChildStdin};
 
 use super::error::Error;
 use super::link;
@@ -14,6 +13,7 @@ use crate::ident::Ident;
 use crate::interrupt::Interrupt;
 use crate::pg::connect::Target;
 use crate::pg::error::Error as PgError;
+use crate::pg::session::SessionKind;
 use crate::transfer::error::Error as TransferError;
 use crate::transfer::pg_dump::PgDump;
 
@@ -42,11 +42,10 @@ pub(super) async fn export(
 ) -> Result<Exported, Error> {
     let beside = dump.path.with_file_name("psql");
     let program = if beside.is_file() { beside } else { "psql".into() };
-    let mut psql = Command::new(&program)
+    let version = watcher.server_version_num().unwrap_or(0);
+    let mut psql = source
+        .program(&program, SessionKind::Administrator, version, "pgcleave slot")
         .args(["-X", "-q", "-A", "-t", "-F", " ", "-d", "replication=database"])
-        .envs(source.environment().iter().map(|(name, value)| (*name, value.expose_secret().to_owned())))
-        .env("PGAPPNAME", "pgcleave slot")
-        .env("LC_ALL", "C")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -7,9 +7,10 @@ use super::bridge::contract::Direction;
 use super::definitions;
 use super::ends::{self, Ends};
 use super::error::Error;
+use super::failpoint::{self, Failpoint};
 use super::settle::{self, Settled};
-use super::state::{Phase, Place, Side, Split};
-use super::{Between, check, copy, fence, gate, link, members, preflight};
+use super::state::{Blocks, Phase, Place, Roles, Side, Split};
+use super::{Between, abort, applier, check, copy, fence, link, members, preflight, write_block};
 use crate::event::{Event, Listener};
 use crate::interrupt::Interrupt;
 use crate::manifest::service::Project;
@@ -36,6 +37,8 @@ pub struct Options {
     pub lock_seconds: u64,
     /// The most write-ahead log that the slot may hold back.
     pub max_wal_bytes: Option<u64>,
+    /// Whether objects of superusers, and what needs one, are made in the target by the administrator.
+    pub superuser_objects: bool,
     /// A request to stop; the next start goes on.
     pub interrupt: Interrupt,
 }
@@ -83,7 +86,9 @@ pub async fn start(
                 ends.write(&mut split).await?;
             }
             Phase::Copying => {
+                abort::may_discard(&split)?;
                 copy::copy(&mut ends, between, &mut split, options, listener).await?;
+                failpoint::reach(Failpoint::StartCopied);
                 members::settle(&mut ends, between, project).await?;
                 if let Some(bridge) = consumed(between, project).await? {
                     bridge.build().await?;
@@ -93,15 +98,17 @@ pub async fn start(
                 ends.write(&mut split).await?;
             }
             Phase::CatchingUp => {
-                follow(&mut ends, between, &split).await?;
+                follow(&mut ends, between, &mut split).await?;
+                failpoint::reach(Failpoint::StartFollowed);
                 catch_up(&mut ends, &mut split, options, listener).await?;
                 split.phase = Phase::Ready;
                 ends.write(&mut split).await?;
                 return Ok(split);
             }
             Phase::Ready => {
+                write_block::restore(&mut ends, &mut split, listener).await?;
                 refresh(&mut ends, &mut split, options, listener).await?;
-                follow(&mut ends, between, &split).await?;
+                follow(&mut ends, between, &mut split).await?;
                 catch_up(&mut ends, &mut split, options, listener).await?;
                 return Ok(split);
             }
@@ -128,7 +135,7 @@ async fn begin(
     options: &Options,
 ) -> Result<Split, Error> {
     let couplings = preflight::look(ends, between).await?;
-    let readiness = check::check(between, project).await?;
+    let readiness = check::check(between, project, options.superuser_objects).await?;
     if !readiness.is_ready() {
         let told = |item: &check::readiness::Item| format!("{}: {}", item.message, item.fix);
         let blockers = readiness.blockers.iter().map(told).collect();
@@ -157,11 +164,15 @@ async fn begin(
         target_definitions: None,
         max_wal_bytes: options.max_wal_bytes,
         turn: None,
+        blocks: Blocks::default(),
+        roles: Roles::default(),
+        unequal: None,
         caller: None,
         kept: None,
     };
     (split.made_roles, split.made_extensions) = copy::missing(ends, between, &couplings).await?;
     ends.write(&mut split).await?;
+    failpoint::reach(Failpoint::StartRecorded);
     Ok(split)
 }
 
@@ -172,22 +183,31 @@ fn random_id() -> Result<String, Error> {
 }
 
 /// Closes the target, makes the block for the source, and subscribes.
-async fn follow(ends: &mut Ends, between: &Between, split: &Split) -> Result<(), Error> {
+async fn follow(ends: &mut Ends, between: &Between, split: &mut Split) -> Result<(), Error> {
     // First: a worker that tries in vain runs for moments.
     let lag = link::lag(&mut ends.source, &split.link(Side::Source)).await?;
     if let Some(why) = lag.broken(Side::Source) {
         return Err(Error::NotFollowing { follower: "target", why });
     }
+    applier::settle(&mut ends.target, split, Side::Source).await?;
+    ends.note_roles(split).await?;
     link::begin_after_turn(&mut ends.target, split, Side::Source).await?;
     let seen = link::following(&mut ends.target, &split.link(Side::Source)).await?;
     if seen.running && seen.enabled {
         return Ok(());
     }
-    let tables = table::read(&mut ends.target, &split.schema).await?;
-    gate::make(&mut ends.target, split, Side::Target, &tables, true).await?;
-    gate::make(&mut ends.source, split, Side::Source, &tables, false).await?;
+    block(ends, split).await?;
     let password = link::login(&mut ends.source, split, Side::Source).await?;
-    link::subscribe(&mut ends.target, split, Side::Source, between.seen(Side::Source), &password).await
+    failpoint::reach(Failpoint::StartBlocked);
+    link::subscribe(&mut ends.target, split, Side::Source, between.seen(Side::Source), &password).await?;
+    ends.note_roles(split).await
+}
+
+/// Closes the target, and makes ready what closes the source at the cutover.
+async fn block(ends: &mut Ends, split: &mut Split) -> Result<(), Error> {
+    write_block::ensure(&mut ends.target, split, Side::Target, true).await?;
+    write_block::ensure(&mut ends.source, split, Side::Source, false).await?;
+    ends.write(split).await
 }
 
 /// Lets the same DDL on both sides be: publishes what is new, has its rows copied, and remembers the definitions as they are now.
@@ -200,8 +220,8 @@ async fn refresh(ends: &mut Ends, split: &mut Split, options: &Options, listener
         return changed.refuse(split);
     }
     let (link, tables) = (split.link(Side::Source), table::read(&mut ends.source, &split.schema).await?);
-    gate::make(&mut ends.target, split, Side::Target, &tables, true).await?;
-    gate::make(&mut ends.source, split, Side::Source, &tables, false).await?;
+    block(ends, split).await?;
+    applier::settle(&mut ends.target, split, Side::Source).await?;
     link::read_all(&mut ends.source, &link, true).await?;
     let taken = take_along(ends, split, &tables, options).await;
     // Whatever came: the login reads everything in the shared database meanwhile.
@@ -260,7 +280,7 @@ async fn catch_up(ends: &mut Ends, split: &mut Split, options: &Options, listene
             // The shared server comes first: the copy begins anew.
             split.phase = Phase::Copying;
             ends.write(split).await?;
-            link::unsubscribe(&mut ends.target, &link).await?;
+            applier::unsubscribe(&mut ends.target, split, Side::Source).await?;
             link::drop_slot(&mut ends.source, &link).await?;
             return Err(too_much);
         }

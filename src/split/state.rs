@@ -111,6 +111,15 @@ pub struct Split {
     pub max_wal_bytes: Option<u64>,
     /// The last or the current change of sides.
     pub turn: Option<Turn>,
+    /// The write blocks, by the OIDs of their triggers.
+    #[serde(default)]
+    pub blocks: Blocks,
+    /// The roles that the split has made for replication, by their OIDs: the audit knows them by nothing else.
+    #[serde(default)]
+    pub roles: Roles,
+    /// Why the target may hold rows that the source does not have. Read it with [`Split::doubt`].
+    #[serde(default)]
+    pub unequal: Option<Unequal>,
     /// The login of the bridge on the target. Set by `finish` before it makes it; one that was cut off then can still be
     /// rolled back, and this says what it has left.
     #[serde(default)]
@@ -166,6 +175,81 @@ impl Turn {
     }
 }
 
+/// The write blocks of both sides; `None` where the record was written by a pgcleave that did not note them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Blocks {
+    /// Those of the source; after `finish` they are on the tables of the schema that is kept.
+    pub source: Option<Vec<Block>>,
+    /// Those of the target.
+    pub target: Option<Vec<Block>>,
+}
+
+/// One table's write block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// The table.
+    pub table: Ident,
+    /// The trigger's OID.
+    pub trigger: u32,
+}
+
+impl Blocks {
+    /// Gives those of a side.
+    #[must_use]
+    pub fn get(&self, side: Side) -> Option<&Vec<Block>> {
+        match side {
+            Side::Source => self.source.as_ref(),
+            Side::Target => self.target.as_ref(),
+        }
+    }
+
+    pub(super) fn of(&mut self, side: Side) -> &mut Option<Vec<Block>> {
+        match side {
+            Side::Source => &mut self.source,
+            Side::Target => &mut self.target,
+        }
+    }
+}
+
+/// The OIDs of the logins and apply roles on both sides; `None` where the record was written by a pgcleave that did not note
+/// them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Roles {
+    /// Those of the source.
+    pub source: Option<Vec<u32>>,
+    /// Those of the target.
+    pub target: Option<Vec<u32>>,
+}
+
+impl Roles {
+    pub(super) fn of(&mut self, side: Side) -> &mut Option<Vec<u32>> {
+        match side {
+            Side::Source => &mut self.source,
+            Side::Target => &mut self.target,
+        }
+    }
+}
+
+/// Why the two sides' rows may differ, and with that what an abort would lose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "case", rename_all = "kebab-case")]
+pub enum Unequal {
+    /// The target was in use, or one of the source's write blocks was found missing, and no comparison has ended since.
+    /// Set with the transaction that opens the source again, and before a missing write block is made again.
+    NotCompared,
+    /// A cutover found it at its own barrier, before the target had taken any write of the service.
+    AtCutover {
+        /// The tables, by qualified name.
+        tables: Vec<String>,
+    },
+    /// A comparison found it after the target had been in use: the target's rows may be the only copy of what was
+    /// written there.
+    AfterRollback {
+        /// The tables, by qualified name.
+        tables: Vec<String>,
+    },
+}
+
 /// How far a change of sides is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -201,6 +285,28 @@ impl Split {
         }
     }
 
+    /// Gives why the two sides' rows may differ; a record of an older pgcleave says it by its last change of sides.
+    #[must_use]
+    pub fn doubt(&self) -> Option<Unequal> {
+        let back = |turn: &&Turn| turn.to == Side::Source && turn.step == Step::Turned && turn.equal != Some(true);
+        self.unequal.clone().or_else(|| self.turn.as_ref().filter(back).map(|_| Unequal::NotCompared))
+    }
+
+    /// Notes what a comparison of all rows found; `at_fence` says that it was made in the pause of a change of sides.
+    pub(super) fn compared(&mut self, differ: &[String], at_fence: bool) {
+        if let Some(turn) = &mut self.turn {
+            turn.equal = Some(differ.is_empty());
+        }
+        let unused = matches!(self.unequal, None | Some(Unequal::AtCutover { .. }));
+        let tables = differ.to_vec();
+        self.unequal = match (self.writable, &self.unequal) {
+            _ if differ.is_empty() => None,
+            (Side::Target, _) if at_fence && unused => Some(Unequal::AtCutover { tables }),
+            (Side::Source, Some(Unequal::AtCutover { .. })) => Some(Unequal::AtCutover { tables }),
+            _ => Some(Unequal::AfterRollback { tables }),
+        };
+    }
+
     /// Gives the publication's name, on either side.
     #[must_use]
     pub fn publication(&self) -> Ident {
@@ -214,6 +320,15 @@ impl Split {
         match followed {
             Side::Source => self.name("_forward"),
             Side::Target => self.name("_back"),
+        }
+    }
+
+    /// Gives the name of the role as which the subscription on a side applies changes, where it has one.
+    #[must_use]
+    pub fn applier(&self, on: Side) -> Ident {
+        match on {
+            Side::Source => self.name("_apply_source"),
+            Side::Target => self.name("_apply_target"),
         }
     }
 
@@ -241,7 +356,54 @@ pub(super) fn example() -> Split {
         target_definitions: None,
         max_wal_bytes: None,
         turn: None,
+        blocks: Blocks::default(),
+        roles: Roles::default(),
+        unequal: None,
         caller: None,
         kept: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tables() -> Vec<String> {
+        vec!["s.t".to_owned()]
+    }
+
+    #[test]
+    fn only_a_cutover_at_its_own_barrier_finds_a_target_that_was_not_in_use() {
+        let found = |writable, unequal, at_fence| {
+            let mut split = Split { writable, unequal, turn: Some(Turn::begin(writable)), ..example() };
+            split.compared(&tables(), at_fence);
+            assert_eq!(split.turn.and_then(|turn| turn.equal), Some(false));
+            split.unequal.expect("rows differ")
+        };
+        let (at_cutover, after) =
+            (Unequal::AtCutover { tables: tables() }, Unequal::AfterRollback { tables: tables() });
+        assert_eq!(found(Side::Target, None, true), at_cutover);
+        assert_eq!(found(Side::Target, None, false), after);
+        assert_eq!(found(Side::Target, Some(after.clone()), true), after);
+        assert_eq!(found(Side::Target, Some(Unequal::NotCompared), true), after);
+        assert_eq!(found(Side::Source, Some(Unequal::NotCompared), true), after);
+        assert_eq!(found(Side::Source, Some(at_cutover.clone()), false), at_cutover);
+    }
+
+    #[test]
+    fn equal_rows_end_every_doubt() {
+        let mut split = Split { unequal: Some(Unequal::AfterRollback { tables: tables() }), ..example() };
+        split.compared(&[], true);
+        assert_eq!(split.doubt(), None);
+    }
+
+    #[test]
+    fn an_older_record_of_a_rollback_that_was_not_found_equal_is_in_doubt() {
+        let turn = |to, equal| Turn { step: Step::Turned, equal, ..Turn::begin(to) };
+        let doubt = |turn| Split { turn: Some(turn), ..example() }.doubt();
+        assert_eq!(doubt(turn(Side::Source, Some(false))), Some(Unequal::NotCompared));
+        assert_eq!(doubt(turn(Side::Source, None)), Some(Unequal::NotCompared));
+        assert_eq!(doubt(turn(Side::Source, Some(true))), None);
+        assert_eq!(doubt(turn(Side::Target, None)), None);
     }
 }

@@ -7,8 +7,8 @@ use super::ends::Ends;
 use super::error::Error;
 use super::link::{self, Following, Lag};
 use super::settle::{self, Settled};
-use super::state::{Kept, Phase, Side, Split, Step};
-use super::{definitions, gate, pace};
+use super::state::{Kept, Phase, Side, Split, Step, Unequal};
+use super::{definitions, pace, write_block};
 
 /// What is told of a split.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -55,6 +55,8 @@ pub struct Status {
     pub warnings: Vec<String>,
     /// The last or the current change of sides.
     pub cutover: Option<Cutover>,
+    /// Why the two sides' rows may differ, if that is known or was not compared.
+    pub unequal: Option<Unequal>,
     /// The old schema, after finish.
     pub kept: Option<Kept>,
 }
@@ -112,10 +114,30 @@ pub async fn status(between: &Between) -> Result<Status, Error> {
             login.as_str()
         ));
     }
-    if split.phase == Phase::Ready && !gate::closed(&mut ends.target, &split).await? {
-        status.blockers.push("the target is not closed to writers".to_owned());
+    if matches!(split.phase, Phase::Ready | Phase::Reversed) {
+        blocks(&mut ends, &split, &mut status).await?;
     }
     Ok(status)
+}
+
+/// Looks at each write block, and takes back what is told of the rows where one of the closed side's was not as it was made.
+async fn blocks(ends: &mut Ends, split: &Split, status: &mut Status) -> Result<(), Error> {
+    let closed = split.writable.other();
+    for side in [Side::Source, Side::Target] {
+        let faults = write_block::faults(ends.side(side), split, side, side == closed).await?;
+        let next = match (side == closed, closed) {
+            (false, _) => "the next split command makes it again",
+            (true, Side::Target) => "split start makes it again, and split cutover compares all rows",
+            (true, Side::Source) => {
+                "rows may have been written there; split rollback and split finish make it again and compare all rows"
+            }
+        };
+        if side == closed && !faults.is_empty() {
+            status.cutover.iter_mut().for_each(|cutover| cutover.equal = None);
+        }
+        status.blockers.extend(faults.iter().map(|fault| format!("{}: {next}", fault.message(side))));
+    }
+    Ok(())
 }
 
 /// Tells what a command that has come to its end has made of the split.
@@ -147,13 +169,18 @@ fn told(split: &Split, lag: &Lag) -> Status {
         wal_status: lag.wal_status.clone(),
         waiting_for: waiting_for(split),
         blockers: Vec::new(),
-        warnings: compared(split).into_iter().chain(routed(split)).collect(),
+        warnings: compared(split).into_iter().chain(in_doubt(split)).chain(routed(split)).collect(),
         cutover: split.turn.as_ref().map(|turn| Cutover {
             to: turn.to.as_str(),
             pause_ms: turn.pause_ms,
             transactions_drained: turn.transactions_drained,
-            equal: turn.equal,
+            equal: match split.doubt() {
+                Some(Unequal::NotCompared) => None,
+                Some(_) => Some(false),
+                None => turn.equal,
+            },
         }),
+        unequal: split.doubt().filter(|_| split.phase != Phase::Finished),
         kept: split.kept.clone(),
     }
 }
@@ -170,7 +197,38 @@ fn compared(split: &Split) -> Option<String> {
             "the rows were not compared at the last change of sides, which was cut off: {again}, run again, compares them"
         ),
         (_, Side::Target) => format!("rows differed, and the way back was cut off: {again}, run again, goes on"),
-        (_, Side::Source) => "rows differed at the last change of sides: split abort, and start anew".to_owned(),
+        (_, Side::Source) => match split.doubt() {
+            Some(Unequal::AtCutover { tables }) => {
+                let list = tables.join(", ");
+                format!("rows differed at the last change of sides in {list}: split abort, and start anew")
+            }
+            doubt => {
+                let tables = match doubt {
+                    Some(Unequal::AfterRollback { tables }) => format!(" in {}", tables.join(", ")),
+                    _ => String::new(),
+                };
+                format!(
+                    "rows differed at the last change of sides{tables}, and the target may have the only copy: bring them to \
+                     the source and run split rollback again, which compares; or split abort --discard-differing"
+                )
+            }
+        },
+    })
+}
+
+/// Warns where a write block of the source was not as it was made while the target had the writes.
+fn in_doubt(split: &Split) -> Option<String> {
+    let doubt = split.unequal.as_ref().filter(|_| split.phase == Phase::Reversed)?;
+    Some(match doubt {
+        Unequal::NotCompared => {
+            "a write block of the source was missing or changed: split finish compares all rows, and so does split rollback"
+                .to_owned()
+        }
+        Unequal::AtCutover { tables } | Unequal::AfterRollback { tables } => format!(
+            "rows differ in {}: bring to the target what it lacks and run split finish again, which compares; split finish \
+             --uncompared ends the split as it is",
+            tables.join(", ")
+        ),
     })
 }
 

@@ -33,25 +33,25 @@ pub struct Pages {
     pub to: Option<u64>,
 }
 
-/// Cuts all tables with rows of their own; the largest pieces of the largest tables come first.
+/// Cuts all tables with rows of their own; the largest pieces of the largest tables come first, by reader.
 #[must_use]
 pub fn cut(tables: &[Table], workers: usize) -> Vec<Chunk> {
     let total: u64 = tables.iter().map(|t| t.bytes).sum();
     let workers = u64::try_from(workers.max(1)).unwrap_or(1);
     let goal = (total / (workers * PIECES_PER_WORKER)).clamp(SMALLEST_BYTES, LARGEST_BYTES);
     let mut order: Vec<usize> = (0..tables.len()).filter(|i| !tables[*i].partitioned).collect();
-    order.sort_by_key(|i| (std::cmp::Reverse(tables[*i].bytes), &tables[*i].name));
+    order.sort_by_key(|i| (tables[*i].reader, std::cmp::Reverse(tables[*i].bytes), &tables[*i].name));
     order.into_iter().flat_map(|i| pieces(i, &tables[i], goal)).collect()
 }
 
-/// Gives each table as one piece, the largest first.
+/// Gives each table as one piece, the largest first, by reader.
 #[must_use]
 pub fn whole(tables: &[Table]) -> Vec<Chunk> {
     let mut chunks: Vec<_> = (0..tables.len())
         .filter(|i| !tables[*i].partitioned)
         .map(|table| Chunk { table, number: 0, pages: None, bytes: tables[table].bytes })
         .collect();
-    chunks.sort_by_key(|c| (std::cmp::Reverse(c.bytes), &tables[c.table].name));
+    chunks.sort_by_key(|c| (tables[c.table].reader, std::cmp::Reverse(c.bytes), &tables[c.table].name));
     chunks
 }
 
@@ -92,8 +92,8 @@ impl Chunk {
         if form == Form::Jsonl {
             // By x.*, since x alone may be a column.
             statement.push(&sql!(
-                "(select pg_catalog.translate(pg_catalog.row_to_json(x.*)::pg_catalog.text, E'\\n\\r', '  ') from (select ",
-                columns,
+                "(select pg_catalog.translate(pg_catalog.concat(pg_catalog.row_to_json(x.*)), E'\\n\\r', '  ') from (select ",
+                table.json_columns(),
                 " from only ",
                 table.name.sql(),
                 condition,
@@ -136,15 +136,17 @@ mod tests {
     fn table(name: &str, bytes: u64, pages: u64) -> Table {
         let ident = |text| Ident::new(text).expect("a name");
         Table {
+            oid: 1,
             name: TableName { schema: ident("s"), name: ident(name) },
             partitioned: false,
             bytes,
             pages,
             toast_bytes: 0,
             columns: vec![Column { name: ident("a b"), base_type: "int4".to_owned() }],
+            cast_by_user: Vec::new(),
             key: Vec::new(),
             binary: true,
-            rows_hidden: false,
+            reader: 0,
         }
     }
 

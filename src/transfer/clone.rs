@@ -1,22 +1,25 @@
 //! A schema straight from one database into another, without a file between them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
-
-use sqlx::postgres::PgConnection;
 
 use super::chunk::{self, Chunk};
 use super::control::{Control, Step};
 use super::copy::CopyIn;
-use super::ddl::{Definitions, PostData};
+use super::ddl::Definitions;
+use super::definitions::Prepared;
 use super::error::Error;
 use super::journal::Journal;
-use super::load::{self, Fed, Feed, Load, Piece};
+use super::load::{self, Fed, Feed, Load, Marks, Piece};
+use super::loader::{Loader, Owners};
+use super::post_data::PostData;
+use super::readers::Worker;
 use super::rows;
-use super::session;
 use super::snapshot::Snapshot;
+use super::superuser;
 use super::table::{Form, Table};
 use crate::pg::connect::Target;
+use crate::pg::session::SessionKind;
 
 /// What to clone, and how.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +28,8 @@ pub struct Options<'a> {
     pub source: &'a Target,
     /// Where they go.
     pub target: &'a Target,
+    /// Whose definitions they are.
+    pub owners: Owners<'a>,
     /// What is seen of the source.
     pub snapshot: &'a Snapshot,
     /// The tables' definitions, and what follows their rows.
@@ -56,19 +61,39 @@ pub struct Cloned {
 /// The target holds one of the tables already, a server refused something, a connection broke, or somebody asked to
 /// stop. What was cloned by then stays.
 pub async fn clone(options: &Options<'_>, control: &Arc<Control>, step: &Step<'_>) -> Result<Cloned, Error> {
-    let mut connection = session::open(options.target, "pgcleave clone").await?;
-    let journal = Journal::open(&mut connection, options.id).await?;
-    journal.step(&mut connection, "definitions", &options.definitions.pre_data).await?;
-    session::pin(&mut connection).await?;
-    let cloned = rows(options, &journal, control, step).await?;
-    journal.close(&mut connection).await?;
+    let mut admin = options.target.connect(SessionKind::Administrator, "pgcleave clone").await?;
+    let untrusted = superuser::untrusted_languages(&mut admin).await?;
+    let definitions = Prepared::new(&options.definitions.pre_data, &options.owners, &untrusted);
+    definitions.permitted(&options.owners)?;
+    let journal = Journal::open(&mut admin, options.id).await?;
+    let loader = Loader::start(&mut admin, options.target, &options.owners).await?;
+    let cloned: Result<Cloned, Error> = async {
+        if let Some(login) = loader.login() {
+            journal.admit(&mut admin, login).await?;
+        }
+        let done = HashSet::new();
+        let marks = Marks { journal: &journal, done: &done };
+        definitions.run(&mut admin, &loader, &marks, "definitions").await?;
+        let cloned = rows(options, &loader, &marks, control, step).await?;
+        definitions.close(&loader, &marks).await?;
+        Ok(cloned)
+    }
+    .await;
+    let closed = match cloned {
+        Ok(_) => journal.close(&mut admin).await,
+        Err(_) => Ok(()),
+    };
+    let finished = loader.finish(&mut admin).await;
+    let cloned = cloned?;
+    closed.and(finished)?;
     Ok(cloned)
 }
 
 /// Fills tables that are there and empty.
 async fn rows(
     options: &Options<'_>,
-    journal: &Journal,
+    loader: &Loader,
+    journal: &Marks<'_>,
     control: &Arc<Control>,
     step: &Step<'_>,
 ) -> Result<Cloned, Error> {
@@ -89,13 +114,13 @@ async fn rows(
     let (tables, chunks) = (Arc::new(tables.clone()), Arc::new(chunks));
     let mut feeds = Vec::new();
     for _ in 0..options.jobs.max(1) {
-        let connection = options.snapshot.join(options.source, "pgcleave clone").await?;
-        feeds.push(Rows { connection, tables: Arc::clone(&tables), chunks: Arc::clone(&chunks) });
+        let worker = options.snapshot.worker("pgcleave clone");
+        feeds.push(Rows { worker, tables: Arc::clone(&tables), chunks: Arc::clone(&chunks) });
     }
     let before = control.rows();
     let step = Step { total_bytes, ..*step };
-    load::load(options.target, &load, feeds, journal, control, &step).await?;
-    load::settle(options.target, &load, options.jobs.max(1), Vec::new(), journal, control, &step).await?;
+    load::load(loader, &load, feeds, journal, control, &step).await?;
+    load::settle(loader, &load, options.jobs.max(1), Vec::new(), journal, control, &step).await?;
     Ok(Cloned { tables: own.len(), rows: control.rows() - before })
 }
 
@@ -107,7 +132,7 @@ fn form(table: &Table) -> Form {
 
 /// Rows from the source's snapshot.
 struct Rows {
-    connection: PgConnection,
+    worker: Worker,
     tables: Arc<Vec<Table>>,
     chunks: Arc<Vec<Chunk>>,
 }
@@ -115,7 +140,8 @@ struct Rows {
 impl Feed for Rows {
     async fn feed(&mut self, piece: usize, form: Form, into: &mut CopyIn<'_>, control: &Control) -> Result<Fed, Error> {
         let chunk = &self.chunks[piece];
-        let poured = rows::pour(&mut self.connection, &self.tables, chunk, form, control, into).await?;
+        let connection = self.worker.session(&self.tables[chunk.table]).await?;
+        let poured = rows::pour(connection, &self.tables, chunk, form, control, into).await?;
         Ok(poured.map_or(Fed::NotInThisForm, |poured| Fed::Rows(poured.sum.rows)))
     }
 }

@@ -90,7 +90,8 @@ impl Control {
 
     /// Takes back what has passed of a piece that starts anew, so that progress counts it once.
     pub fn take_back(&self, bytes: u64) {
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        let left = |passed: u64| Some(passed.saturating_sub(bytes));
+        let _ = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left);
     }
 
     /// Says that a piece is done, for which so many bytes were reckoned, and which had so many: from that, what is left is

@@ -1,17 +1,16 @@
 //! The definitions of a schema, in the order in which a load wants them.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 use super::control::Control;
 use super::error::Error;
 use super::pg_dump::{PgDump, Section};
-use super::statement;
-use super::table::TableName;
+use super::{psql, statement};
 use crate::ident::Ident;
+use crate::model::naming::is_temporary_login;
 use crate::pg::connect::Target;
 
-/// Takes from a dump what only psql or only another server understands, and lets the schema be there already.
+/// Takes from a dump what only psql or only another server understands, and the schema itself, which is there by then.
 ///
 /// Current minors of pg_dump write `\restrict`, which an older psql refuses; pg_dump 17 and newer set a parameter that
 /// older servers do not know; current servers keep a mark of their own among a column's options, which an older pg_dump
@@ -25,23 +24,48 @@ pub fn cleaned(dump: &str, schema: &Ident) -> String {
     let body = body.replacen("SET transaction_timeout = 0;\n", "", 1);
     let last = key.map(|key| format!("\n\\unrestrict {key}\n"));
     let end = last.and_then(|last| body.rfind(&last)).unwrap_or(body.len());
+    // Whoever runs this owns the schema, and need not be able to make one.
     let create = format!("\nCREATE SCHEMA {};\n", schema.quoted());
-    let body = body[..end].replacen(&create, &create.replace("SCHEMA ", "SCHEMA IF NOT EXISTS "), 1);
-    text += &without(&body);
+    let body = body[..end].replacen(&create, "\n", 1);
+    text += &psql::with_escape_strings(&without(&body));
     text.truncate(text.trim_end().len());
     text.push('\n');
     text
 }
 
-/// Takes a server's own marks from the statements that would set them, and statements that fill a materialized view;
+/// Moves the privileges on tables, views and sequences from the pre-data to the end of the post-data, as `pg_restore`
+/// orders them: rows are loaded as the owner, which may have revoked its own privileges. Changes nothing the second time.
+#[must_use]
+pub fn access_last(pre_data: &str, post_data: &str) -> (String, String) {
+    let (mut kept, mut moved, mut done) = (String::new(), String::new(), 0);
+    let statements = statement::split(pre_data);
+    let mut rest = statements.as_slice();
+    while let [_, others @ ..] = rest {
+        let length = statement::access(rest).map_or(0, <[_]>::len);
+        for statement in &rest[..length] {
+            let at = statement.as_ptr().addr() - pre_data.as_ptr().addr();
+            kept += &pre_data[done..at];
+            done = at + statement.len();
+            done += pre_data[done..].bytes().take_while(|b| matches!(b, b';' | b'\n')).count();
+            moved += statement;
+            moved += ";\n";
+        }
+        rest = if length == 0 { others } else { &rest[length..] };
+    }
+    let post_data = if moved.is_empty() { post_data.to_owned() } else { format!("{post_data}\n{moved}") };
+    (kept + &pre_data[done..], post_data)
+}
+
+/// Takes out a server's own marks, statements that fill a materialized view, and grants to temporary logins;
 /// names may hold line feeds.
 fn without(body: &str) -> Cow<'_, str> {
-    if !body.contains(MARK) && !body.contains(FILL) {
+    if ![MARK, FILL, TEMPORARY].iter().any(|text| body.contains(text)) {
         return Cow::Borrowed(body);
     }
     let (mut text, mut done) = (String::new(), 0);
     for statement in statement::split(body) {
-        let kept = if statement.starts_with(FILL) { Some(String::new()) } else { unmarked(statement) };
+        let gone = statement.starts_with(FILL) || is_temporary_grant(statement);
+        let kept = if gone { Some(String::new()) } else { unmarked(statement) };
         let Some(kept) = kept else { continue };
         let at = statement.as_ptr().addr() - body.as_ptr().addr();
         text += &body[done..at];
@@ -56,6 +80,15 @@ fn without(body: &str) -> Cow<'_, str> {
 
 /// A server's own mark among a column's options.
 const MARK: &str = "pg_attver=";
+
+/// What is in the name of every temporary login.
+const TEMPORARY: &str = "pgcleave_tmp_";
+
+/// Tells whether a statement grants something to a temporary login: that of this run or of another one, gone at its end.
+fn is_temporary_grant(statement: &str) -> bool {
+    let grantee = statement.strip_prefix("GRANT ").and_then(|rest| rest.strip_suffix('"')?.rsplit_once(" TO \""));
+    grantee.is_some_and(|(_, name)| Ident::new(name).is_ok_and(|name| is_temporary_login(&name)))
+}
 
 /// How pg_dump fills a materialized view.
 const FILL: &str = "REFRESH MATERIALIZED VIEW ";
@@ -81,7 +114,7 @@ pub struct Definitions {
 /// Has pg_dump write the definitions as a snapshot sees them.
 ///
 /// # Errors
-/// pg_dump could not be started, or ended badly.
+/// pg_dump could not be started, or ended badly, or the source gave it a definition that psql would not only send.
 pub async fn dump(
     program: &PgDump,
     source: &Target,
@@ -94,133 +127,12 @@ pub async fn dump(
         program.run(source, schema, Section::PreData, Some(snapshot), control),
         program.run(source, schema, Section::PostData, Some(snapshot), control),
     )?;
-    Ok(Definitions { pre_data: cleaned(&pre_data, schema), post_data: cleaned(&post_data, schema) })
-}
-
-/// What follows the rows, sorted by when it can run.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct PostData {
-    /// Indexes of tables, each as soon as its table is full.
-    pub indexes: Vec<Index>,
-    /// What waits for all indexes, in the dump's order.
-    pub middle: Vec<String>,
-    /// Foreign keys, last.
-    pub foreign_keys: Vec<ForeignKey>,
-}
-
-/// An index, or a constraint that makes one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Index {
-    /// Its table.
-    pub table: TableName,
-    /// The statement.
-    pub sql: String,
-}
-
-/// A foreign key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ForeignKey {
-    /// Its table.
-    pub table: TableName,
-    /// The statement that adds it; where `validate` follows, without looking at the rows.
-    pub sql: String,
-    /// The statement that looks at the rows, which lets other tables' go on at the same time.
-    pub validate: Option<String>,
-}
-
-impl PostData {
-    /// Sorts a dump's post-data; `tables` are those that hold rows of their own.
-    ///
-    /// Indexes of other relations (materialized views) keep their place in the dump's order.
-    #[must_use]
-    pub fn sort(dump: &str, tables: &BTreeSet<TableName>) -> Self {
-        let mut sorted = Self::default();
-        let mut promoted = Vec::new();
-        for text in statement::split(dump) {
-            if text.starts_with("SET ") || text.starts_with("SELECT pg_catalog.set_config(") {
-                continue;
-            }
-            let owned = text.to_owned();
-            match read(text) {
-                Some(Read::Index(table)) if tables.contains(&table) => {
-                    sorted.indexes.push(Index { table, sql: owned });
-                }
-                Some(Read::Unique { table, constraint, word, columns }) if tables.contains(&table) => {
-                    let (name, index) = (table.sql(), constraint.quoted());
-                    let sql = format!("CREATE UNIQUE INDEX {index} ON {} USING btree {columns}", name.as_str());
-                    sorted.indexes.push(Index { table, sql });
-                    let name = name.as_str();
-                    promoted.push(format!("ALTER TABLE ONLY {name} ADD CONSTRAINT {index} {word} USING INDEX {index}"));
-                }
-                Some(Read::Foreign { table, constraint, references }) => {
-                    // Partitioned tables know no NOT VALID, or leave it on their partitions' keys.
-                    let both = tables.contains(&table) && references.is_some_and(|other| tables.contains(&other));
-                    let plain = both && !text.ends_with(" NOT VALID") && !text.ends_with(" NOT ENFORCED");
-                    let (name, constraint) = (table.sql(), constraint.quoted());
-                    let validate =
-                        plain.then(|| format!("ALTER TABLE {} VALIDATE CONSTRAINT {constraint}", name.as_str()));
-                    let sql = if plain { owned + " NOT VALID" } else { owned };
-                    sorted.foreign_keys.push(ForeignKey { table, sql, validate });
-                }
-                _ => sorted.middle.push(owned),
-            }
-        }
-        promoted.append(&mut sorted.middle);
-        sorted.middle = promoted;
-        sorted
+    let (pre_data, post_data) = access_last(&cleaned(&pre_data, schema), &cleaned(&post_data, schema));
+    let definitions = Definitions { pre_data, post_data };
+    for (section, text) in [("pre-data", &definitions.pre_data), ("post-data", &definitions.post_data)] {
+        psql::check(text).map_err(|why| Error::Unsafe { text: format!("the source's {section}"), why })?;
     }
-}
-
-enum Read<'a> {
-    Index(TableName),
-    /// A plain primary or unique key: its index can be built beside others of the table, and be named afterwards.
-    Unique {
-        table: TableName,
-        constraint: Ident,
-        word: &'static str,
-        columns: &'a str,
-    },
-    Foreign {
-        table: TableName,
-        constraint: Ident,
-        references: Option<TableName>,
-    },
-}
-
-fn read(text: &str) -> Option<Read<'_>> {
-    let index = text.strip_prefix("CREATE INDEX ").or_else(|| text.strip_prefix("CREATE UNIQUE INDEX "));
-    if let Some(rest) = index {
-        let (_, rest) = statement::name(rest)?;
-        let rest = rest.strip_prefix(" ON ")?;
-        let (table, _) = statement::table(rest.strip_prefix("ONLY ").unwrap_or(rest))?;
-        return Some(Read::Index(table));
-    }
-    let rest = text.strip_prefix("ALTER TABLE ")?;
-    let (table, rest) = statement::table(rest.strip_prefix("ONLY ").unwrap_or(rest))?;
-    let (constraint, rest) = statement::name(rest.trim_start().strip_prefix("ADD CONSTRAINT ")?)?;
-    let rest = rest.trim_start();
-    if rest.starts_with("FOREIGN KEY ") {
-        let references = rest.split_once(" REFERENCES ").and_then(|(_, other)| statement::table(other));
-        return Some(Read::Foreign { table, constraint, references: references.map(|(other, _)| other) });
-    }
-    for word in ["PRIMARY KEY", "UNIQUE"] {
-        let Some(columns) = rest.strip_prefix(word).map(str::trim_start) else { continue };
-        let simple = is_list_of_names(columns);
-        return Some(if simple { Read::Unique { table, constraint, word, columns } } else { Read::Index(table) });
-    }
-    rest.starts_with("EXCLUDE ").then_some(Read::Index(table))
-}
-
-/// Tells whether a text is nothing but names in parentheses: no `WITHOUT OVERLAPS`, no `INCLUDE`, no `DEFERRABLE`.
-fn is_list_of_names(text: &str) -> bool {
-    let Some(mut rest) = text.strip_prefix('(') else { return false };
-    while let Some((_, after)) = statement::name(rest) {
-        if after == ")" {
-            return true;
-        }
-        rest = after.strip_prefix(", ").unwrap_or_default();
-    }
-    false
+    Ok(definitions)
 }
 
 #[cfg(test)]
@@ -228,59 +140,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_keys_are_built_as_indexes_first() {
-        for plain in [r#"("a")"#, r#"("a", "b) ""c")"#] {
-            assert!(is_list_of_names(plain), "{plain}");
-        }
-        for other in [r#"("a", "b" WITHOUT OVERLAPS)"#, r#"("a") INCLUDE ("b")"#, r#"("a") DEFERRABLE"#, "", "()"] {
-            assert!(!is_list_of_names(other), "{other}");
-        }
-        let dump = |end| {
-            format!(
-                "ALTER TABLE ONLY \"s\".\"a\"\n ADD CONSTRAINT \"f\" FOREIGN KEY (\"b\") REFERENCES \"s\".\"b\"(\"id\"){end};"
-            )
-        };
-        for (end, validated) in [("", true), (" NOT VALID", false), (" DEFERRABLE NOT ENFORCED", false)] {
-            let key = PostData::sort(&dump(end), &tables(&["a", "b"])).foreign_keys.remove(0);
-            assert_eq!(key.validate.is_some(), validated, "{key:?}");
-        }
-    }
-
-    fn tables(names: &[&str]) -> BTreeSet<TableName> {
-        let ident = |text| Ident::new(text).expect("a name");
-        names.iter().map(|name| TableName { schema: ident("s"), name: ident(name) }).collect()
+    fn privileges_on_relations_follow_the_rows() {
+        let pre = "CREATE TABLE \"s\".\"t\" ();\n\n\n-- Type: ACL\n\nREVOKE ALL ON TABLE \"s\".\"t\" FROM \"o\";\n\
+            GRANT ALL ON SCHEMA \"s\" TO \"p\";\nGRANT SELECT(\"a\") ON TABLE \"s\".\"t\" TO \"p\";\n-- end\n";
+        let (pre, post) = access_last(pre, "CREATE INDEX;\n");
+        assert_eq!(
+            pre,
+            "CREATE TABLE \"s\".\"t\" ();\n\n\n-- Type: ACL\n\nGRANT ALL ON SCHEMA \"s\" TO \"p\";\n-- end\n"
+        );
+        assert_eq!(
+            post,
+            "CREATE INDEX;\n\nREVOKE ALL ON TABLE \"s\".\"t\" FROM \"o\";\nGRANT SELECT(\"a\") ON TABLE \"s\".\"t\" TO \"p\";\n"
+        );
+        assert_eq!(access_last(&pre, &post), (pre, post));
     }
 
     #[test]
-    fn foreign_keys_come_last_and_are_validated_apart() {
-        let dump = "SET default_tablespace = '';\n\
-            ALTER TABLE ONLY \"s\".\"a\"\n    ADD CONSTRAINT \"fk\" FOREIGN KEY (\"b\") REFERENCES \"s\".\"b\"(\"id\");\n\
-            ALTER TABLE ONLY \"s\".\"b\"\n    ADD CONSTRAINT \"pk\" PRIMARY KEY (\"id\");\n\
-            ALTER TABLE ONLY \"s\".\"b\"\n    ADD CONSTRAINT \"u\" UNIQUE (\"id\") DEFERRABLE;\n\
-            CREATE INDEX \"i\" ON ONLY \"s\".\"p\" USING btree (\"x\");\n\
-            CREATE INDEX \"i\" ON \"s\".\"a\" USING btree (\"x\");\n";
-        let sorted = PostData::sort(dump, &tables(&["a", "b"]));
-        let partitioned = PostData::sort(dump, &tables(&["a"]));
-        assert_eq!(partitioned.foreign_keys[0].validate, None);
-        let indexes: Vec<_> = sorted.indexes.iter().map(|i| (i.table.name.as_str(), i.sql.as_str())).collect();
-        assert_eq!(
-            indexes,
-            [
-                ("b", r#"CREATE UNIQUE INDEX "pk" ON "s"."b" USING btree ("id")"#),
-                ("b", "ALTER TABLE ONLY \"s\".\"b\"\n    ADD CONSTRAINT \"u\" UNIQUE (\"id\") DEFERRABLE"),
-                ("a", r#"CREATE INDEX "i" ON "s"."a" USING btree ("x")"#),
-            ]
-        );
-        assert_eq!(
-            sorted.middle,
-            [
-                r#"ALTER TABLE ONLY "s"."b" ADD CONSTRAINT "pk" PRIMARY KEY USING INDEX "pk""#,
-                r#"CREATE INDEX "i" ON ONLY "s"."p" USING btree ("x")"#
-            ]
-        );
-        assert!(sorted.foreign_keys[0].sql.ends_with(" NOT VALID"));
-        let validate = r#"ALTER TABLE "s"."a" VALIDATE CONSTRAINT "fk""#;
-        assert_eq!(sorted.foreign_keys[0].validate.as_deref(), Some(validate));
+    fn privileges_of_another_grantor_keep_their_grantor() {
+        let by_other = "SET SESSION AUTHORIZATION \"b\";\nGRANT SELECT ON TABLE \"s\".\"t\" TO \"c\";\nRESET SESSION AUTHORIZATION;\n";
+        let (pre, post) = access_last(&format!("CREATE TABLE t ();\n{by_other}CREATE VIEW v;\n"), "");
+        assert_eq!((pre.as_str(), post), ("CREATE TABLE t ();\nCREATE VIEW v;\n", format!("\n{by_other}")));
     }
 
     #[test]
@@ -310,8 +189,8 @@ mod tests {
         let schema = Ident::new("s").expect("a name");
         assert_eq!(
             cleaned(dump, &schema),
-            "--\n-- dump\n--\n\n\n-- Dumped\n\nSET statement_timeout = 0;\nCREATE SCHEMA IF NOT EXISTS \"s\";\n\n\
-            select '\n\\restrict abc\n';\n"
+            "--\n-- dump\n--\n\n\n-- Dumped\n\nSET statement_timeout = 0;\n\n\
+            select E'\n\\\\restrict abc\n';\n"
         );
     }
 }

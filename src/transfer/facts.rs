@@ -1,18 +1,17 @@
-//! The definitions, positions and grants of a schema as sorted facts, so that two sides can be compared.
+//! The definitions and grants of a schema as sorted facts, so that two sides can be compared.
 
 use std::collections::BTreeMap;
 
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
-use super::sequences;
 use crate::ident::Ident;
 use crate::pg::error::Error as PgError;
 
 /// `kind object` → what the server says of it; several facts of one object are joined.
 pub type Facts = BTreeMap<String, String>;
 
-/// Reads them; the session's search path must be empty, as [`session::open`](super::session::open) leaves it.
+/// Reads them; the session's search path must be empty, as [`SessionKind`](crate::pg::session::SessionKind) leaves it.
 ///
 /// # Errors
 /// The server refused the query.
@@ -28,6 +27,5 @@ pub async fn read(connection: &mut PgConnection, schema: &Ident) -> Result<Facts
         let fact = row.get::<Option<&str>, _>("fact").unwrap_or_default();
         facts.entry(key).and_modify(|known| *known = format!("{known}\n{fact}")).or_insert_with(|| fact.to_owned());
     }
-    facts.extend(sequences::positions(connection, schema).await?.facts);
     Ok(facts)
 }

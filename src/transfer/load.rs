@@ -3,21 +3,22 @@
 //! Every step leaves a mark in the same transaction, so that a load that was killed goes on where it was:
 //! nothing is loaded twice, nothing is left out.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 
 use sqlx::postgres::PgConnection;
 use tokio::sync::Notify;
 
+pub use super::board::analyze_name;
+use super::board::{Board, Task, index_name};
 use super::control::{Control, Step};
 use super::copy::CopyIn;
-use super::ddl::PostData;
 use super::error::Error;
 use super::journal::Journal;
-use super::session;
+use super::loader::Loader;
+use super::post_data::PostData;
 use super::table::{Form, TableName};
-use crate::pg::connect::Target;
 use crate::pg::exec;
 use crate::sql;
 use crate::sql::Sql;
@@ -35,6 +36,11 @@ pub trait Feed: Send + 'static {
         into: &mut CopyIn<'_>,
         control: &Control,
     ) -> impl Future<Output = Result<Fed, Error>> + Send;
+
+    /// Tells whether a piece can be sent again after the server has refused it.
+    fn repeatable(&self) -> bool {
+        false
+    }
 }
 
 /// What became of a piece.
@@ -74,13 +80,13 @@ pub struct Load {
     pub analyze: bool,
 }
 
-#[derive(Debug, Clone)]
-enum Task {
-    Piece(usize),
-    Index(usize),
-    Analyze(TableName),
-    Statement(String),
-    Steps(Vec<Marked>),
+/// A load's journal, and what an earlier load had done when this one began.
+#[derive(Debug, Clone, Copy)]
+pub struct Marks<'a> {
+    /// The journal.
+    pub journal: &'a Journal,
+    /// The steps that were done.
+    pub done: &'a HashSet<String>,
 }
 
 /// A step of a name in the journal.
@@ -92,124 +98,6 @@ pub struct Marked {
     pub script: String,
 }
 
-/// What can be done now, and what must be done before more can.
-struct Board {
-    ready: Vec<Task>,
-    running: usize,
-    /// Per table: how many of its pieces are being loaded.
-    filling: HashMap<TableName, usize>,
-    /// Per table: how many pieces, then how many indexes are still to do.
-    pieces: HashMap<TableName, usize>,
-    indexes: HashMap<TableName, usize>,
-    /// What an earlier load has done.
-    done: HashSet<String>,
-    load: Arc<Load>,
-}
-
-impl Board {
-    fn new(load: &Arc<Load>, done: HashSet<String>) -> Self {
-        let mut board = Self {
-            ready: Vec::new(),
-            running: 0,
-            filling: HashMap::new(),
-            pieces: HashMap::new(),
-            indexes: HashMap::new(),
-            done: HashSet::new(),
-            load: Arc::clone(load),
-        };
-        let tables: BTreeSet<&TableName> = load.pieces.iter().map(|p| &p.table).collect();
-        for piece in &load.pieces {
-            *board.pieces.entry(piece.table.clone()).or_default() += usize::from(!done.contains(&piece.name));
-        }
-        for (i, index) in load.post.indexes.iter().enumerate() {
-            *board.indexes.entry(index.table.clone()).or_default() += usize::from(!done.contains(&index_name(i)));
-        }
-        let waiting = |(_, piece): &(usize, &Piece)| !done.contains(&piece.name);
-        board.ready = load.pieces.iter().enumerate().filter(waiting).map(|(i, _)| Task::Piece(i)).rev().collect();
-        board.done = done;
-        for table in tables {
-            if board.pieces.get(table) == Some(&0) {
-                board.filled(table);
-            }
-        }
-        board
-    }
-
-    /// Takes what is to be done next: what makes full tables ready, then rows of a table that nobody fills, since two
-    /// who fill the same one wait for each other.
-    fn next(&mut self) -> Option<Task> {
-        let apart = |task: &Task| match task {
-            Task::Piece(i) => !self.filling.contains_key(&self.load.pieces[*i].table),
-            _ => true,
-        };
-        let chosen = self.ready.iter().rposition(apart).or(self.ready.len().checked_sub(1))?;
-        let task = self.ready.remove(chosen);
-        self.running += 1;
-        if let Task::Piece(i) = task {
-            *self.filling.entry(self.load.pieces[i].table.clone()).or_default() += 1;
-        }
-        Some(task)
-    }
-
-    /// A table's rows are all there.
-    fn filled(&mut self, table: &TableName) {
-        let indexes = self.load.post.indexes.iter().enumerate();
-        let todo = indexes.filter(|(i, index)| index.table == *table && !self.done.contains(&index_name(*i)));
-        let todo: Vec<_> = todo.map(|(i, _)| Task::Index(i)).rev().collect();
-        if todo.is_empty() {
-            self.indexed(table);
-        }
-        // The end of the list is done first: indexes of what is full go before more rows.
-        self.ready.extend(todo);
-    }
-
-    /// A table's indexes are all there.
-    fn indexed(&mut self, table: &TableName) {
-        if self.load.analyze && !self.done.contains(&analyze_name(table)) {
-            self.ready.push(Task::Analyze(table.clone()));
-        }
-    }
-
-    fn finished(&mut self, task: &Task) {
-        self.running -= 1;
-        let (left, table) = match task {
-            Task::Piece(i) => {
-                let table = self.load.pieces[*i].table.clone();
-                if let Some(others) = self.filling.get_mut(&table) {
-                    *others -= 1;
-                    if *others == 0 {
-                        self.filling.remove(&table);
-                    }
-                }
-                (self.pieces.get_mut(&table), table)
-            }
-            Task::Index(i) => {
-                let table = self.load.post.indexes[*i].table.clone();
-                (self.indexes.get_mut(&table), table)
-            }
-            Task::Analyze(_) | Task::Statement(_) | Task::Steps(_) => return,
-        };
-        let left = left.expect("every table was counted");
-        *left -= 1;
-        if *left == 0 {
-            match task {
-                Task::Piece(_) => self.filled(&table),
-                _ => self.indexed(&table),
-            }
-        }
-    }
-}
-
-fn index_name(index: usize) -> String {
-    format!("index {index}")
-}
-
-/// Gives the name of the step that analyzes a table.
-#[must_use]
-pub fn analyze_name(table: &TableName) -> String {
-    format!("analyze {}", table.label())
-}
-
 /// Loads all rows, then all that follows them but for the foreign keys' look at the rows, see [`settle()`]. Steps that the
 /// journal has are left out.
 ///
@@ -218,19 +106,19 @@ pub fn analyze_name(table: &TableName) -> String {
 /// # Errors
 /// A row or a statement was refused, a connection broke, or somebody asked to stop.
 pub async fn load<F: Feed>(
-    target: &Target,
+    loader: &Loader,
     load: &Arc<Load>,
     feeds: Vec<F>,
-    journal: &Journal,
+    journal: &Marks<'_>,
     control: &Arc<Control>,
     step: &Step<'_>,
 ) -> Result<(), Error> {
-    let mut connection = session::open(target, "pgcleave import").await?;
-    let done = journal.done(&mut connection).await?;
+    let mut connection = loader.connect("pgcleave import").await?;
+    let Marks { journal, done } = *journal;
     // Whoever closes the journal commits for good, and all that was committed before with it.
-    session::run(&mut connection, "prepare the load", "set synchronous_commit = off").await?;
+    exec::fixed(&mut connection, "prepare the load", "set synchronous_commit = off").await?;
     let board = Board::new(load, done.clone());
-    run(target, board, feeds, journal, control, step).await?;
+    run(loader, board, feeds, journal, control, step).await?;
 
     let middle = load.post.middle.iter().enumerate().map(|(i, sql)| (format!("middle {i}"), sql.as_str()));
     let keys = load.post.foreign_keys.iter().enumerate().map(|(i, key)| (format!("foreign key {i}"), key.sql.as_str()));
@@ -248,21 +136,48 @@ pub async fn load<F: Feed>(
 /// # Errors
 /// As [`load()`]; a row that has no counterpart is one.
 pub async fn settle(
-    target: &Target,
+    loader: &Loader,
     load: &Arc<Load>,
     jobs: usize,
     steps: Vec<Marked>,
+    journal: &Marks<'_>,
+    control: &Arc<Control>,
+    step: &Step<'_>,
+) -> Result<(), Error> {
+    // Validating what is valid already does nothing, so that these need no marks.
+    let validations = validations(load).into_iter().map(Task::Statement).collect();
+    let access = access(load, journal.done);
+    let journal = journal.journal;
+    let steps = (!steps.is_empty()).then_some(Task::Steps(steps));
+    if access.is_empty() {
+        return together(validations, steps, loader, jobs, journal, control, step).await;
+    }
+    // A view that is filled sees what policies let its owner see, and a check of a key sees all rows.
+    together(validations, None, loader, jobs, journal, control, step).await?;
+    together(Vec::new(), Some(Task::Steps(access)), loader, 1, journal, control, step).await?;
+    together(Vec::new(), steps, loader, 1, journal, control, step).await
+}
+
+/// Gives what limits access to relations and has not been done yet.
+fn access(load: &Load, done: &HashSet<String>) -> Vec<Marked> {
+    let all = load.post.access.iter().enumerate();
+    let marked = all.map(|(i, sql)| Marked { name: format!("access {i}"), script: sql.clone() });
+    marked.filter(|step| !done.contains(&step.name)).collect()
+}
+
+async fn together(
+    mut ready: Vec<Task>,
+    more: Option<Task>,
+    loader: &Loader,
+    jobs: usize,
     journal: &Journal,
     control: &Arc<Control>,
     step: &Step<'_>,
 ) -> Result<(), Error> {
+    ready.extend(more);
     let mut board = Board::new(&Arc::default(), HashSet::new());
-    // Validating what is valid already does nothing, so that these need no marks.
-    board.ready = validations(load).into_iter().map(Task::Statement).collect();
-    if !steps.is_empty() {
-        board.ready.push(Task::Steps(steps));
-    }
-    run(target, board, vec![Nothing; jobs], journal, control, step).await
+    board.ready = ready;
+    run(loader, board, vec![Nothing; jobs], journal, control, step).await
 }
 
 /// Gives the statements that look at the rows; those of the largest tables are last, where they are taken first.
@@ -293,7 +208,7 @@ impl Feed for Nothing {
 }
 
 async fn run<F: Feed>(
-    target: &Target,
+    loader: &Loader,
     board: Board,
     feeds: Vec<F>,
     journal: &Journal,
@@ -307,30 +222,45 @@ async fn run<F: Feed>(
     let shared = Arc::new((Mutex::new(board), Notify::new()));
     let mut workers = Vec::new();
     for feed in feeds {
-        let mut connection = session::open(target, "pgcleave import").await?;
-        let memory = "set synchronous_commit = off; select pg_catalog.set_config('maintenance_work_mem', '256MB', false) \
-            where pg_catalog.pg_size_bytes(pg_catalog.current_setting('maintenance_work_mem')) < 268435456";
-        session::run(&mut connection, "prepare the load", memory).await?;
-        if control.is_limited() {
-            // Whoever is to be spared rows in haste is to be spared more processes for an index, too.
-            session::run(&mut connection, "prepare the load", "set max_parallel_maintenance_workers = 0").await?;
-        }
-        let worker = Worker {
-            connection,
+        workers.push(Worker {
+            connection: connected(loader, control).await?,
+            loader: loader.clone(),
             feed,
             load: Arc::clone(&load),
             journal: journal.clone(),
             control: Arc::clone(control),
             as_text: HashSet::new(),
-        };
-        workers.push(worker.work(Arc::clone(&shared)));
+        });
     }
+    let workers = workers.into_iter().map(|worker| worker.work(Arc::clone(&shared))).collect();
     control.run(step, workers).await?;
     Ok(())
 }
 
+/// Connects a worker.
+async fn connected(loader: &Loader, control: &Control) -> Result<PgConnection, Error> {
+    let mut connection = loader.connect("pgcleave import").await?;
+    let memory = "set synchronous_commit = off; select pg_catalog.set_config('maintenance_work_mem', '256MB', false) \
+            where pg_catalog.pg_size_bytes(pg_catalog.current_setting('maintenance_work_mem')) < 268435456";
+    exec::fixed(&mut connection, "prepare the load", memory).await?;
+    if control.is_limited() {
+        // A limited load also builds each index in one process, to spare the server.
+        exec::fixed(&mut connection, "prepare the load", "set max_parallel_maintenance_workers = 0").await?;
+    }
+    Ok(connection)
+}
+
+/// Tells whether rows that the server refused may be accepted once other tables are full: a check or a generated column can
+/// call a function that reads them.
+fn may_need_other_rows(error: &Error) -> bool {
+    let Error::Server(error) = error else { return false };
+    // data exception, constraint violation, an error that a function raises
+    error.sqlstate().is_some_and(|code| ["22", "23", "P0"].iter().any(|class| code.starts_with(class)))
+}
+
 struct Worker<F> {
     connection: PgConnection,
+    loader: Loader,
     feed: F,
     load: Arc<Load>,
     journal: Journal,
@@ -350,20 +280,39 @@ impl<F: Feed> Worker<F> {
             self.control.check()?;
             let task = {
                 let mut board = board.lock().expect("no worker panics while it holds the board");
-                let task = board.next();
-                if task.is_none() && board.running == 0 {
-                    return Ok(());
+                match board.next() {
+                    None if board.running == 0 => match board.refused() {
+                        // The others have nothing to do any more, and return.
+                        Some(error) => {
+                            changed.notify_waiters();
+                            return Err(error);
+                        }
+                        None => return Ok(()),
+                    },
+                    task => task,
                 }
-                task
             };
             let Some(task) = task else {
                 change.await;
                 continue;
             };
             let result = self.run(&task).await;
-            match &result {
-                Ok(()) => board.lock().expect("no worker panics while it holds the board").finished(&task),
-                Err(_) => self.control.fail(),
+            let result = match (result, &task) {
+                (Err(error), Task::Piece(i)) if self.feed.repeatable() && may_need_other_rows(&error) => {
+                    self.control.take_back(self.load.pieces[*i].bytes);
+                    // A connection whose copy failed is out of step.
+                    let connection = connected(&self.loader, &self.control).await;
+                    board.lock().expect("no worker panics while it holds the board").postpone(*i, error);
+                    connection.map(|connection| self.connection = connection)
+                }
+                (Ok(()), task) => {
+                    board.lock().expect("no worker panics while it holds the board").finished(task);
+                    Ok(())
+                }
+                (Err(error), _) => Err(error),
+            };
+            if result.is_err() {
+                self.control.fail();
             }
             changed.notify_waiters();
             result?;
@@ -405,7 +354,7 @@ impl<F: Feed> Worker<F> {
             None => self.rows(number, piece.form, &piece.copy_in).await?,
         };
         if let (Fed::NotInThisForm, Some(as_text)) = (fed, &piece.as_text) {
-            session::run(&mut self.connection, "take a piece back", "rollback").await?;
+            exec::fixed(&mut self.connection, "take a piece back", "rollback").await?;
             // Otherwise the rows that were sent by then would take room for good.
             let vacuum = sql!("vacuum ", piece.table.sql());
             exec::script(&mut self.connection, "free what a piece has taken", vacuum.as_str())
@@ -416,13 +365,13 @@ impl<F: Feed> Worker<F> {
         }
         assert!(matches!(fed, Fed::Rows(_)), "every row has a text form");
         self.journal.mark(&mut self.connection, &piece.name).await?;
-        session::run(&mut self.connection, "commit a piece", "commit").await?;
+        exec::fixed(&mut self.connection, "commit a piece", "commit").await?;
         Ok(())
     }
 
     async fn rows(&mut self, number: usize, form: Form, copy_in: &Sql) -> Result<Fed, Error> {
         let table = self.load.pieces[number].table.label();
-        session::run(&mut self.connection, "begin a piece", "begin").await?;
+        exec::fixed(&mut self.connection, "begin a piece", "begin").await?;
         let mut copy = CopyIn::start(&mut self.connection, &format!("load {table}"), copy_in).await?;
         let fed = self.feed.feed(number, form, &mut copy, &self.control).await?;
         let Fed::Rows(sent) = fed else {
@@ -436,32 +385,9 @@ impl<F: Feed> Worker<F> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ddl::ForeignKey;
+    use super::super::post_data::ForeignKey;
     use super::*;
     use crate::ident::Ident;
-
-    #[test]
-    fn two_workers_fill_the_same_table_only_where_no_other_is_left() {
-        let piece = |table: &str, name: &str| {
-            let ident = |text| Ident::new(text).expect("a name");
-            let table = TableName { schema: ident("s"), name: ident(table) };
-            Piece { name: name.to_owned(), table, form: Form::Text, copy_in: sql!("copy"), as_text: None, bytes: 1 }
-        };
-        let pieces = vec![piece("a", "a 1"), piece("a", "a 2"), piece("a", "a 3"), piece("b", "b 1")];
-        let mut board = Board::new(&Arc::new(Load { pieces, ..Load::default() }), HashSet::new());
-        let mut next = || match board.next() {
-            Some(task @ Task::Piece(i)) => Some((board.load.pieces[i].name.clone(), task)),
-            _ => None,
-        };
-        let (first, second, third) = (next(), next(), next());
-        let names = [&first, &second, &third].map(|taken| taken.as_ref().map(|(name, _)| name.as_str()));
-        assert_eq!(names, [Some("a 1"), Some("b 1"), Some("a 2")]);
-        for (_, task) in [first, second, third].into_iter().flatten() {
-            board.finished(&task);
-        }
-        assert!(matches!(board.next(), Some(Task::Piece(2))), "{:?}", board.ready);
-        assert!(board.next().is_none(), "{:?}", board.ready);
-    }
 
     #[test]
     fn the_key_of_the_largest_table_looks_at_the_rows_first() {

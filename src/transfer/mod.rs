@@ -9,26 +9,35 @@
 //!
 //! The archive and the live split both stand on it; it knows nothing of either.
 
+mod board;
 pub mod chunk;
 pub mod clone;
 pub mod control;
 pub mod copy;
 pub mod coupling;
 pub mod ddl;
+pub mod definitions;
 pub mod encode;
 pub mod error;
+pub(crate) mod extension;
 pub mod facts;
 pub mod journal;
+mod lexer;
 pub mod load;
+pub mod loader;
 pub mod logins;
+pub mod owner;
 pub mod pg_dump;
-mod roles;
+pub mod post_data;
+pub mod psql;
+pub mod readers;
+pub mod roles;
 pub mod rows;
-mod sequences;
-pub mod session;
+pub mod sequences;
 pub mod snapshot;
 pub mod statement;
 pub mod sum;
+pub mod superuser;
 pub mod surroundings;
 pub mod table;
 pub mod wires;

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use secrecy::ExposeSecret as _;
 use tokio::process::Command;
 
 use super::control::Control;
 use super::error::Error;
 use crate::ident::Ident;
 use crate::pg::connect::Target;
+use crate::pg::session::SessionKind;
 
 /// Names the folder to look into first.
 pub const VARIABLE: &str = "PGCLEAVE_PG_BIN";
@@ -105,7 +105,7 @@ impl PgDump {
         snapshot: Option<&str>,
         control: &Control,
     ) -> Result<String, Error> {
-        let mut command = Command::new(&self.path);
+        let mut command = target.program(&self.path, SessionKind::Administrator, 0, "pgcleave pg_dump");
         command
             .arg(match section {
                 Section::PreData => "--section=pre-data",
@@ -116,9 +116,6 @@ impl PgDump {
             .args(["--quote-all-identifiers", "--encoding=UTF8", "--no-tablespaces", "--no-publications"])
             .args(["--no-subscriptions", "--lock-wait-timeout=60000", "--no-password"])
             .args(snapshot.map(|id| format!("--snapshot={id}")))
-            .envs(target.environment().iter().map(|(name, value)| (*name, value.expose_secret().to_owned())))
-            .env("PGAPPNAME", "pgcleave pg_dump")
-            .env("LC_ALL", "C")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

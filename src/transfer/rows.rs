@@ -18,11 +18,11 @@ use super::chunk::Chunk;
 use super::control::Control;
 use super::copy::{CopyIn, CopyOut, RowSum};
 use super::error::Error;
-use super::table::{Column, Form, Table};
+use super::table::{self, Column, Form, Table};
 use crate::pg::error::Error as PgError;
 use crate::pg::exec;
 use crate::sql;
-use crate::sql::{Comma, Literal, Sql};
+use crate::sql::{Literal, Sql};
 
 /// How wide a row is before its values are read in slices, in bytes of its text form but for escapes.
 const WIDE_BYTES: i64 = 4 << 20;
@@ -148,7 +148,7 @@ pub async fn pour(
 /// text tells how wide it is.
 async fn wide(connection: &mut PgConnection, table: &Table, chunk: &Chunk) -> Result<Vec<String>, Error> {
     let Some(width) = width(table).filter(|_| table.toast_bytes >= LEAST_TOAST_BYTES) else { return Ok(Vec::new()) };
-    let mut query = sql!("select ctid::pg_catalog.text as row from only ", table.name.sql(), chunk.condition());
+    let mut query = sql!("select pg_catalog.concat(ctid) as row from only ", table.name.sql(), chunk.condition());
     query.push_static(if chunk.pages.is_none() { " where " } else { " and " });
     query.push(&sql!(width, " > ", WIDE_BYTES));
     let doing = format!("look for wide rows of {}", table.name.label());
@@ -276,20 +276,17 @@ async fn send(control: &Control, part: Bytes, line: &mut Line, sink: &mut impl S
 
 /// Gives the term for a value's text as COPY would write it, but for escapes.
 fn text(column: &Column) -> Sql {
-    let name = &column.name;
     match column.base_type.as_str() {
-        "text" | "varchar" => sql!(name, "::pg_catalog.text"),
-        // Not by a cast, which is another thing than the output function for some types; nor by IS NULL, which is true of
-        // a row of nulls.
-        _ => sql!("case when pg_catalog.num_nulls(", name, ") = 0 then pg_catalog.concat(", name, ") end"),
+        "text" | "varchar" => sql!(column.name, "::pg_catalog.text"),
+        _ => table::text(&column.name),
     }
 }
 
 /// Gives the term for a row's JSON.
 fn json(table: &Table) -> Sql {
-    let columns = Comma(table.columns.iter().map(|c| &c.name));
     // By x.*, since x alone may be a column.
-    let row = sql!("(select pg_catalog.row_to_json(x.*)::pg_catalog.text from (select ", columns, ") x)");
+    let row =
+        sql!("(select pg_catalog.concat(pg_catalog.row_to_json(x.*)) from (select ", table.json_columns(), ") x)");
     sql!("pg_catalog.translate(", row, ", E'\\n\\r', '  ')")
 }
 

@@ -1,53 +1,85 @@
 //! Where sequences stand, and which materialized views to refresh.
 
+use std::collections::BTreeMap;
+
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
+use super::error::Error;
 use super::facts::Facts;
+use super::readers::Readers;
 use crate::ident::Ident;
 use crate::pg::error::Error as PgError;
 use crate::pg::exec;
 use crate::sql;
-use crate::sql::{Literal, Qualified, Sql};
+use crate::sql::{Literal, NameLiteral, Qualified, Sql};
 
 /// How many sequences one query reads.
 const MAX_SEQUENCES: usize = 500;
 
 /// Where the sequences stand.
 #[derive(Debug, Default)]
-pub(super) struct Positions {
+pub struct Positions {
     /// A `setval` for each.
-    pub(super) sql: Sql,
+    pub sql: Sql,
     /// The same as facts.
-    pub(super) facts: Facts,
+    pub facts: Facts,
 }
 
-/// Reads where each sequence of the schema stands; read after the rows, a sequence is never behind them.
-pub(super) async fn positions(connection: &mut PgConnection, schema: &Ident) -> Result<Positions, PgError> {
-    let names = names(connection, schema, include_str!("sql/sequences.sql")).await?;
-    let mut positions = Positions::default();
-    for names in names.chunks(MAX_SEQUENCES) {
-        let selects = names.iter().map(|name| {
-            sql!(
-                "select ",
-                Literal(name.as_str()),
-                "::pg_catalog.text as name, last_value, is_called from ",
-                Qualified(schema, name)
-            )
-        });
-        let query = sql!("select * from (", Union(selects), ") x order by 1");
-        for row in exec::rows(connection, "read the sequences", query.as_str()).await? {
-            let name = Ident::from_server(row.get("name"));
-            let full = sql!(Qualified(schema, &name));
-            let (last, called): (i64, bool) = (row.get("last_value"), row.get("is_called"));
-            let out = &mut positions.sql;
-            out.push(&sql!("select pg_catalog.setval(", Literal(full.as_str()), "::pg_catalog.regclass, ", last));
-            out.push_static(if called { ", true);\n" } else { ", false);\n" });
-            let fact = if called { last.to_string() } else { format!("{last}, not used yet") };
-            positions.facts.insert(format!("position {}", name.as_str()), fact);
+/// Reads where each sequence of the schema stands, as its reader; read after the rows, a sequence is never behind them.
+///
+/// LOCK TABLE refuses sequences, so each row says by its OID whether it is the sequence that was meant.
+///
+/// # Errors
+/// Another relation has a sequence's name by now, or the server refused.
+pub async fn positions(readers: &mut Readers) -> Result<Positions, Error> {
+    let schema = readers.schema().clone();
+    let mut positions = BTreeMap::new();
+    for (session, sequences) in readers.sequences() {
+        for sequences in sequences.chunks(MAX_SEQUENCES) {
+            for (name, position) in read(session, &schema, sequences).await? {
+                positions.insert(name, position);
+            }
         }
     }
-    Ok(positions)
+    let mut all = Positions::default();
+    for (name, (last, called)) in positions {
+        all.sql.push(&sql!("select pg_catalog.setval(", NameLiteral(&schema, &name), "::pg_catalog.regclass, ", last));
+        all.sql.push_static(if called { ", true);\n" } else { ", false);\n" });
+        let fact = if called { last.to_string() } else { format!("{last}, not used yet") };
+        all.facts.insert(format!("position {}", name.as_str()), fact);
+    }
+    Ok(all)
+}
+
+/// Reads some of them; each gives its last value, and whether that has been drawn.
+async fn read(
+    session: &mut PgConnection,
+    schema: &Ident,
+    sequences: &[(u32, Ident)],
+) -> Result<BTreeMap<Ident, (i64, bool)>, Error> {
+    let selects = sequences.iter().map(|(_, name)| {
+        sql!(
+            "select ",
+            Literal(name.as_str()),
+            "::pg_catalog.text as name, last_value, is_called, tableoid::pg_catalog.int8 as oid from ",
+            Qualified(schema, name)
+        )
+    });
+    let query = sql!("select * from (", Union(selects), ") x");
+    let mut found = BTreeMap::new();
+    for row in exec::rows(session, "read the sequences", query.as_str()).await? {
+        let name = Ident::from_server(row.get("name"));
+        let oid: i64 = row.get("oid");
+        if !sequences.iter().any(|(known, n)| *n == name && i64::from(*known) == oid) {
+            return Err(Error::TablesChanging { schema: schema.as_str().to_owned() });
+        }
+        found.insert(name, (row.get("last_value"), row.get("is_called")));
+    }
+    if found.len() == sequences.len() {
+        return Ok(found);
+    }
+    Err(Error::TablesChanging { schema: schema.as_str().to_owned() })
 }
 
 /// Gives a REFRESH for each materialized view that is filled, in an order that works.
@@ -55,30 +87,6 @@ pub(super) async fn refreshes(connection: &mut PgConnection, schema: &Ident) -> 
     let mut out = Sql::new();
     for name in names(connection, schema, include_str!("sql/matviews.sql")).await? {
         out.push(&sql!("refresh materialized view ", Qualified(schema, &name), ";\n"));
-    }
-    Ok(out)
-}
-
-/// Gives a CREATE EXTENSION for each extension that the schema needs, in the schema where it is here.
-pub(super) async fn extensions(connection: &mut PgConnection, needed: &[String]) -> Result<Sql, PgError> {
-    let rows = sqlx::query(
-        "select e.extname::pg_catalog.text as name, n.nspname::pg_catalog.text as schema \
-         from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace \
-         where e.extname = any ($1) and e.extname <> 'plpgsql' order by e.oid",
-    )
-    .bind(needed)
-    .fetch_all(connection)
-    .await
-    .map_err(|e| PgError::new("read the extensions", &e))?;
-    let mut out = Sql::new();
-    for row in rows {
-        let (name, schema) = (Ident::from_server(row.get("name")), Ident::from_server(row.get("schema")));
-        if schema.as_str() == "pg_catalog" {
-            out.push(&sql!("create extension if not exists ", name, ";\n"));
-        } else {
-            out.push(&sql!("create schema if not exists ", schema, ";\n"));
-            out.push(&sql!("create extension if not exists ", name, " with schema ", schema, ";\n"));
-        }
     }
     Ok(out)
 }

@@ -1,26 +1,25 @@
 //! One view of a schema for many connections at once.
 
+use std::sync::Arc;
+
 use sqlx::postgres::PgConnection;
 
 use super::error::Error;
-use super::session;
+use super::readers::{Joining, Readers, Worker, milliseconds};
 use super::table::{self, Table};
-use crate::ident::Ident;
 use crate::pg::connect::Target;
 use crate::pg::error::Error as PgError;
 use crate::pg::exec;
+use crate::pg::session::SessionKind;
 use crate::sql;
-use crate::sql::{Comma, Literal, Sql};
+use crate::sql::Literal;
 
 /// How often the list of tables may change under our hands before we give up.
 const MAX_TRIES: u32 = 5;
 
-/// How long a connection that joins may wait for a table, in seconds.
-const JOIN_LOCK_SECONDS: u64 = 10;
-
-/// An exported snapshot, with the session that keeps it alive and the tables locked against DDL.
+/// An exported snapshot. The tables are locked against DDL by their readers' sessions.
 pub struct Snapshot {
-    /// The session that holds locks and snapshot; both go with it.
+    /// The connecting login's session, which keeps the snapshot alive and asks the catalog alone.
     pub holder: PgConnection,
     /// What `SET TRANSACTION SNAPSHOT` takes.
     pub id: String,
@@ -28,11 +27,7 @@ pub struct Snapshot {
     pub lsn: String,
     /// The schema's tables, by name.
     pub tables: Vec<Table>,
-    schema: String,
-    /// Locks all tables once more, for each connection that joins.
-    lock: Sql,
-    /// The session that holds the locks, where it is another one.
-    _locks: Option<PgConnection>,
+    joining: Arc<Joining>,
 }
 
 impl std::fmt::Debug for Snapshot {
@@ -45,67 +40,50 @@ impl Snapshot {
     /// Locks all tables of a schema in ACCESS SHARE, in one order, and only then takes the snapshot.
     ///
     /// The other way round, an ALTER TABLE between the two would make the snapshot read no rows at all of a table that
-    /// was rewritten. Writers go on; DDL on the schema waits until the snapshot ends.
+    /// was rewritten. Writers go on; DDL on the schema waits until the readers let the tables go.
     ///
     /// # Errors
-    /// There is no such schema, a table stayed locked for `lock_seconds`, or the server refused.
-    pub async fn take(target: &Target, schema: &Ident, lock_seconds: u64) -> Result<Self, Error> {
+    /// A table stayed locked for `lock_seconds`, nobody may read a table, or the server refused.
+    pub async fn take(target: &Target, readers: &mut Readers, lock_seconds: u64) -> Result<Self, Error> {
+        let mut holder = target.connect(SessionKind::Administrator, "pgcleave snapshot").await?;
+        bound(&mut holder, lock_seconds).await?;
         let begin = "begin transaction isolation level repeatable read, read only";
-        let (holder, tables) = hold(target, schema, lock_seconds, begin).await?;
-        Self::export(holder, schema, tables).await
-    }
-
-    async fn export(mut holder: PgConnection, schema: &Ident, tables: Vec<Table>) -> Result<Self, Error> {
+        let tables = hold(readers, &mut holder, begin, lock_seconds).await?;
         let query = "select pg_catalog.pg_export_snapshot(), \
             (case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn() \
               else pg_catalog.pg_current_wal_insert_lsn() end)::pg_catalog.text";
-        let (id, lsn) =
+        let (id, lsn): (String, String) =
             sqlx::query_as(query).fetch_one(&mut holder).await.map_err(|e| PgError::new("export the snapshot", &e))?;
-        let lock = locking(&tables);
-        let schema = schema.as_str().to_owned();
-        Ok(Self { holder, id, lsn, tables, schema, lock, _locks: None })
+        let joining = Arc::new(readers.joining(&id, &tables));
+        Ok(Self { holder, id, lsn, tables, joining })
     }
 
-    /// Opens another connection that sees exactly the same, with locks of its own.
-    ///
-    /// Without them it would come to a table behind an ALTER TABLE that waits for this snapshot's end: for ever.
-    ///
-    /// # Errors
-    /// The server could not be reached, the snapshot is gone, or somebody waits to alter a table already.
-    pub async fn join(&self, target: &Target, application: &str) -> Result<PgConnection, Error> {
-        let mut connection = join(target, &self.id, application).await?;
-        let timeout = sql!("set local lock_timeout = ", milliseconds(JOIN_LOCK_SECONDS));
-        exec::batch(&mut connection, "bound the wait for locks", &timeout).await?;
-        if !self.lock.as_str().is_empty() {
-            let locked = exec::batch(&mut connection, "lock the schema's tables against DDL", &self.lock).await;
-            locked.map_err(|error| match error.sqlstate() {
-                Some("55P03") => Error::TableLocked { schema: self.schema.clone(), seconds: JOIN_LOCK_SECONDS },
-                _ => error.into(),
-            })?;
-        }
-        Ok(connection)
+    /// Returns a worker that sees exactly the same; it connects when it knows which table it reads.
+    #[must_use]
+    pub fn worker(&self, application: &'static str) -> Worker {
+        Worker::new(Arc::clone(&self.joining), application)
     }
 }
 
 /// A schema's tables locked against DDL, for a snapshot that somebody else is about to export.
 #[derive(Debug)]
 pub struct Locks {
-    holder: PgConnection,
-    schema: Ident,
     tables: Vec<Table>,
 }
 
 impl Locks {
-    /// Locks all tables of a schema in ACCESS SHARE, in one order.
+    /// Locks all tables of a schema in ACCESS SHARE, in one order, until the readers let them go.
     ///
-    /// The session takes no snapshot, so that neither vacuum nor the making of a replication slot waits for it.
+    /// No session takes a snapshot, so that neither vacuum nor the making of a replication slot waits for it.
     ///
     /// # Errors
-    /// There is no such schema, a table stayed locked for `lock_seconds`, or the server refused.
-    pub async fn take(target: &Target, schema: &Ident, lock_seconds: u64) -> Result<Self, Error> {
+    /// A table stayed locked for `lock_seconds`, nobody may read a table, or the server refused.
+    pub async fn take(target: &Target, readers: &mut Readers, lock_seconds: u64) -> Result<Self, Error> {
+        let mut watcher = target.connect(SessionKind::Administrator, "pgcleave snapshot").await?;
+        bound(&mut watcher, lock_seconds).await?;
         let begin = "begin transaction isolation level read committed, read only";
-        let (holder, tables) = hold(target, schema, lock_seconds, begin).await?;
-        Ok(Self { holder, schema: schema.clone(), tables })
+        let tables = hold(readers, &mut watcher, begin, lock_seconds).await?;
+        Ok(Self { tables })
     }
 
     /// Gives the locked tables, by name.
@@ -119,88 +97,61 @@ impl Locks {
     ///
     /// # Errors
     /// The snapshot is gone, or a table was made between the locks and the snapshot.
-    pub async fn adopt(self, target: &Target, id: &str, lsn: &str) -> Result<Snapshot, Error> {
-        let mut holder = join(target, id, "pgcleave snapshot").await?;
-        let tables = table::read(&mut holder, &self.schema).await?;
-        if !tables.iter().map(|t| &t.name).eq(self.tables.iter().map(|t| &t.name)) {
-            return Err(Error::TablesChanging { schema: self.schema.as_str().to_owned() });
-        }
-        let (id, lsn) = (id.to_owned(), lsn.to_owned());
-        let lock = locking(&tables);
-        let schema = self.schema.as_str().to_owned();
-        Ok(Snapshot { holder, id, lsn, tables, schema, lock, _locks: Some(self.holder) })
+    pub async fn adopt(self, target: &Target, readers: &Readers, id: &str, lsn: &str) -> Result<Snapshot, Error> {
+        let mut holder = target.connect(SessionKind::Administrator, "pgcleave snapshot").await?;
+        let begin = sql!(
+            "begin transaction isolation level repeatable read, read only; set transaction snapshot ",
+            Literal(id)
+        );
+        exec::batch(&mut holder, "join the snapshot", &begin).await?;
+        let tables = table::read(&mut holder, readers.schema()).await?;
+        let Some(tables) = readers.assigned(tables).filter(|tables| same(tables, &self.tables)) else {
+            return Err(Error::TablesChanging { schema: readers.schema().as_str().to_owned() });
+        };
+        let joining = Arc::new(readers.joining(id, &tables));
+        Ok(Snapshot { holder, id: id.to_owned(), lsn: lsn.to_owned(), tables, joining })
     }
 }
 
-/// Begins a transaction and locks all tables of a schema in it.
+/// Locks all tables, and begins a transaction that sees the same ones.
 async fn hold(
-    target: &Target,
-    schema: &Ident,
-    lock_seconds: u64,
+    readers: &mut Readers,
+    holder: &mut PgConnection,
     begin: &'static str,
-) -> Result<(PgConnection, Vec<Table>), Error> {
-    let mut holder = session::open(target, "pgcleave snapshot").await?;
-    let exists: bool = sqlx::query_scalar("select exists (select from pg_catalog.pg_namespace where nspname = $1)")
-        .bind(schema.as_str())
-        .fetch_one(&mut holder)
-        .await
-        .map_err(|e| PgError::new("look for the schema", &e))?;
-    if !exists {
-        let (schema, database) = (schema.as_str().to_owned(), target.database().to_owned());
-        return Err(Error::NoSchema { schema, database });
-    }
-    let locked = |error: PgError| match error.sqlstate() {
-        Some("55P03") => Error::TableLocked { schema: schema.as_str().to_owned(), seconds: lock_seconds },
-        _ => error.into(),
-    };
-    // Asking for a table's size waits for its lock, too.
-    let timeout = sql!("set lock_timeout = ", milliseconds(lock_seconds));
-    exec::batch(&mut holder, "bound the wait for locks", &timeout).await?;
+    lock_seconds: u64,
+) -> Result<Vec<Table>, Error> {
     for _ in 0..MAX_TRIES {
-        let seen = table::read(&mut holder, schema).await.map_err(locked)?;
-        session::run(&mut holder, "begin the snapshot", begin).await?;
-        if lock(&mut holder, &seen).await.map_err(locked)? {
-            let tables = table::read(&mut holder, schema).await.map_err(locked)?;
-            if tables.iter().map(|t| &t.name).eq(seen.iter().map(|t| &t.name)) {
-                return Ok((holder, tables));
+        readers.cover().await?;
+        let seen = tables(readers, holder, lock_seconds).await?;
+        if let Some(seen) = readers.assigned(seen)
+            && readers.lock(&seen, lock_seconds).await?
+        {
+            exec::fixed(holder, "begin the snapshot", begin).await?;
+            let found = tables(readers, holder, lock_seconds).await?;
+            if let Some(found) = readers.assigned(found).filter(|found| same(found, &seen)) {
+                return Ok(found);
             }
+            exec::fixed(holder, "begin again", "rollback").await?;
         }
-        session::run(&mut holder, "begin again", "rollback").await?;
+        readers.release().await?;
     }
-    Err(Error::TablesChanging { schema: schema.as_str().to_owned() })
+    Err(Error::TablesChanging { schema: readers.schema().as_str().to_owned() })
 }
 
-/// Opens a connection that sees what a snapshot sees.
-async fn join(target: &Target, id: &str, application: &str) -> Result<PgConnection, Error> {
-    let mut connection = session::open(target, application).await?;
-    let begin =
-        sql!("begin transaction isolation level repeatable read, read only; set transaction snapshot ", Literal(id));
-    exec::batch(&mut connection, "join the snapshot", &begin).await?;
-    Ok(connection)
+async fn tables(readers: &Readers, holder: &mut PgConnection, lock_seconds: u64) -> Result<Vec<Table>, Error> {
+    table::read(holder, readers.schema()).await.map_err(|error| match error.sqlstate() {
+        Some("55P03") => readers.locked(lock_seconds),
+        _ => error.into(),
+    })
 }
 
-/// Takes the locks; false if a table has gone meanwhile.
-async fn lock(holder: &mut PgConnection, tables: &[Table]) -> Result<bool, PgError> {
-    if tables.is_empty() {
-        return Ok(true);
-    }
-    match exec::batch(holder, "lock the schema's tables against DDL", &locking(tables)).await {
-        Err(error) if error.sqlstate() == Some("42P01") => Ok(false),
-        result => result.map(|()| true),
-    }
+/// Bounds the wait for locks: asking for a table's size waits for one, too.
+async fn bound(connection: &mut PgConnection, lock_seconds: u64) -> Result<(), PgError> {
+    let timeout = sql!("set lock_timeout = ", milliseconds(lock_seconds));
+    exec::batch(connection, "bound the wait for locks", &timeout).await
 }
 
-/// Gives the statement that takes them; nothing where there is no table.
-fn locking(tables: &[Table]) -> Sql {
-    if tables.is_empty() {
-        return Sql::new();
-    }
-    let names = tables.iter().map(|t| -> Sql { sql!("only ", t.name.sql()) });
-    sql!("lock table ", Comma(names), " in access share mode")
-}
-
-/// Gives a time as `lock_timeout` takes it.
-fn milliseconds(seconds: u64) -> i64 {
-    let most = i64::from(i32::MAX);
-    i64::try_from(seconds.saturating_mul(1000)).unwrap_or(most).min(most)
+/// Tells whether two lists have the same tables: under the same name there may be another one.
+fn same(one: &[Table], two: &[Table]) -> bool {
+    one.iter().map(|table| (&table.name, table.oid)).eq(two.iter().map(|table| (&table.name, table.oid)))
 }

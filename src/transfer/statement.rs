@@ -2,6 +2,7 @@
 
 use crate::ident::Ident;
 
+use super::lexer::{self, Kind, after_quote};
 use super::table::TableName;
 
 /// Splits SQL text at its top-level semicolons; comments before a statement and empty statements are left out.
@@ -9,104 +10,68 @@ use super::table::TableName;
 /// It knows strings, escape strings, quoted names, dollar quotes, comments, parentheses and `BEGIN ATOMIC … END`.
 #[must_use]
 pub fn split(text: &str) -> Vec<&str> {
-    let bytes = text.as_bytes();
-    let (mut statements, mut start, mut at) = (Vec::new(), None, 0);
+    let (mut statements, mut start) = (Vec::new(), None);
     let (mut parentheses, mut blocks) = (0_usize, 0_usize);
     let mut previous_word = "";
-    while at < bytes.len() {
-        let from = at;
-        let byte = bytes[at];
-        match byte {
-            b'-' if bytes.get(at + 1) == Some(&b'-') => {
-                at = find(bytes, at, b"\n").unwrap_or(bytes.len());
-                continue;
-            }
-            b'/' if bytes.get(at + 1) == Some(&b'*') => {
-                at = after_comment(bytes, at);
-                continue;
-            }
-            b'\'' => at = after_quote(bytes, at, b'\'', matches!(previous_word, "e" | "E")),
-            b'"' => at = after_quote(bytes, at, b'"', false),
-            b'$' => at = after_dollar_quote(bytes, at),
-            _ if is_word(byte) => {
-                at += bytes[at..].iter().take_while(|b| is_word(**b) || **b == b'$').count();
-                let word = &text[from..at];
-                let is = |other: &str| word.eq_ignore_ascii_case(other);
+    for piece in lexer::pieces(text) {
+        let content = &text[piece.start..piece.end];
+        match piece.kind {
+            Kind::Blank | Kind::Comment => continue,
+            Kind::Word => {
+                let is = |other: &str| content.eq_ignore_ascii_case(other);
                 if is("atomic") && previous_word.eq_ignore_ascii_case("begin") || blocks > 0 && is("case") {
                     blocks += 1;
                 } else if blocks > 0 && is("end") {
                     blocks -= 1;
                 }
-                start.get_or_insert(from);
-                previous_word = word;
+                start.get_or_insert(piece.start);
+                previous_word = content;
                 continue;
             }
-            _ => at += 1,
-        }
-        match byte {
-            b'(' => parentheses += 1,
-            b')' => parentheses = parentheses.saturating_sub(1),
-            b';' if parentheses == 0 && blocks == 0 => {
-                if let Some(start) = start.take() {
-                    statements.push(&text[start..from]);
+            Kind::Other => match content {
+                "(" => parentheses += 1,
+                ")" => parentheses = parentheses.saturating_sub(1),
+                ";" if parentheses == 0 && blocks == 0 => {
+                    if let Some(start) = start.take() {
+                        statements.push(&text[start..piece.start]);
+                    }
+                    previous_word = "";
+                    continue;
                 }
-                previous_word = "";
-                continue;
-            }
-            _ => {}
+                _ => {}
+            },
+            Kind::Literal(_) | Kind::Name | Kind::Dollar => {}
         }
-        if !byte.is_ascii_whitespace() {
-            start.get_or_insert(from);
-            previous_word = "";
-        }
+        start.get_or_insert(piece.start);
+        previous_word = "";
     }
     statements.extend(start.map(|start| text[start..].trim_end()));
     statements
 }
 
-fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
-}
-
-fn find(bytes: &[u8], from: usize, needle: &[u8]) -> Option<usize> {
-    bytes[from..].windows(needle.len()).position(|w| w == needle).map(|i| from + i)
-}
-
-fn after_comment(bytes: &[u8], mut at: usize) -> usize {
-    let mut depth = 0;
-    while at < bytes.len() {
-        match &bytes[at..bytes.len().min(at + 2)] {
-            b"/*" => (depth, at) = (depth + 1, at + 2),
-            b"*/" => (depth, at) = (depth - 1, at + 2),
-            _ => at += 1,
-        }
-        if depth == 0 {
-            return at;
-        }
+/// Tells whether a statement grants or revokes privileges on a table, view or sequence, or on columns.
+#[must_use]
+pub fn grants_on_relation(text: &str) -> bool {
+    if !text.starts_with("GRANT ") && !text.starts_with("REVOKE ") {
+        return false;
     }
-    at
+    let words = lexer::pieces(text).filter(|piece| piece.kind == Kind::Word);
+    let mut words = words.map(|piece| &text[piece.start..piece.end]).skip_while(|word| *word != "ON").skip(1);
+    matches!(words.next(), Some("TABLE" | "SEQUENCE"))
 }
 
-fn after_quote(bytes: &[u8], mut at: usize, quote: u8, escapes: bool) -> usize {
-    at += 1;
-    while at < bytes.len() {
-        match bytes[at] {
-            b'\\' if escapes => at += 2,
-            b if b == quote && bytes.get(at + 1) == Some(&quote) => at += 2,
-            b if b == quote => return at + 1,
-            _ => at += 1,
-        }
+/// Gives the statements at the beginning that grant or revoke privileges on relations: one, or those of another grantor
+/// between `SET SESSION AUTHORIZATION` and `RESET SESSION AUTHORIZATION`, as pg_dump writes them.
+#[must_use]
+pub fn access<'a, 't>(statements: &'a [&'t str]) -> Option<&'a [&'t str]> {
+    let first = statements.first()?;
+    if grants_on_relation(first) {
+        return Some(&statements[..1]);
     }
-    bytes.len()
-}
-
-fn after_dollar_quote(bytes: &[u8], at: usize) -> usize {
-    let tag = bytes[at + 1..].iter().take_while(|b| is_word(**b)).count();
-    let end = at + 1 + tag;
-    if bytes.get(end) != Some(&b'$') || bytes.get(at + 1).is_some_and(u8::is_ascii_digit) {
-        return at + 1;
-    }
-    find(bytes, end + 1, &bytes[at..=end]).map_or(bytes.len(), |close| close + end + 1 - at)
+    first.strip_prefix("SET SESSION AUTHORIZATION ")?;
+    let end = statements.iter().position(|text| *text == "RESET SESSION AUTHORIZATION")?;
+    let inside = &statements[1..end];
+    (!inside.is_empty() && inside.iter().all(|text| grants_on_relation(text))).then(|| &statements[..=end])
 }
 
 /// Reads a quoted name at the beginning of a text, and gives what follows it.
@@ -141,6 +106,20 @@ mod tests {
         ];
         let text = format!("-- a; comment\n\n/* ; */ {};\n\n;", statements.join(";\n-- another\n"));
         assert_eq!(split(&text), statements);
+    }
+
+    #[test]
+    fn privileges_on_relations_are_told_from_others() {
+        for (text, yes) in [
+            (r#"REVOKE ALL ON TABLE "s"."t" FROM "o""#, true),
+            (r#"GRANT SELECT("a ON FUNCTION b"),UPDATE ON TABLE "s"."t" TO "o""#, true),
+            (r#"GRANT USAGE ON SEQUENCE "s"."q" TO PUBLIC"#, true),
+            (r#"GRANT ALL ON FUNCTION "s"."ON TABLE"() TO "o""#, false),
+            (r#"GRANT USAGE ON SCHEMA "TABLE" TO "o""#, false),
+            ("CREATE TABLE x ()", false),
+        ] {
+            assert_eq!(grants_on_relation(text), yes, "{text}");
+        }
     }
 
     #[test]

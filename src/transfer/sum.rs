@@ -5,7 +5,7 @@ use sqlx::postgres::PgConnection;
 
 use super::chunk::Chunk;
 use super::copy::RowSum;
-use super::table::{Column, TableName};
+use super::table::{Column, TableName, text};
 use crate::pg::error::Error as PgError;
 use crate::pg::exec;
 use crate::sql;
@@ -33,14 +33,11 @@ pub fn query(table: &TableName, columns: &[Column], chunk: &Chunk) -> Sql {
 }
 
 fn value(column: &Column) -> Sql {
-    let name = &column.name;
     match column.base_type.as_str() {
         // Whatever the column's collation takes for equal.
-        "text" | "varchar" => sql!(name, "::pg_catalog.text collate \"C\""),
-        exact if EXACT.contains(&exact) => sql!(name),
-        // Its cast to text would drop trailing blanks.
-        "bpchar" => sql!("case when ", name, " is null then null else pg_catalog.concat(", name, ") end collate \"C\""),
-        _ => sql!(name, "::pg_catalog.text collate \"C\""),
+        "text" | "varchar" => sql!(column.name, "::pg_catalog.text collate \"C\""),
+        exact if EXACT.contains(&exact) => sql!(column.name),
+        _ => sql!(text(&column.name), " collate \"C\""),
     }
 }
 

@@ -3,8 +3,7 @@
 use sqlx::postgres::PgConnection;
 
 use super::coupling::{Coupling, CouplingKind};
-use super::facts::Facts;
-use super::{roles, sequences};
+use super::{extension, roles, sequences};
 use crate::ident::Ident;
 use crate::pg::error::Error as PgError;
 
@@ -15,10 +14,8 @@ pub struct Surroundings {
     pub roles: String,
     /// Brings logins that are there already to the passwords and the state that they have here; after `roles`.
     pub logins: String,
-    /// Creates the extensions that it needs.
+    /// Creates the empty schema and the extensions that it needs.
     pub extensions: String,
-    /// Sets each sequence where it stands.
-    pub sequences: String,
     /// Gives memberships, settings and default privileges; grants on objects are beside their objects.
     pub grants: String,
     /// Refreshes the materialized views that are filled, in an order that works.
@@ -27,11 +24,13 @@ pub struct Surroundings {
     pub act: String,
     /// Takes that back, after all else.
     pub leave: String,
-    /// Where the sequences stand, as facts.
-    pub positions: Facts,
+    /// Who owns the schema.
+    pub owner: Option<Ident>,
+    /// Who owns something in it.
+    pub owners: Vec<Ident>,
 }
 
-/// Reads them, after the rows, so that no sequence is behind them.
+/// Reads them from the catalog.
 ///
 /// With `verifiers` the logins of the service keep their SCRAM verifiers, which only a superuser can read.
 ///
@@ -46,18 +45,19 @@ pub async fn read(
 ) -> Result<Surroundings, PgError> {
     let roles = roles::read(connection, schema, service, verifiers).await?;
     let needed = couplings.iter().filter(|c| c.kind == CouplingKind::Extension).map(|c| c.object.clone());
-    let extensions = sequences::extensions(connection, &needed.collect::<Vec<_>>()).await?;
-    let positions = sequences::positions(connection, schema).await?;
+    let needed = extension::read(connection, &needed.collect::<Vec<_>>()).await?;
+    let owner = extension::owner(connection, schema).await?;
+    let extensions = extension::script(schema, owner.as_ref(), &needed);
     let refreshes = sequences::refreshes(connection, schema).await?;
     Ok(Surroundings {
         roles: roles.create.as_str().to_owned(),
         logins: roles.renew.as_str().to_owned(),
         extensions: extensions.as_str().to_owned(),
-        sequences: positions.sql.as_str().to_owned(),
         grants: roles.grant.as_str().to_owned(),
         refreshes: refreshes.as_str().to_owned(),
         act: roles.act.as_str().to_owned(),
         leave: roles.leave.as_str().to_owned(),
-        positions: positions.facts,
+        owner,
+        owners: roles.owners,
     })
 }

@@ -13,6 +13,8 @@ use crate::sql::{Comma, Qualified, Sql};
 /// A table that holds rows of its own, or a partitioned one that holds none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
+    /// Its OID.
+    pub oid: u32,
     /// Its name.
     pub name: TableName,
     /// Whether its rows are in partitions, which are tables of their own.
@@ -25,12 +27,14 @@ pub struct Table {
     pub toast_bytes: u64,
     /// Its columns but for generated ones, in order.
     pub columns: Vec<Column>,
+    /// The columns of whose types users have made casts to JSON: they are written as text, as all that has no form of its own.
+    pub cast_by_user: Vec<Ident>,
     /// The columns that identify a row: the primary key or another unique one without nulls; empty if there is none.
     pub key: Vec<Ident>,
     /// Whether all its values are the same in binary on every server of the same major.
     pub binary: bool,
-    /// Whether row-level security keeps rows from this login.
-    pub rows_hidden: bool,
+    /// Who reads it, as a place in the list of [`Readers`](super::readers::Readers).
+    pub reader: usize,
 }
 
 /// A column that is copied.
@@ -66,12 +70,29 @@ impl TableName {
 }
 
 impl Table {
+    /// Gives the columns as JSON is made of them.
+    #[must_use]
+    pub fn json_columns(&self) -> Sql {
+        let column = |column: &Column| -> Sql {
+            let name = &column.name;
+            if self.cast_by_user.contains(name) { sql!(text(name), " as ", name) } else { sql!(name) }
+        };
+        sql!(Comma(self.columns.iter().map(column)))
+    }
+
     /// Gives the statement that loads its rows in the given form.
     #[must_use]
     pub fn copy_in(&self, form: Form) -> Sql {
         let columns: Vec<_> = self.columns.iter().map(|c| c.name.clone()).collect();
         copy_in(&self.name, &columns, form)
     }
+}
+
+/// Gives the term for a value's text as its type writes it.
+///
+/// Not by a cast, which a user may have made; nor by IS NULL, which is true of a row of nulls.
+pub(super) fn text(column: &Ident) -> Sql {
+    sql!("case when pg_catalog.num_nulls(", column, ") = 0 then pg_catalog.concat(", column, ") end")
 }
 
 /// Gives the statement that loads rows; without columns it names none, since `()` is not SQL.
@@ -143,15 +164,17 @@ pub async fn read(connection: &mut PgConnection, schema: &Ident) -> Result<Vec<T
         let types: Vec<String> = row.get("types");
         let columns = names("columns").into_iter().zip(types);
         tables.push(Table {
+            oid: u32::try_from(row.get::<i64, _>("oid")).unwrap_or(0),
             name: TableName { schema: schema.clone(), name: Ident::from_server(row.get("name")) },
             partitioned: row.get("partitioned"),
             bytes: u64::try_from(row.get::<i64, _>("bytes")).unwrap_or(0),
             pages: u64::try_from(row.get::<i64, _>("pages")).unwrap_or(0),
             toast_bytes: u64::try_from(row.get::<i64, _>("toast_bytes")).unwrap_or(0),
             columns: columns.map(|(name, base_type)| Column { name, base_type }).collect(),
+            cast_by_user: names("cast_by_user"),
             key: names("key"),
             binary: !row.get::<bool, _>("textual"),
-            rows_hidden: row.get("rows_hidden"),
+            reader: 0,
         });
     }
     Ok(tables)

@@ -52,7 +52,7 @@ async fn the_example_shop_comes_back_as_it_was_applied() {
     let db = TestDb::new().await;
     let shop = Project::new(&db);
     example_shop(&shop);
-    shop.run(&["apply", "--allow", "revoke"]).exits(0);
+    shop.run(&["apply", "--allow", "revoke,close-database"]).exits(0);
 
     let again = Project::new(&db);
     let adopted = adopt(&again, &[]);
@@ -82,7 +82,7 @@ async fn the_prefix_comes_from_the_registry_where_nothing_else_says_it() {
     let db = TestDb::new().await;
     let shop = Project::new(&db);
     shop.manifest("orders", "credentials:\n  app: { access: write }\n");
-    shop.run(&["apply", "--allow", "revoke"]).exits(0);
+    shop.run(&["apply", "--allow", "revoke,close-database"]).exits(0);
 
     let folder = tempfile::tempdir().expect("a temporary folder");
     bare(&folder, &db, &["adopt", "--to", "new"]).exits(0);
@@ -162,13 +162,17 @@ async fn logins_with_other_names_are_listed_and_lose_nothing() {
     assert!(orders.contains("#  migrator: { access: owner }"), "{orders}");
     assert!(!orders.contains("\ncredentials:"), "{orders}");
 
-    let allowed = adopted["managed_plan"]["hazards"].as_array().expect("hazards").iter().all(|h| h == "revoke");
+    let allowed = adopted["managed_plan"]["hazards"]
+        .as_array()
+        .expect("hazards")
+        .iter()
+        .all(|h| h == "revoke" || h == "close-database");
     assert!(allowed, "{adopted:#}");
     for service in ["orders", "billing"] {
         let text = read(&project, &format!("manifests/{service}.yaml"));
         project.write(&format!("manifests/{service}.yaml"), &text.replace("\nmanaged: false\n", "\n"));
     }
-    project.run(&["apply", "--allow", "revoke"]).exits(0);
+    project.run(&["apply", "--allow", "revoke,close-database"]).exits(0);
     let still = "select string_agg((has_table_privilege(r, 'orders.orders', p))::text, ',' order by r, p)
         from (values ('@orders_app', 'delete'), ('@orders_ro', 'select'), ('@billing_app', 'insert')) as t (r, p)";
     assert_eq!(db.texts(&at(still)).await, ["true,true,true"]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
 
-use crate::support::{Reaper, TestDb, server_log};
+use crate::support::{Reaper, TestDb};
 
 #[tokio::test]
 async fn each_test_has_a_database_and_a_prefix_of_its_own() {
@@ -51,14 +51,15 @@ async fn an_owning_administrator_owns_the_database() {
 }
 
 #[tokio::test]
-async fn the_log_holds_every_statement_and_failed_ones_too() {
+async fn the_log_holds_every_statement_of_a_test_that_asks_for_it() {
     let db = TestDb::new().await;
+    db.log_statements().await;
     let mut connection = db.connect().await;
     let mark = format!("{}mark", db.prefix());
     sqlx::query("select $1::text").bind(&mark).execute(&mut connection).await.expect("a select works");
     let failed = db.connect_as(&format!("{}nobody", db.prefix()), "x").await;
     assert!(failed.is_err());
-    let log = server_log().await;
+    let log = db.log().await;
     assert!(log.contains(&mark), "a bound value shows");
     assert!(log.contains(&format!("{}nobody", db.prefix())), "a login that fails shows");
     assert!(!log.contains(&format!("{}never said", db.prefix())));

@@ -81,7 +81,7 @@ impl Two {
     }
 
     fn apply(&self) -> Answer {
-        self.run(&["apply", "--allow", "revoke"])
+        self.run(&["apply", "--allow", "revoke,close-database"])
     }
 
     /// Judges the findings about our own roles only: other tests' roles are on the same server.
@@ -196,15 +196,15 @@ async fn the_audit_looks_at_every_database() {
 async fn a_saved_plan_is_for_all_databases_and_none_may_have_moved() {
     let two = Two::new().await;
     two.run(&["plan", "--out", "plan.json"]).exits(0);
-    two.run(&["apply", "plan.json", "--allow", "revoke"]).exits(0);
+    two.run(&["apply", "plan.json", "--allow", "revoke,close-database"]).exits(0);
     two.run(&["plan", "--detailed-exitcode"]).exits(0);
     two.run(&["plan", "--out", "plan.json"]).exits(0);
     let mut there = PgConnection::connect(&two.own.url("orders")).await.expect("the superuser connects");
     sqlx::raw_sql("grant select on orders.orders to public").execute(&mut there).await.expect("a grant");
-    let refused = two.run(&["apply", "plan.json", "--allow", "revoke"]).exits(5);
+    let refused = two.run(&["apply", "plan.json", "--allow", "revoke,close-database"]).exits(5);
     assert!(refused.stderr.contains("database-moved"), "{}", refused.stderr);
     two.project.manifest("orders", ORDERS);
-    let refused = two.run(&["apply", "plan.json", "--allow", "revoke"]).exits(5);
+    let refused = two.run(&["apply", "plan.json", "--allow", "revoke,close-database"]).exits(5);
     assert!(refused.stderr.contains("plan-outdated"), "{}", refused.stderr);
 }
 
@@ -213,7 +213,7 @@ async fn what_fails_in_one_database_leaves_the_others_result() {
     let two = Two::new().await;
     let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
     let nowhere = format!("postgresql://postgres@127.0.0.1:{port}/orders");
-    let applied = two.run_with(&["apply", "--allow", "revoke", "--format", "json"], &nowhere).exits(1);
+    let applied = two.run_with(&["apply", "--allow", "revoke,close-database", "--format", "json"], &nowhere).exits(1);
     assert!(applied.stderr.contains("error[connect]"), "{}", applied.stderr);
     let told = applied.json();
     assert_eq!(told["databases"][1]["error"]["code"], "connect", "{told:#}");

@@ -74,7 +74,7 @@ async fn everything(db: &TestDb) -> Vec<String> {
          union all select concat_ws(' ', 'member', pg_catalog.pg_get_userbyid(roleid), pg_catalog.pg_get_userbyid(member)) from pg_catalog.pg_auth_members
             where pg_catalog.starts_with(pg_catalog.pg_get_userbyid(member), '{p}')
          union all select concat_ws(' ', 'schema', nspname, pg_catalog.pg_get_userbyid(nspowner), nspacl::text) from pg_catalog.pg_namespace where nspname !~ '^pg_'
-         union all select concat_ws(' ', 'relation', oid::regclass, pg_catalog.pg_get_userbyid(relowner), relacl::text) from pg_catalog.pg_class where relnamespace > 16000
+         union all select concat_ws(' ', 'relation', oid::regclass, pg_catalog.pg_get_userbyid(relowner), relacl::text) from pg_catalog.pg_class where relnamespace > 16000 and relname not like 'lock\\_%'
          union all select concat_ws(' ', 'database', datacl::text) from pg_catalog.pg_database where datname = pg_catalog.current_database()
          union all select concat_ws(' ', 'default', d.*::text) from pg_catalog.pg_default_acl d
          order by 1"
@@ -127,7 +127,7 @@ async fn the_audit_finds_a_described_services_roles_by_owner_membership_and_name
     let found: Vec<String> = audited["findings"].as_array().expect("findings").iter().map(line).collect();
     let at = |text: &str| text.replace('@', db.prefix());
     for expected in [
-        "ACC07 error @shop_web (shop) -> stock.levels (stock) declared=false",
+        "ACC07 error PUBLIC (none) -> stock.levels (stock) declared=false",
         "MEM01 error @shop_web (shop) -> role @stock_team (stock) declared=false",
         "ACC02 error @accountant (books) -> shop.products.name (shop) declared=false",
         "FUT01 error @picker (stock) -> future functions of @shopkeeper (shop) declared=false",
@@ -174,7 +174,7 @@ async fn one_that_becomes_managed_is_planned_and_applied_and_the_others_stay() {
         rows.into_iter().filter(theirs).collect()
     };
     let before = stays(everything(&db).await);
-    project.run(&["apply", "--allow", "revoke,change-owner"]).exits(0);
+    project.run(&["apply", "--allow", "revoke,close-database,change-owner"]).exits(0);
     project.expect_no_changes();
     let after: Vec<String> = stays(everything(&db).await).into_iter().filter(|r| before.contains(r)).collect();
     assert_eq!(after, before);
@@ -206,7 +206,7 @@ async fn one_that_becomes_managed_is_planned_and_applied_and_the_others_stay() {
     let entries = db.texts("select relacl::text from pg_catalog.pg_class where relname = 'entries'").await;
     assert!(entries[0].contains(&format!("{}shopkeeper=r/", db.prefix())), "{entries:?}");
     db.run(&format!("grant delete on books.entries to {}shopkeeper", db.prefix())).await;
-    project.run(&["apply", "--prune", "--allow", "revoke"]).exits(0);
+    project.run(&["apply", "--prune", "--allow", "revoke,close-database"]).exits(0);
     let entries = db.texts("select relacl::text from pg_catalog.pg_class where relname = 'entries'").await;
     assert!(entries[0].contains(&format!("{}shopkeeper=r/", db.prefix())), "{entries:?}");
     project.expect_no_changes();
@@ -234,13 +234,13 @@ async fn one_that_was_managed_and_is_only_described_keeps_all_it_has() {
         "migrations: ../o\ncredentials:\n  app: { access: write }\nexposes: [{ table: t, to: [billing] }]\n",
     );
     project.write("o/V1__a.sql", "create table t (x int);");
-    project.run(&["apply", "--allow", "revoke"]).exits(0);
+    project.run(&["apply", "--allow", "revoke,close-database"]).exits(0);
     let orders = read(&project, "orders");
     project.write("manifests/orders.yaml", &format!("{orders}managed: false\n"));
     db.run("create table orders.more (x int)").await;
     let before = everything(&db).await;
     project.expect_no_changes();
-    project.run(&["apply", "--prune", "--allow", "revoke,drop-service,drop-role"]).exits(0);
+    project.run(&["apply", "--prune", "--allow", "revoke,close-database,drop-service,drop-role"]).exits(0);
     assert_eq!(everything(&db).await, before);
     let plan = project.run(&["plan"]).exits(0).stdout;
     assert!(plan.contains("orders is described, not managed"), "{plan}");
@@ -260,7 +260,7 @@ async fn beside_what_pgcleave_made_only_the_foreign_is_described() {
     shop.write("o/V1__a.sql", "create table t (x int); create view v as select x from t;");
     let orders = "migrations: ../o\ncredentials:\n  app: { access: write }\nexposes: [{ table: t, to: [billing] }]\n";
     shop.manifest("orders", orders);
-    shop.run(&["apply", "--allow", "revoke"]).exits(0);
+    shop.run(&["apply", "--allow", "revoke,close-database"]).exits(0);
     db.run(&at("
         create role @old login; create role @old_batch login; grant @old to @old_batch;
         create schema old authorization @old;
@@ -286,7 +286,7 @@ async fn beside_what_pgcleave_made_only_the_foreign_is_described() {
     let plan = project.run(&["plan"]).exits(0).stdout;
     assert!(!plan.contains("only described"), "every grant of a contract is there: {plan}");
     assert!(!plan.contains("--prune"), "and none of them is pruned: {plan}");
-    project.run(&["apply", "--prune", "--allow", "revoke"]).exits(0);
+    project.run(&["apply", "--prune", "--allow", "revoke,close-database"]).exits(0);
     let still = "select has_table_privilege('@old', 'orders.v', 'select')::text || has_table_privilege('@billing_reader', 'old.prices', 'select')::text";
     assert_eq!(db.texts(&at(still)).await, ["truetrue"]);
     project.run(&["audit", "--rule", "ACC01,ACC06,HYG05", "--fail-on", "warning"]).exits(0);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use pgcleave::embedded::{Options, Server};
 use pgcleave::pg::connect::Target;
+use pgcleave::pg::session::SessionKind;
 use rustix::process::{Pid, Signal, kill_process};
 
 fn pgcleave(arguments: &[&str], folder: &Path) -> Command {
@@ -95,14 +96,19 @@ async fn a_kept_server_has_its_data_and_its_port_again() {
     let start = || Server::start(Options { folder: Some(folder.path().join("server")) });
     let server = start().await.expect("it starts");
     let (url, port) = (server.url(), server.port());
-    let mut connection = Target::parse(&url).expect("a URL").connect("test").await.expect("it takes logins");
-    sqlx::raw_sql("create table kept as select 7 as n").execute(&mut connection).await.expect("made");
+    let mut connection =
+        Target::parse(&url).expect("a URL").connect(SessionKind::Administrator, "test").await.expect("it takes logins");
+    sqlx::raw_sql("create table public.kept as select 7 as n").execute(&mut connection).await.expect("made");
     drop(connection);
     server.stop().await.expect("it stops");
     let server = start().await.expect("it starts again");
     assert_eq!(server.port(), port);
-    let mut connection = Target::parse(&server.url()).expect("a URL").connect("test").await.expect("the same password");
-    let n: i32 = sqlx::query_scalar("select n from kept").fetch_one(&mut connection).await.expect("kept");
+    let mut connection = Target::parse(&server.url())
+        .expect("a URL")
+        .connect(SessionKind::Administrator, "test")
+        .await
+        .expect("the same password");
+    let n: i32 = sqlx::query_scalar("select n from public.kept").fetch_one(&mut connection).await.expect("kept");
     assert_eq!(n, 7);
     server.stop().await.expect("it stops");
 }
@@ -114,7 +120,11 @@ async fn a_kept_server_that_runs_already_is_not_started_twice() {
     let server = start().await.expect("it starts");
     let error = start().await.expect_err("it runs").to_string();
     assert!(error.starts_with("another pgcleave runs a server in "), "{error}");
-    let mut connection = Target::parse(&server.url()).expect("a URL").connect("test").await.expect("the first runs on");
+    let mut connection = Target::parse(&server.url())
+        .expect("a URL")
+        .connect(SessionKind::Administrator, "test")
+        .await
+        .expect("the first runs on");
     sqlx::query("select 1").execute(&mut connection).await.expect("the first runs on");
     server.stop().await.expect("it stops");
 }
@@ -135,7 +145,7 @@ fn dev_prints_connection_strings_that_work_and_goes_on_until_ctrl_c() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let target = Target::parse(&url.into()).expect("a URL");
-            target.connect("test").await.expect("the login works");
+            target.connect(SessionKind::Administrator, "test").await.expect("the login works");
         });
         kill_process(Pid::from_child(&dev), Signal::INT).expect("it is there");
         assert!(dev.wait().expect("it ends").success());

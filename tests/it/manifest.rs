@@ -276,6 +276,15 @@ fn what_init_writes_is_valid_and_never_overwritten() {
     assert!(folder.path().join("migrations/orders/V1__first_tables.sql").is_file());
     let output = pgcleave(folder.path(), &["check"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    // the example waiver is valid too, once its # is taken away
+    let config = folder.path().join("pgcleave.yaml");
+    let text = fs::read_to_string(&config)
+        .expect("there")
+        .replace("  # waivers:", "  waivers:")
+        .replace("  #   - {", "    - {");
+    fs::write(&config, &text).expect("written");
+    let output = pgcleave(folder.path(), &["check"]);
+    assert!(text.contains("\n  waivers:\n    - {") && output.status.code() == Some(0), "{text}{}", stderr(&output));
 
     let manifest = folder.path().join("manifests/orders.yaml");
     fs::write(&manifest, "service: orders # mine\n").expect("written");

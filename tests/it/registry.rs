@@ -29,7 +29,7 @@ async fn the_registry_is_made_once_by_many_and_by_an_administrator_without_super
     };
     let (a, b, c) = tokio::join!(make(), make(), make());
     a.and(b).and(c).expect("all three end well");
-    assert_eq!(db.texts("select count(*)::text from pgcleave.refinery_schema_history").await, ["3"]);
+    assert_eq!(db.texts("select count(*)::text from pgcleave.refinery_schema_history").await, ["5"]);
     let service = registry::Registered {
         name: Ident::new("orders").expect("a name"),
         schema: Ident::new("orders").expect("a name"),

@@ -18,7 +18,7 @@ use pgcleave::split::{Between, Error};
 use secrecy::SecretString;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use crate::support::{Answer, Dedicated, Project, TestDb, answer, pg_dump_folder, server_log};
+use crate::support::{Answer, Dedicated, Project, TestDb, answer, pg_dump_folder};
 
 const ORDERS: &str = "
 migrations: ../migrations/orders
@@ -82,7 +82,7 @@ impl Shop {
              create view invoice_status as select id, paid from invoices; insert into invoices values (7, true);",
         );
         let shop = Self { db, own, project };
-        shop.run(&["apply", "--allow", "revoke"]).exits(0);
+        shop.run(&["apply", "--allow", "revoke,close-database"]).exits(0);
         shop
     }
 
@@ -182,7 +182,7 @@ async fn consumers_find_what_the_service_exposes_under_the_same_names() {
     // the plan knows the bridge, keeps it up and takes nothing away
     shop.run(&["plan", "--detailed-exitcode", "--prune", "-v"]).exits(0);
     shop.db.run(&format!("revoke select on orders.remarks from {}shipping_reader", shop.db.prefix())).await;
-    shop.run(&["apply", "--allow", "revoke"]).exits(0);
+    shop.run(&["apply", "--allow", "revoke,close-database"]).exits(0);
     assert_eq!(text(&mut shipping, "select text from orders.remarks").await, "fragile");
     let audited = shop.run(&["audit", "--format", "json"]).json();
     let errors = shop.errors(&audited);
@@ -192,6 +192,7 @@ async fn consumers_find_what_the_service_exposes_under_the_same_names() {
 #[tokio::test]
 async fn it_can_be_built_again_and_no_log_has_its_password() {
     let shop = Shop::new().await;
+    shop.db.log_statements().await;
     let between = shop.between().await;
     let password = "select split_part(o, '=', 2) from pg_user_mapping m, unnest(m.umoptions) o where o like 'password=%' \
                     and m.umuser = '@orders_bridge'::regrole";
@@ -203,7 +204,7 @@ async fn it_can_be_built_again_and_no_log_has_its_password() {
     }
     assert_ne!(seen[0], seen[1]);
     assert_eq!(seen[0].len(), 64);
-    let log = server_log().await;
+    let log = shop.db.log().await;
     assert!(log.contains("create user mapping for"), "the log is the one that would have it");
     assert!(seen.iter().all(|password| !log.contains(password)));
 }
@@ -284,7 +285,7 @@ async fn what_the_service_consumes_is_brought_to_its_own_server() {
     let (mut shop, shared) = (Shop::new().await, Dedicated::start().await);
     run(&shared.url("postgres"), "create database shop").await;
     shop.project.connect_as(shared.url("shop"));
-    shop.run(&["apply", "--allow", "revoke"]).exits(0);
+    shop.run(&["apply", "--allow", "revoke,close-database"]).exits(0);
     let between = Between {
         source: target(&shared.url("shop")),
         source_from_target: Some(target(&shared.url_from_servers("shop").await)),
@@ -339,7 +340,7 @@ impl Moving {
              create view invoice_status as select id, paid from invoices; insert into invoices values (7, true);",
         );
         let moving = Self { shop: Shop { db, own, project }, shared };
-        moving.shop.run(&["apply", "--allow", "revoke"]).exits(0);
+        moving.shop.run(&["apply", "--allow", "revoke,close-database"]).exits(0);
         moving
     }
 
@@ -417,7 +418,7 @@ async fn a_finished_split_leaves_the_contracts_where_they_were() {
     assert_eq!(moving.as_shipping(seen).await, "1 new,2 it's odd,3 paid");
 
     moving.shop.project.manifest("orders", ORDERS);
-    moving.shop.run(&["apply", "--allow", "revoke"]).exits(0);
+    moving.shop.run(&["apply", "--allow", "revoke,close-database"]).exits(0);
     moving.shop.run(&["plan", "--detailed-exitcode", "-v"]).exits(0);
     moving.shop.run(&["credentials", "verify"]).exits(0);
     assert_eq!(line(secret(), "PGPASSWORD"), before, "nobody needs a new password");

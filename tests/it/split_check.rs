@@ -40,7 +40,7 @@ impl Shop {
         );
         project.write("migrations/billing/V1__invoices.sql", "create table invoices (id bigint primary key);");
         let shop = Self { source, target, project };
-        shop.project.run(&["apply", "--allow", "revoke"]).exits(0);
+        shop.project.run(&["apply", "--allow", "revoke,close-database"]).exits(0);
         shop
     }
 
@@ -124,6 +124,47 @@ async fn without_a_superuser_it_reads_what_it_may_and_says_what_it_may_not() {
     assert!(unknown.contains(&format!("{admin} sees only its own")), "{unknown}");
     let rights: Vec<_> = kinds(&told, "blockers").into_iter().filter(|(kind, _)| kind == "rights").collect();
     assert!(rights.iter().any(|(_, object)| object == "source make replication slots"), "{rights:?}");
+}
+
+#[tokio::test]
+async fn an_administrator_hears_only_of_tables_that_no_login_could_read() {
+    let mut shop = Shop::new().await;
+    let (database, prefix) = (shop.source.name().to_owned(), shop.source.prefix().to_owned());
+    let admin = shop.source.createrole_admin().await;
+    shop.project.connect_as(admin);
+    shop.source
+        .run(&format!(
+            "grant connect on database {database} to {prefix}admin;
+             create table orders.few (id int primary key); alter table orders.few owner to {prefix}orders_owner;
+             create table orders.none (id int primary key); alter table orders.none owner to {prefix}orders_owner;
+             alter table orders.few enable row level security; alter table orders.none enable row level security;
+             alter table orders.none force row level security"
+        ))
+        .await;
+    // On 16 and later an administrator may grant only what it has made, or was given.
+    let given = format!("grant {prefix}orders_owner to {prefix}admin with admin option");
+    let unreadable = |told: &Answer| {
+        let all = kinds(told, "blockers").into_iter();
+        let known =
+            ["inaccessible", "row-level-security", "needs-owner", "row-security-forced", "owner-lacks-privilege"];
+        all.filter(|(kind, _)| known.contains(&kind.as_str())).collect::<BTreeSet<_>>()
+    };
+    let is = |kind: &str, table: &str| (kind.to_owned(), format!("orders.{table}"));
+    let before = unreadable(&shop.check(&["--format", "json"]).exits(3));
+    if shop.source.major() >= 16 {
+        assert!(before.contains(&is("needs-owner", "orders")), "{before:?}");
+    }
+    shop.source.run(&given).await;
+    let found = unreadable(&shop.check(&["--format", "json"]).exits(3));
+    assert_eq!(found, [is("row-security-forced", "none")].into(), "policies of few hide nothing from its owner");
+    shop.source.run(&format!("revoke select on orders.few from {prefix}orders_owner")).await;
+    let told = shop.check(&["--format", "json"]).exits(3);
+    assert!(unreadable(&told).contains(&is("owner-lacks-privilege", "few")), "{}", told.stdout);
+    let blockers = told.json()["blockers"].as_array().expect("a list").clone();
+    let fix = blockers.iter().find(|item| item["kind"] == "owner-lacks-privilege").expect("it is there")["fix"].clone();
+    shop.source.run(fix.as_str().expect("a statement")).await;
+    let found = unreadable(&shop.check(&["--format", "json"]).exits(3));
+    assert_eq!(found, [is("row-security-forced", "none")].into());
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ fn check(sql: &str, expected: &Expect) {
     let project = project();
     let service = project.services.get("orders").expect("it has a manifest");
     let Judged { problems, warnings } =
-        Owners::new(&project).judge(service, Source::Migration, Path::new("V1.sql"), sql);
+        Owners::new(&project).judge(service, Source::Migration { alone: false }, Path::new("V1.sql"), sql);
     let one = |mark: &'static str| {
         move |p: &Problem| format!("{mark}{}:{} {}: {}; {}\n", p.at.line, p.at.column, p.kind.code(), p.message, p.help)
     };
@@ -193,4 +193,28 @@ select 2 from billing.payments;",
             9:15 foreign-reference: orders reads billing.payments, which billing does not expose to it; expose it in billing.yaml: `exposes: - { view: payments, to: [orders] }`, and consume it in orders.yaml: `consumes: [billing.payments]`
         "#]],
     );
+}
+
+#[test]
+fn what_the_manifest_makes_is_no_statement_of_a_migration() {
+    check(
+        "create schema orders;\ncreate schema if not exists extra;\ncreate extension if not exists pgcrypto;\ncreate table a ();",
+        &expect![[r#"
+            warning 1:1 made-by-manifest: CREATE SCHEMA is not for the owner of orders; remove it: `schema:` in orders.yaml names the schema
+            warning 2:1 made-by-manifest: CREATE SCHEMA is not for the owner of orders; one service owns one schema: write a manifest with `schema: extra`, or `schema:` in orders.yaml
+            warning 2:29 unknown-schema: orders names the schema extra, and no service owns that schema; what nobody owns stays behind when the service moves; keep it in a schema of its own service
+            warning 3:1 made-by-manifest: CREATE EXTENSION is not for the owner of orders; list it in orders.yaml: `extensions: [pgcrypto]`
+        "#]],
+    );
+    let project = project();
+    let billing = project.services.get("billing").expect("it has a manifest");
+    let warnings = |sql| {
+        let source = Source::Migration { alone: false };
+        let found = Owners::new(&project).judge(billing, source, Path::new("V1.sql"), sql).warnings;
+        found.into_iter().map(|found| format!("{}; {}", found.message, found.help)).collect::<Vec<_>>()
+    };
+    assert!(warnings("create extension if not exists citext").is_empty());
+    let told = "billing.yaml lists the extension citext, so that it is there before this statement; remove it, or write \
+                CREATE EXTENSION IF NOT EXISTS";
+    assert_eq!(warnings("create extension citext"), [told]);
 }

@@ -227,6 +227,26 @@ fn names_in_text_refer_and_data_does_not() {
 }
 
 #[test]
+fn privilege_tests_and_exports_name_what_they_look_at() {
+    check(
+        "select has_table_privilege('billing.a', 'select'), has_table_privilege('billing.x', 'billing.b', 'select'),
+            has_column_privilege('billing.c', 'id', 'select'), has_column_privilege('r', 'billing.d', 'id', 'select'),
+            has_schema_privilege('billing', 'usage'), has_function_privilege('r', 'billing.f(int)', 'execute'),
+            has_type_privilege('billing.t', 'usage'), schema_to_xml('billing', true, true, '');",
+        &expect![[r#"
+            1:28+11 Object billing.a
+            1:85+11 Object billing.b
+            2:34+11 Object billing.c
+            2:90+11 Object billing.d
+            3:34+9 Schema billing.-
+            3:83+16 Call billing.f
+            4:32+11 Type billing.t
+            4:69+9 Schema billing.-
+        "#]],
+    );
+}
+
+#[test]
 fn schemas_search_paths_and_roles_are_told() {
     check(
         "set search_path = billing, \"Odd\"; set local search_path to 'billing'; set schema 'billing';

@@ -125,8 +125,11 @@ fn the_header_ends_where_the_statements_begin() {
     assert!(read("select 1; -- pgcleave: no-transaction\n").transaction);
     assert!(read("select '-- pgcleave: no-transaction'").transaction);
     assert!(!read("\n/* x */ --pgcleave: no-transaction\nselect 1").transaction);
-    assert_eq!(cut("select 1"), None);
-    assert_eq!(cut("-- pgcleave: no-transaction\nselect 1;").expect("asked for")[0], 28..36);
+    assert!(read("select 1").transaction);
+    assert!(!read_marked("select 1", true).transaction);
+    let marked = read("-- pgcleave: no-transaction\nselect 1;");
+    assert!(!marked.transaction);
+    assert_eq!(marked.statements[0], 28..36);
 }
 
 #[test]

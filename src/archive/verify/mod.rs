@@ -5,6 +5,7 @@ mod side;
 mod sums;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -104,17 +105,36 @@ pub async fn verify(a: &Place, b: &Place, options: &Options, listener: Listener<
     let control = Control::new(options.interrupt.clone(), None);
     let mut first = Side::open(a, options.schema.as_ref(), options, &control, listener).await?;
     let schema = first.schema().clone();
-    let mut second = Side::open(b, Some(&schema), options, &control, listener).await?;
+    let mut second = match Side::open(b, Some(&schema), options, &control, listener).await {
+        Ok(second) => second,
+        Err(error) => return first.end(Err(error)).await,
+    };
+    let compared = compare(&mut first, &mut second, b, options, &control, listener).await;
+    let compared = second.end(compared).await;
+    first.end(compared).await
+}
+
+/// Compares two sides that are open.
+async fn compare(
+    first: &mut Side,
+    second: &mut Side,
+    b: &Place,
+    options: &Options,
+    control: &Arc<Control>,
+    listener: Listener<'_>,
+) -> Result<Verified, Error> {
+    let schema = first.schema().clone();
     if *second.schema() != schema {
         let why = format!("it holds schema {}, not {}", second.schema().as_str(), schema.as_str());
         let Place::Archive(path) = b else { unreachable!("a database is asked for the first side's schema") };
         return Err(Error::NotAnArchive { path: path.label(), why });
     }
     let definitions = differing(&first.facts(&schema).await?, &second.facts(&schema).await?);
+    let (first, second) = (&*first, &*second);
     let (one, two) = (first.tables(), second.tables());
     let names: BTreeSet<TableName> = one.keys().chain(two.keys()).cloned().collect();
     let pairs: Vec<Pair> = names.iter().filter_map(|name| Pair::of(one.get(name)?, two.get(name)?)).collect();
-    let sums = sums::both(&first, &second, &pairs, options, &control, listener).await?;
+    let sums = sums::both(first, second, &pairs, options, control, listener).await?;
     let mut tables = Vec::new();
     for name in &names {
         let pair = pairs.iter().position(|p| p.name == *name);
@@ -130,7 +150,7 @@ pub async fn verify(a: &Place, b: &Place, options: &Options, listener: Listener<
             let (a, b) = sums[i];
             (result.rows, result.other_rows, result.equal) = (a.rows, b.rows, a == b);
             if a != b {
-                let found = difference::find(&first, &second, &pairs[i], a.rows.max(b.rows), options, &control).await?;
+                let found = difference::find(first, second, &pairs[i], a.rows.max(b.rows), options, control).await?;
                 // The same text in every row: the hashes of two servers may differ where their rows do not.
                 result.equal = found.chunks.differ == 0 && a.rows == b.rows;
                 result.chunks = (!result.equal).then_some(found.chunks);

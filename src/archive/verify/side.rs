@@ -12,20 +12,20 @@ use super::super::open::{self, Opened};
 use super::{Known, Options, Pair, Place};
 use crate::event::Listener;
 use crate::ident::Ident;
-use crate::pg::connect::Target;
 use crate::transfer::chunk::Chunk;
 use crate::transfer::control::{Control, Step};
 use crate::transfer::copy::RowSum;
 use crate::transfer::error::Error as TransferError;
 use crate::transfer::facts::{self, Facts};
+use crate::transfer::readers::Readers;
 use crate::transfer::rows::{self, Sink};
+use crate::transfer::sequences;
 use crate::transfer::snapshot::Snapshot;
 use crate::transfer::table::{Column, Form, Table, TableName};
 
 /// One side, at one moment.
-#[expect(clippy::large_enum_variant, reason = "there are never more than two")]
 pub(super) enum Side {
-    Database { target: Target, schema: Ident, snapshot: Box<Snapshot>, tables: Arc<Vec<Table>> },
+    Database { schema: Ident, snapshot: Box<Snapshot>, readers: Box<Readers>, tables: Arc<Vec<Table>> },
     Archive(Box<Opened>),
 }
 
@@ -48,10 +48,22 @@ impl Side {
                 let none =
                     || TransferError::NoSchema { schema: "(none given)".into(), database: target.database().into() };
                 let schema = schema.ok_or_else(none)?.clone();
-                let mut snapshot = Snapshot::take(target, &schema, options.lock_seconds).await?;
+                let mut readers = Readers::open(target, &schema, options.jobs).await?;
+                let mut snapshot = match Snapshot::take(target, &mut readers, options.lock_seconds).await {
+                    Ok(snapshot) => snapshot,
+                    Err(error) => return readers.end(Err(error.into())).await,
+                };
                 let tables = Arc::new(std::mem::take(&mut snapshot.tables));
-                Ok(Self::Database { target: target.clone(), schema, snapshot: Box::new(snapshot), tables })
+                Ok(Self::Database { schema, snapshot: Box::new(snapshot), readers: Box::new(readers), tables })
             }
+        }
+    }
+
+    /// Drops the logins that read the rows, whatever became of the comparison.
+    pub(super) async fn end<T>(self, compared: Result<T, Error>) -> Result<T, Error> {
+        match self {
+            Self::Database { readers, .. } => readers.end(compared).await,
+            Self::Archive(_) => compared,
         }
     }
 
@@ -64,7 +76,11 @@ impl Side {
 
     pub(super) async fn facts(&mut self, schema: &Ident) -> Result<Facts, Error> {
         match self {
-            Self::Database { snapshot, .. } => Ok(facts::read(&mut snapshot.holder, schema).await?),
+            Self::Database { snapshot, readers, .. } => {
+                let mut facts = facts::read(&mut snapshot.holder, schema).await?;
+                facts.extend(sequences::positions(readers).await?.facts);
+                Ok(facts)
+            }
             Self::Archive(opened) => Ok(opened.archive.facts.clone()),
         }
     }
@@ -103,11 +119,12 @@ impl Side {
     ) -> Result<(), Error> {
         let mut lines = Lines { begun: Vec::new(), line };
         match self {
-            Self::Database { target, snapshot, tables, .. } => {
+            Self::Database { snapshot, tables, .. } => {
                 let table = tables.iter().position(|t| t.name == pair.name).expect("both sides have it");
                 let chunk = Chunk { table, number: 0, pages: None, bytes: 0 };
-                let mut connection = snapshot.join(target, "pgcleave verify").await?;
-                rows::pour(&mut connection, tables, &chunk, Form::Text, control, &mut lines).await?;
+                let mut worker = snapshot.worker("pgcleave verify");
+                let connection = worker.session(&tables[table]).await?;
+                rows::pour(connection, tables, &chunk, Form::Text, control, &mut lines).await?;
                 Ok(())
             }
             Self::Archive(opened) => {

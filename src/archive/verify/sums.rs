@@ -3,8 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use sqlx::postgres::PgConnection;
-
 use super::super::error::Error;
 use super::side::Side;
 use super::{Options, Pair};
@@ -14,6 +12,7 @@ use crate::transfer::chunk::{self, Chunk};
 use crate::transfer::control::{Control, Step};
 use crate::transfer::copy::RowSum;
 use crate::transfer::error::Error as TransferError;
+use crate::transfer::readers::Worker;
 use crate::transfer::rows;
 use crate::transfer::sum;
 use crate::transfer::table::{Form, Table};
@@ -33,11 +32,15 @@ pub(super) async fn both(
     let step = Step { service: first.schema().as_str(), step: "verify", total_bytes, listener };
     let mut workers = Vec::new();
     for (number, side) in [first, second].into_iter().enumerate() {
-        if let Side::Database { target, snapshot, tables, .. } = side {
+        if let Side::Database { snapshot, tables, .. } = side {
             let work = Arc::new(work(tables, pairs, options.jobs, databases));
             for _ in 0..options.jobs.clamp(1, work.length.max(1)) {
-                let connection = snapshot.join(target, "pgcleave verify").await?;
-                workers.push(work_off(connection, Arc::clone(&work), Arc::clone(control), number));
+                workers.push(work_off(
+                    snapshot.worker("pgcleave verify"),
+                    Arc::clone(&work),
+                    Arc::clone(control),
+                    number,
+                ));
             }
         }
     }
@@ -89,7 +92,7 @@ fn work(tables: &Arc<Vec<Table>>, pairs: &[Pair], jobs: usize, inside: bool) -> 
 }
 
 async fn work_off(
-    mut connection: PgConnection,
+    mut worker: Worker,
     work: Arc<Work>,
     control: Arc<Control>,
     side: usize,
@@ -99,12 +102,13 @@ async fn work_off(
         let next = work.queue.lock().expect("no worker panics while it holds the queue").pop_front();
         let Some(item) = next else { return Ok(sums) };
         control.check()?;
+        let connection = worker.session(&work.tables[item.chunk.table]).await?;
         let found = if let Some(query) = &item.inside {
-            let found = sum::inside(&mut connection, &format!("hash {}", item.label), query).await?;
+            let found = sum::inside(connection, &format!("hash {}", item.label), query).await?;
             control.passed(usize::try_from(item.chunk.bytes).unwrap_or(usize::MAX), found.rows).await?;
             found
         } else {
-            let read = rows::pour(&mut connection, &work.tables, &item.chunk, Form::Text, &control, &mut ()).await?;
+            let read = rows::pour(connection, &work.tables, &item.chunk, Form::Text, &control, &mut ()).await?;
             read.expect("every row has a text form").sum
         };
         sums.push((side, item.pair, found));

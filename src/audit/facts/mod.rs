@@ -36,12 +36,36 @@ pub struct Session {
     pub database: String,
     /// The role that read it.
     pub role: String,
+    /// The administrator that the project declares; empty where it declares none.
+    pub administrator: String,
     /// Whether large objects ignore their access lists (`lo_compat_privileges`).
     pub lo_compat_privileges: bool,
     /// The port that the server listens on.
     pub port: String,
     /// The names and addresses under which the server reaches itself.
     pub own_hosts: Vec<String>,
+}
+
+/// A registry that is not in trusted hands.
+#[derive(Debug, Clone)]
+pub struct ForeignRegistry {
+    /// What in it belongs to others, or is not as pgcleave makes it.
+    pub listed: String,
+    /// What to do.
+    pub fix: String,
+}
+
+/// A service that pgcleave manages here, as the registry has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManagedService {
+    /// Its name.
+    pub name: Ident,
+    /// Its schema.
+    pub schema: Ident,
+    /// What stands before the names of its roles.
+    pub role_prefix: String,
+    /// The names of the credentials that were issued.
+    pub credentials: Vec<String>,
 }
 
 /// One schema; `pg_*` and `information_schema` are not among them.
@@ -64,6 +88,10 @@ pub struct Facts {
     pub session: Session,
     /// The splits that the registry knows.
     pub splits: Vec<Moving>,
+    /// The services that the registry knows; none where this session may not read it.
+    pub managed: Vec<ManagedService>,
+    /// What keeps the registry from being read, if anything does.
+    pub foreign_registry: Option<ForeignRegistry>,
     /// All roles, system roles too.
     pub roles: Roles,
     /// Who is a member of what.
@@ -207,6 +235,25 @@ impl Facts {
     #[must_use]
     pub fn routine(&self, oid: u32) -> Option<usize> {
         self.lookup.routines.get(&oid).map(|at| *at as usize)
+    }
+
+    /// Tells whether a trigger is a write block of a split: one that the registry knows, which runs the registry's own
+    /// function, and that belongs to the registry's owner.
+    #[must_use]
+    pub fn is_write_block(&self, trigger: &Trigger) -> bool {
+        let Some(routine) = self.routine(trigger.function).map(|at| &self.routines[at]) else { return false };
+        let schema = self.schema_row(routine.schema);
+        schema.name.as_str() == "pgcleave"
+            && routine.name.as_str() == "split_moved"
+            && routine.owner == schema.owner
+            && self.splits.iter().any(|split| split.is_write_block(trigger.oid, trigger.name.as_str()))
+    }
+
+    /// Gives the registry's schema, where there is one in trusted hands.
+    #[must_use]
+    pub fn registry(&self) -> Option<&Schema> {
+        let trusted = self.foreign_registry.is_none();
+        self.schemas.iter().find(|schema| trusted && schema.name.as_str() == "pgcleave")
     }
 
     /// Finds a type's position by OID.

@@ -9,6 +9,8 @@ use crate::model::acl::AclKind;
 /// One database of the server.
 #[derive(Debug, Clone)]
 pub struct Database {
+    /// Its OID.
+    pub oid: u32,
     /// Its name.
     pub name: Ident,
     /// Its owner.

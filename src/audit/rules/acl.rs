@@ -3,6 +3,7 @@
 use crate::audit::facts::acl::Entry;
 use crate::audit::facts::object::{Object, Securable};
 use crate::audit::finding::Severity;
+use crate::audit::remedy::Takes;
 use crate::audit::scene::{Reacher, Scene};
 use crate::model::acl::AclKind;
 use crate::model::privilege::Privileges;
@@ -50,7 +51,10 @@ pub(super) fn is_suspect(scene: &Scene<'_>, securable: &Securable, entry: &Entry
     let role = scene.role(grantee);
     let owner = grantee == securable.owner && service.is_some();
     let own = service.is_some() && scene.map.of_role(grantee) == service && !scene.is_global(securable.object);
-    !(role.superuser || role.dangling || role.is_bootstrap() || owner || own)
+    // the groups hold CONNECT, and USAGE of extensions' schemas; what a service has in theirs is told
+    let of_group = scene.map.is_own_group(grantee) && service.is_none() && securable.kind == AclKind::Schema;
+    let nobodys = role.superuser || role.dangling || role.is_bootstrap() || of_group;
+    !(nobodys || owner || own)
 }
 
 /// Gives the foreign principals that can use an entry.
@@ -80,6 +84,7 @@ impl Hit<'_> {
         draft.path = draft.path.using(privileges, &draft.object);
         draft.message = self.message(scene, privileges, &draft);
         draft.fix = revoke(scene, self.securable, self.entry, privileges);
+        draft.takes = taken(self.securable, self.entry, privileges);
         if draft.service.is_none() && !scene.is_global(self.securable.object) {
             draft.severity = Some(Severity::Warning);
         }
@@ -87,13 +92,20 @@ impl Hit<'_> {
     }
 
     fn message(&self, scene: &Scene<'_>, privileges: Privileges, draft: &Draft) -> String {
-        let who = self.reacher.as_ref().map_or_else(|| "everybody".to_owned(), |r| scene.name(r.principal));
+        let who = scene.who(self.reacher.as_ref());
         let whose = match scene.service_name(draft.service) {
             Some(service) => format!(" of service {service}"),
             None => String::new(),
         };
-        let how = if self.is_public() { ", since PUBLIC has it" } else { "" };
-        format!("{who} has {privileges} on {}{whose}{how}; no contract declares it", draft.object)
+        format!("{who} has {privileges} on {}{whose}{}", draft.object, scene.undeclared())
+    }
+}
+
+/// Says from whom the REVOKE of an entry takes access.
+pub(super) fn taken(securable: &Securable, entry: &Entry, privileges: Privileges) -> Takes {
+    match entry.grantee {
+        Some(role) => Takes::Holder(role),
+        None => Takes::Public { acl: securable.acl, kind: securable.kind, privileges },
     }
 }
 

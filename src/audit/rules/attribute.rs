@@ -4,6 +4,7 @@ use super::{Draft, Rule, Sink};
 use crate::audit::facts::object::Object;
 use crate::audit::facts::role::Role;
 use crate::audit::finding::Severity;
+use crate::audit::remedy::Takes;
 use crate::audit::scene::{Reacher, Scene};
 
 /// SUPERUSER.
@@ -83,10 +84,12 @@ fn attribute(scene: &Scene<'_>, out: &mut Sink<'_>, word: &str, severity: Severi
             if reacher.steps.is_empty() {
                 draft.message = format!("{who} is {word}");
                 draft.fix = format!("alter role {who} no{};", word.to_ascii_lowercase());
+                draft.first = Some("find out what the role does with it: that stops");
             } else {
                 let verb = if reacher.inherits { "has all that belongs to" } else { "can become" };
                 draft.message = format!("{who} {verb} {name}, which is {word}");
                 draft.fix = super::membership::revoke(scene, role, reacher.last_member());
+                draft.takes = Takes::Holder(reacher.last_member());
             }
             if is_own_session(scene, &reacher) {
                 draft.severity = Some(Severity::Info);
@@ -99,6 +102,5 @@ fn attribute(scene: &Scene<'_>, out: &mut Sink<'_>, word: &str, severity: Severi
 
 /// Tells whether the principal is the administrator that the audit itself runs as, and of no service.
 fn is_own_session(scene: &Scene<'_>, reacher: &Reacher) -> bool {
-    let own = scene.role(reacher.principal).name.as_str() == scene.facts.session.role;
-    own && scene.map.of_role(reacher.principal).is_none()
+    scene.is_administrator(reacher.principal) && scene.map.of_role(reacher.principal).is_none()
 }

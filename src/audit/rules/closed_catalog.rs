@@ -26,7 +26,7 @@ pub(super) fn readers(scene: &Scene<'_>, out: &mut Sink<'_>, copies: bool) {
         for user in users(scene, &securable).into_iter().filter(|user| user.held.contains(Privilege::Select)) {
             let mut draft = Draft::new(scene, Some(&user.reacher), object);
             let catalog = format!("pg_catalog.{}", read.catalog);
-            let (label, who) = (draft.object.clone(), scene.name(user.reacher.principal));
+            let (label, who) = (draft.object.clone(), scene.who(Some(&user.reacher)));
             let way = user.path(scene, &securable, Privilege::Select.into());
             let by = if copy { "copy" } else { "view owner" };
             let whose = if copy { label.clone() } else { format!("{} (superuser)", scene.name(view.owner)) };

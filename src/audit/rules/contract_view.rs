@@ -5,6 +5,7 @@ use super::{Draft, Rule, Sink};
 use crate::audit::facts::object::Object;
 use crate::audit::facts::relation::{CheckOption, Relation, RelationKind};
 use crate::audit::finding::Severity;
+use crate::audit::remedy::Takes;
 use crate::audit::scene::Scene;
 use crate::audit::through::named_by;
 use crate::model::privilege::{Privilege, Privileges};
@@ -35,7 +36,7 @@ fn check(scene: &Scene<'_>, out: &mut Sink<'_>) {
                 continue;
             }
             let mut draft = Draft::new(scene, Some(&reacher), object);
-            let who = scene.name(reacher.principal);
+            let who = scene.who(Some(&reacher));
             let written = held.intersection(WRITES);
             let label = draft.object.clone();
             if !written.is_empty() && view.updatable != 0 && !is_checked(scene, view) {
@@ -47,10 +48,12 @@ fn check(scene: &Scene<'_>, out: &mut Sink<'_>) {
                     "{who} has {written} on {label}, which has no check option: it writes rows that the view hides"
                 );
                 draft.fix = format!("alter view {label} set (check_option = cascaded, security_barrier = true);");
+                draft.first = Some("writes of rows that the view does not show fail afterwards");
             } else if held.contains(Privilege::Select) && !view.security_barrier && !view.security_invoker {
                 draft.path = draft.path.using(Privilege::Select, &label);
                 draft.message = format!("{who} reads {label}, which is no security barrier");
                 draft.fix = format!("alter view {label} set (security_barrier = true);");
+                draft.takes = Takes::Nobody;
             } else {
                 continue;
             }

@@ -7,7 +7,9 @@ use crate::audit::facts::object::{Object, SchemaId};
 use crate::audit::finding::Severity;
 use crate::audit::name::shown;
 use crate::audit::path::Path;
+use crate::audit::remedy::Takes;
 use crate::audit::scene::Scene;
+use crate::ident::Ident;
 
 /// A foreign key points into another service's schema.
 pub(super) static CPL01: Rule = Rule {
@@ -132,10 +134,20 @@ enum Kind {
     Unmanaged,
 }
 
+/// Gives the extension that something depended on came with, by itself or by its schema.
+fn extension_of<'a>(scene: &Scene<'a>, c: &'a Crossing) -> Option<&'a Ident> {
+    let of_schema = c.to_schema.and_then(|schema| scene.facts.extension_of(Object::Schema(schema)));
+    c.extension.as_ref().or(of_schema)
+}
+
 fn kind(scene: &Scene<'_>, c: &Crossing) -> Option<Kind> {
+    // what an extension keeps in a schema of its own (chunks, queues) goes with the extension
+    if scene.facts.extension_of(Object::Schema(c.from_schema)).is_some() {
+        return None;
+    }
     let from = scene.map.of_schema(c.from_schema);
     let to = c.to_schema.and_then(|schema| scene.map.of_schema(schema));
-    if let Some(extension) = &c.extension {
+    if let Some(extension) = extension_of(scene, c) {
         return match (from, to) {
             (from, Some(to)) => (from != Some(to)).then_some(Kind::Extension),
             (Some(from), None) => (!scene.map.names_extension(from, extension)).then_some(Kind::Unmanaged),
@@ -224,7 +236,7 @@ fn tell(scene: &Scene<'_>, out: &mut Sink<'_>, wanted: Kind) {
         if kind(scene, c) != Some(wanted) {
             continue;
         }
-        match &c.extension {
+        match extension_of(scene, c) {
             Some(extension) => out.add(extension_draft(scene, c, extension)),
             None => out.add(crossing_draft(scene, c)),
         }
@@ -274,13 +286,17 @@ fn crossing_draft(scene: &Scene<'_>, c: &Crossing) -> Draft {
         whose(scene, c.to_schema)
     );
     draft.fix = fix(scene, c);
+    if is_inheritance(c) {
+        draft.first = Some("its rows vanish from the parent");
+    }
     draft
 }
 
-fn extension_draft(scene: &Scene<'_>, c: &Crossing, extension: &crate::ident::Ident) -> Draft {
+fn extension_draft(scene: &Scene<'_>, c: &Crossing, extension: &Ident) -> Draft {
     let name = shown(extension);
     let from = whose(scene, Some(c.from_schema)).trim_start_matches("service ").to_owned();
-    let place = c.to_schema.map(|schema| shown(&scene.facts.schema_row(schema).name));
+    let installed = scene.facts.extensions.iter().find(|installed| installed.name == *extension);
+    let place = installed.and_then(|e| e.schema).map(|schema| shown(&scene.facts.schema_row(schema).name));
     let home = place.as_ref().map(|place| format!(" in {place}")).unwrap_or_default();
     let mut draft = draft(scene, c.from_schema, &from, "uses", &format!("extension {name}{home}"), c.to_schema);
     draft.path =
@@ -290,12 +306,12 @@ fn extension_draft(scene: &Scene<'_>, c: &Crossing, extension: &crate::ident::Id
         draft.message =
             format!("{} uses extension {name}, which lives in the schema of {}", c.from_label, whose(scene, owner));
         draft.fix = format!("create schema if not exists extensions;\nalter extension {name} set schema extensions;");
+        draft.first =
+            Some("a search_path or text that names its schema must be changed; some extensions cannot be moved");
     } else {
         draft.message = format!("{from} uses extension {name}: where it moves, the extension must be there first");
-        draft.fix = format!(
-            "create extension if not exists {name}{}; -- on the target",
-            place.map(|p| format!(" schema {p}")).unwrap_or_default()
-        );
+        draft.fix = format!("-- write extensions: [{name}] in the manifest of {from}: a move then asks for it first");
+        draft.takes = Takes::Manifest;
         draft.severity = Some(Severity::Info);
     }
     draft
@@ -324,7 +340,10 @@ fn fix(scene: &Scene<'_>, c: &Crossing) -> String {
         }
         (Class::Default, Some((column, table))) => format!("alter table {table} alter column {column} drop default;"),
         (Class::Relation, Some((column, table))) if c.from_words == "table column" => {
-            format!("alter table {table} alter column {column} type …; -- instead of {}", c.to_label)
+            format!(
+                "-- give column {column} of {table} a type of its own service, or a built-in one, instead of {}",
+                c.to_label
+            )
         }
         (Class::Relation, _) if is_inheritance(c) => {
             let partition = facts.relation(c.from_oid).is_some_and(|at| facts.relations[at].partition);

@@ -11,6 +11,7 @@ use crate::audit::facts::role::RoleId;
 use crate::audit::facts::routine::Routine;
 use crate::audit::finding::Severity;
 use crate::audit::name::{qualified, shown};
+use crate::audit::remedy::Takes;
 use crate::audit::scene::Scene;
 use crate::ident::Ident;
 
@@ -275,7 +276,8 @@ fn reference_draft(
         draft.severity = Some(Severity::Info);
         draft.message =
             format!("{} {verb} {to}{place}, which an extension brings: it must be wherever this moves", source.label);
-        draft.fix = "-- name the extension in the manifest: extensions: […]".to_owned();
+        draft.fix = "-- name the extension in the manifest, under extensions".to_owned();
+        draft.takes = Takes::Manifest;
     }
     draft
 }

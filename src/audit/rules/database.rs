@@ -1,12 +1,14 @@
 //! DB: databases, and schema public.
 
-use super::acl::{openings, revoke};
+use super::acl::{openings, revoke, taken};
 use super::{Draft, Rule, Sink};
+use crate::audit::facts::acl::Entry;
 use crate::audit::facts::object::{Object, SchemaId, Securable};
-use crate::audit::finding::Severity;
+use crate::audit::finding::{Finding, Severity};
+use crate::audit::remedy::Takes;
 use crate::audit::scene::{Reacher, Scene};
 use crate::model::acl::AclKind;
-use crate::model::privilege::Privilege;
+use crate::model::privilege::{Privilege, Privileges};
 
 /// Everybody may connect to this database.
 pub(super) static DB01: Rule = Rule {
@@ -14,8 +16,9 @@ pub(super) static DB01: Rule = Rule {
     title: "PUBLIC may connect",
     severity: Severity::Warning,
     explanation: "Every database is born open: any login of the server connects, reads the catalogs and uses whatever \
-                  PUBLIC was left.",
-    fix: "Revoke CONNECT from PUBLIC; grant it to one group that the services' roles are in.",
+                  PUBLIC was left. Where PUBLIC may create temporary objects as well, the finding covers both (DB02).",
+    fix: "Grant CONNECT to one group that the services' roles are in, and to every other login that uses the database; \
+          then revoke it from PUBLIC. `pgcleave apply` does it in this order.",
     check: |scene, out| here(scene, out, Privilege::Connect, false),
 };
 
@@ -25,8 +28,8 @@ pub(super) static DB02: Rule = Rule {
     title: "PUBLIC may create temporary objects",
     severity: Severity::Warning,
     explanation: "A temporary table shadows an unqualified name in any function whose search_path does not put pg_temp \
-                  last, and fills the disk unseen.",
-    fix: "Revoke TEMPORARY from PUBLIC; grant it to those that need it.",
+                  last, and fills the disk unseen. Where PUBLIC may connect as well, DB01 covers both.",
+    fix: "Grant TEMPORARY to the roles that need it; then revoke it from PUBLIC.",
     check: |scene, out| here(scene, out, Privilege::Temporary, false),
 };
 
@@ -35,8 +38,9 @@ pub(super) static DB03: Rule = Rule {
     id: "DB03",
     title: "may create in the database",
     severity: Severity::Error,
-    explanation: "CREATE on the database makes schemas that no manifest knows, installs trusted extensions, and makes \
-                  publications.",
+    explanation: "CREATE on the database makes schemas that no manifest knows, among them the registry's own before \
+                  the first apply, installs trusted extensions, and makes publications. Only superusers, the database's \
+                  owner and the administrator (declared, connected, or owner of the registry) need it.",
     fix: "Revoke CREATE on the database.",
     check: |scene, out| here(scene, out, Privilege::Create, true),
 };
@@ -47,8 +51,11 @@ pub(super) static DB04: Rule = Rule {
     title: "may connect to another database",
     severity: Severity::Warning,
     explanation: "The server's other databases are open to every login unless CONNECT was taken from PUBLIC there too: \
-                  what they hold, and what their PUBLIC may do, is open to this database's services.",
-    fix: "Revoke CONNECT on the other database from PUBLIC.",
+                  what they hold, and what their PUBLIC may do, is open to this database's services. The databases that \
+                  initdb makes (postgres, template1) hold no service's data, and clients expect to connect to them: \
+                  information.",
+    fix: "Let the owner of the other database decide: its own logins may connect by PUBLIC's right. Grant them CONNECT, \
+          then revoke it from PUBLIC.",
     check: elsewhere,
 };
 
@@ -62,6 +69,9 @@ pub(super) static DB05: Rule = Rule {
     fix: "Revoke CREATE on schema public.",
     check: schema_public,
 };
+
+/// The first OID that initdb does not use for a database.
+const FIRST_NORMAL_OID: u32 = 16384;
 
 fn databases(scene: &Scene<'_>) -> Vec<(Securable, bool)> {
     let current = &scene.facts.session.database;
@@ -84,39 +94,78 @@ fn elsewhere(scene: &Scene<'_>, out: &mut Sink<'_>) {
     }
 }
 
-/// Tells of PUBLIC, told login by login, and of services' roles; an administrator in no service may.
+/// Tells whether initdb made a database: `postgres` and the templates.
+fn is_made_by_initdb(scene: &Scene<'_>, object: Object) -> bool {
+    matches!(object, Object::Database(at) if scene.facts.databases[at as usize].oid < FIRST_NORMAL_OID)
+}
+
+fn is_elsewhere(scene: &Scene<'_>, object: Object) -> bool {
+    matches!(object, Object::Database(at) if scene.facts.databases[at as usize].name.as_str() != scene.facts.session.database)
+}
+
+/// Tells of PUBLIC, once, and of services' roles; of CREATE for all roles but the administrator's.
 fn tell(scene: &Scene<'_>, out: &mut Sink<'_>, securable: &Securable, privilege: Privilege, roles_too: bool) {
+    let creates = privilege == Privilege::Create;
     for entry in scene.facts.acls[securable.acl].entries.iter().filter(|e| e.privileges.contains(privilege)) {
         let reachers: Vec<Option<Reacher>> = match entry.grantee {
-            None => public(scene, securable.object),
+            None => public(scene, roles_too && !creates),
             Some(role) if !roles_too || role == securable.owner || scene.role(role).superuser => continue,
+            Some(role) if creates && scene.is_administrator(role) => continue,
             Some(role) => {
                 let found = scene.reachers(role, None).into_iter();
-                found.filter(|r| scene.map.of_role(r.principal).is_some()).map(Some).collect()
+                found.filter(|r| creates || scene.map.of_role(r.principal).is_some()).map(Some).collect()
             }
         };
+        // one REVOKE ends both
+        let with_temporary = !roles_too && privilege == Privilege::Connect;
+        let both = Privileges::of(&[Privilege::Connect, Privilege::Temporary]);
+        let told = if with_temporary { entry.privileges.intersection(both) } else { privilege.into() };
         for reacher in reachers {
-            let mut draft = Draft::new(scene, reacher.as_ref(), securable.object);
-            draft.service = None;
-            let who = reacher.as_ref().map_or_else(|| "everybody".to_owned(), |r| scene.name(r.principal));
-            if entry.grantee.is_none() && reacher.is_some() {
-                draft.path = draft.path.then("public", "PUBLIC");
-            }
-            draft.path = draft.path.using(privilege, &draft.object);
-            draft.message = format!("{who} has {privilege} on {}", draft.object);
-            draft.fix = revoke(scene, securable, entry, privilege.into());
-            out.add(draft);
+            out.add(draft(scene, securable, entry, reacher.as_ref(), told));
         }
     }
 }
 
-/// Gives every login, of whatever service; nothing stands for all where they are too many.
-fn public(scene: &Scene<'_>, object: Object) -> Vec<Option<Reacher>> {
-    let told = scene.public_reachers(object, None);
-    if told.iter().any(Option::is_none) {
-        return vec![None];
+fn draft(
+    scene: &Scene<'_>,
+    securable: &Securable,
+    entry: &Entry,
+    reacher: Option<&Reacher>,
+    privileges: Privileges,
+) -> Draft {
+    let mut draft = Draft::new(scene, reacher, securable.object);
+    draft.service = None;
+    let who = scene.who(reacher);
+    if entry.grantee.is_none() && reacher.is_some() {
+        draft.path = draft.path.then("public", "PUBLIC");
     }
-    scene.logins.iter().map(|role| Some(Reacher::itself(*role))).collect()
+    draft.path = draft.path.using(privileges, &draft.object);
+    draft.message = format!("{who} has {privileges} on {}", draft.object);
+    draft.fix = revoke(scene, securable, entry, privileges);
+    draft.takes = taken(securable, entry, privileges);
+    if is_elsewhere(scene, securable.object) {
+        draft.takes = Takes::Unknown;
+        draft.first =
+            Some("its owner must first grant CONNECT to every login of that database, which this audit does not know");
+    }
+    if entry.grantee.is_some_and(|role| scene.map.is_own_group(role)) {
+        draft.takes = Takes::Manifest;
+        draft.first = None;
+        draft.fix =
+            "-- services of both databases are in one group: give each database a role_prefix of its own".to_owned();
+    }
+    if privileges == Privilege::Connect.into() && is_made_by_initdb(scene, securable.object) {
+        draft.severity = Some(Severity::Info);
+    }
+    draft
+}
+
+/// Gives whom PUBLIC's right is open to: every login, or those of services alone; nothing stands for all.
+fn public(scene: &Scene<'_>, services_only: bool) -> Vec<Option<Reacher>> {
+    let wanted = |role: &&crate::audit::facts::role::RoleId| !services_only || scene.map.of_role(**role).is_some();
+    let told: Vec<_> =
+        scene.logins.iter().filter(wanted).map(|role| Some(Reacher::itself(*role).by_public())).collect();
+    if told.is_empty() { vec![None] } else { told }
 }
 
 fn schema_public(scene: &Scene<'_>, out: &mut Sink<'_>) {
@@ -133,16 +182,24 @@ fn schema_public(scene: &Scene<'_>, out: &mut Sink<'_>) {
                 continue;
             }
             for reacher in openings(scene, &securable, entry) {
-                let mut draft = Draft::new(scene, reacher.as_ref(), securable.object);
-                let who = reacher.as_ref().map_or_else(|| "everybody".to_owned(), |r| scene.name(r.principal));
-                if entry.grantee.is_none() && reacher.is_some() {
-                    draft.path = draft.path.then("public", "PUBLIC");
-                }
-                draft.path = draft.path.using(Privilege::Create, &draft.object);
-                draft.message = format!("{who} may create in schema public");
-                draft.fix = revoke(scene, &securable, entry, Privilege::Create.into());
+                let mut draft = draft(scene, &securable, entry, reacher.as_ref(), Privilege::Create.into());
+                draft.service = scene.service_of(securable.object);
+                draft.message = format!("{} may create in schema public", scene.who(reacher.as_ref()));
                 out.add(draft);
             }
+        }
+    }
+}
+
+/// Drops the finding of PUBLIC's TEMPORARY on a database where there is one of its CONNECT, which names both.
+pub(in crate::audit) fn fold(findings: &mut Vec<Finding>) {
+    let is_public = |f: &Finding, rule: &Rule| f.rule == rule.id && f.principal == "PUBLIC";
+    let Some(at) = findings.iter().position(|f| is_public(f, &DB02)) else { return };
+    let temporary = findings[at].object.clone();
+    if findings.iter().any(|f| is_public(f, &DB01) && f.object == temporary) {
+        findings.remove(at);
+        for finding in findings.iter_mut().filter(|f| is_public(f, &DB01) && f.object == temporary) {
+            finding.also.push(DB02.id);
         }
     }
 }

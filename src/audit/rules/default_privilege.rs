@@ -8,6 +8,7 @@ use crate::audit::facts::outside::{DefaultAcl, DefaultKind};
 use crate::audit::facts::role::{RoleId, Setting};
 use crate::audit::finding::Severity;
 use crate::audit::path::Path;
+use crate::audit::remedy::Takes;
 use crate::audit::scene::{Reacher, Scene};
 use crate::audit::services::ServiceId;
 use crate::model::privilege::{Privilege, Privileges};
@@ -102,6 +103,7 @@ fn foreign(scene: &Scene<'_>, out: &mut Sink<'_>) {
             for (reacher, usable) in told {
                 let mut draft = Draft::new(scene, None, Object::Role(row.creator));
                 draft.principal = reacher.as_ref().map(|r| r.principal);
+                draft.by_public = reacher.as_ref().is_some_and(|r| r.by_public);
                 draft.path = match &reacher {
                     Some(reacher) if entry.grantee.is_none() => scene.path(reacher).then("public", "PUBLIC"),
                     Some(reacher) => scene.path(reacher),
@@ -111,11 +113,13 @@ fn foreign(scene: &Scene<'_>, out: &mut Sink<'_>) {
                 draft.service = service;
                 draft.declared = false;
                 draft.path = draft.path.using(privileges, &draft.object);
-                let who = reacher.as_ref().map_or_else(|| "everybody".to_owned(), |r| scene.name(r.principal));
+                let who = scene.who(reacher.as_ref());
                 let passes = if entry.grantable.is_empty() { "" } else { ", with grant option" };
                 draft.message = format!("{who} will have {privileges} on {}{passes}", draft.object);
                 let from = entry.grantee.map_or_else(|| "public".to_owned(), |g| scene.name(g));
                 draft.fix = revoke(scene, row, privileges, &from);
+                draft.takes = entry.grantee.map_or(Takes::Unknown, Takes::Holder);
+                draft.first = Some("objects that are made afterwards are not open to them");
                 if !usable {
                     draft.severity = Some(Severity::Info);
                     draft.message.push_str("; today it may not use the schema");
@@ -213,7 +217,8 @@ fn unhardened(scene: &Scene<'_>, out: &mut Sink<'_>) {
     let here = |s: &Setting| s.database.as_ref().is_none_or(|d| d.as_str() == scene.facts.session.database);
     let begins = scene.facts.settings.iter().filter(|s| s.name.eq_ignore_ascii_case("role") && here(s));
     let elsewhere: BTreeSet<RoleId> = begins.filter_map(|s| s.role).collect();
-    creators.retain(|creator, _| !elsewhere.contains(creator));
+    // a temporary login makes nothing of its own: it becomes the owner
+    creators.retain(|creator, _| !elsewhere.contains(creator) && scene.map.own(*creator).is_none());
     for (creator, schemas) in creators {
         for (kind, privilege) in [(DefaultKind::Routines, Privilege::Execute), (DefaultKind::Types, Privilege::Usage)] {
             let global = |r: &&DefaultAcl| r.creator == creator && r.schema.is_none() && r.kind == kind;
@@ -229,6 +234,7 @@ fn unhardened(scene: &Scene<'_>, out: &mut Sink<'_>) {
             for reacher in told {
                 let mut draft = Draft::new(scene, None, Object::Role(creator));
                 draft.principal = reacher.as_ref().map(|r| r.principal);
+                draft.by_public = reacher.as_ref().is_some_and(|r| r.by_public);
                 draft.object = format!("future {} of {}", kind.label(), scene.name(creator));
                 draft.service = service;
                 draft.declared = false;
@@ -244,6 +250,11 @@ fn unhardened(scene: &Scene<'_>, out: &mut Sink<'_>) {
                     privilege.keyword(),
                     kind.words()
                 );
+                if service.is_some_and(|service| scene.map.is_declared(service)) {
+                    draft.takes = Takes::Nobody;
+                } else {
+                    draft.first = Some("what the service's own roles use of new ones must be granted to them");
+                }
                 out.add(draft);
             }
         }
@@ -266,6 +277,7 @@ fn inert(scene: &Scene<'_>, out: &mut Sink<'_>) {
             draft.message =
                 format!("{} cannot create there, so that this never opens anything", scene.name(row.creator));
             draft.fix = revoke(scene, row, entry.privileges, &who);
+            draft.takes = Takes::Nobody;
             out.add(draft);
         }
     }

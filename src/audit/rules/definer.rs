@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::acl::revoke;
+use super::acl::{revoke, taken};
 use super::body::{Bodies, Used};
+use super::ownership::owner_of;
 use super::view::{User, securable, users, writers};
 use super::{Draft, Rule, Sink, definer_inside};
 use crate::audit::facts::acl::Entry;
@@ -14,6 +15,7 @@ use crate::audit::facts::role::RoleId;
 use crate::audit::facts::routine::Routine;
 use crate::audit::finding::Severity;
 use crate::audit::path::Path;
+use crate::audit::remedy::Takes;
 use crate::audit::scene::{Reacher, Scene};
 use crate::audit::services::ServiceId;
 use crate::audit::through::held;
@@ -113,6 +115,7 @@ pub(super) fn executors(scene: &Scene<'_>, securable: &Securable) -> Vec<(Option
             }
             draft.path = draft.path.using(Privilege::Execute, &draft.object);
             draft.fix = revoke(scene, securable, entry, Privilege::Execute.into());
+            draft.takes = taken(securable, entry, Privilege::Execute.into());
             found.push((reacher, draft));
         }
     }
@@ -130,10 +133,6 @@ fn everybody(scene: &Scene<'_>, securable: &Securable) -> Vec<Option<Reacher>> {
     foreign
 }
 
-fn who(scene: &Scene<'_>, reacher: Option<&Reacher>) -> String {
-    reacher.map_or_else(|| "everybody".to_owned(), |r| scene.name(r.principal))
-}
-
 fn foreign(scene: &Scene<'_>, out: &mut Sink<'_>) {
     let bodies = Bodies::new(scene);
     for (securable, routine) in definers(scene).filter(|(_, r)| !scene.role(r.owner).superuser) {
@@ -145,7 +144,7 @@ fn foreign(scene: &Scene<'_>, out: &mut Sink<'_>) {
                 continue;
             }
             draft.message =
-                format!("{} can run {} with the rights of {owner}", who(scene, reacher.as_ref()), draft.object);
+                format!("{} can run {} with the rights of {owner}", scene.who(reacher.as_ref()), draft.object);
             draft.path = reaches(scene, &bodies, draft.path.then("definer", &owner), at, own);
             out.add(draft);
         }
@@ -186,11 +185,13 @@ fn aggregates(scene: &Scene<'_>, bodies: &Bodies<'_>, out: &mut Sink<'_>) {
                 if draft.declared {
                     continue;
                 }
-                let (owner, who) = (scene.name(routine.owner), who(scene, reacher.as_ref()));
+                let (owner, who) = (scene.name(routine.owner), scene.who(reacher.as_ref()));
                 let path = way.path.then("aggregate of", &draft.object).then("definer", &owner);
                 draft.path = reaches(scene, bodies, path, function as u32, own);
                 draft.message = format!("{who} runs {} with the rights of {owner} by {}", draft.object, way.object);
                 draft.fix.clone_from(&way.fix);
+                draft.takes = way.takes.clone();
+                draft.takes = way.takes.clone();
                 out.add(draft);
             }
         }
@@ -219,7 +220,7 @@ fn lent(scene: &Scene<'_>, bodies: &Bodies<'_>, out: &mut Sink<'_>, securable: &
             draft.path = way.path.clone().then("definer", &owner).using(privileges, &draft.object);
             draft.message = format!(
                 "{} reaches {} by {}, which runs with the rights of {owner}",
-                scene.name(reacher.principal),
+                scene.who(Some(&reacher)),
                 draft.object,
                 scene.facts.label(securable.object)
             );
@@ -274,7 +275,7 @@ fn fired<'s>(scene: &'s Scene<'_>, trigger: &Trigger, table: u32, function: u32)
         let mut draft = Draft::new(scene, Some(&user.reacher), function);
         let way = user.path(scene, &securable, user.used_for(trigger.events));
         draft.path = way.then("trigger", &draft.object).then("definer", &owner);
-        let who = scene.name(user.reacher.principal);
+        let who = scene.who(Some(&user.reacher));
         draft.message = format!("a write of {who} to {label} fires {} with the rights of {owner}", draft.object);
         draft.fix = format!("drop trigger {} on {label};", crate::audit::name::shown(&trigger.name));
         (user.reacher.principal, draft, routine)
@@ -301,14 +302,16 @@ pub(super) fn reaches(
 fn superuser(scene: &Scene<'_>, out: &mut Sink<'_>) {
     for (securable, routine) in definers(scene).filter(|(_, r)| scene.role(r.owner).superuser) {
         let owner = scene.name(routine.owner);
-        let to = scene.map.of_schema(routine.schema).map(|_| scene.name(scene.facts.schema_row(routine.schema).owner));
+        let to = scene.map.of_schema(routine.schema).and_then(|service| owner_of(scene, service));
         // nobody is of the same service as a superuser: every caller is told
         for (reacher, mut draft) in executors(scene, &securable) {
-            let who = who(scene, reacher.as_ref());
+            let who = scene.who(reacher.as_ref());
             draft.message = format!("{who} can run {} as superuser {owner}", draft.object);
             draft.path = draft.path.then("definer", format!("{owner} (superuser)")).using("superuser", "everything");
             if let Some(to) = &to {
                 draft.fix = format!("alter {} owner to {to};", scene.facts.sql_name(securable.object));
+                draft.takes = Takes::Unknown;
+                draft.first = Some("its body runs with the rights of the new owner afterwards: they must suffice");
             }
             draft.declared = false;
             out.add(draft);
@@ -334,11 +337,12 @@ fn search_path(scene: &Scene<'_>, out: &mut Sink<'_>) {
         let own_schema = format!("schema {schema}");
         let planted = flaw.planters.iter().filter(|(_, path)| path.steps.last().is_some_and(|s| s.to == own_schema));
         // where its own schema is open, no search_path helps
-        let fix = match planted.map(|(p, path)| revoke_create(scene, p, path, &own_schema)).collect::<BTreeSet<_>>() {
+        let fix = match planted.map(|(p, _)| revoke_create(scene, p, &own_schema)).collect::<BTreeSet<_>>() {
             revokes if revokes.is_empty() => fix,
             revokes => revokes.into_iter().collect::<Vec<_>>().join("\n"),
         };
         let owner = scene.name(routine.owner);
+        let first = Some("its body must name what lies in other schemas with its schema");
         let mut foreign = callers(scene, &securable, scene.map.of_role(routine.owner));
         foreign.retain(|(reacher, _)| match flaw.opens {
             Opens::All => true,
@@ -347,18 +351,20 @@ fn search_path(scene: &Scene<'_>, out: &mut Sink<'_>) {
         });
         for (reacher, mut draft) in foreign {
             draft.message =
-                format!("{} can make {label} run its own code as {owner}: {}", who(scene, reacher.as_ref()), flaw.text);
+                format!("{} can make {label} run its own code as {owner}: {}", scene.who(reacher.as_ref()), flaw.text);
             draft.path = draft.path.then("caller's search_path", &owner);
             draft.fix = fix.clone();
+            (draft.takes, draft.first) = (Takes::Unknown, first);
             draft.severity = Some(Severity::Error);
             out.add(draft);
         }
         for (planter, path) in &flaw.planters {
             let mut draft = Draft::new(scene, Some(planter), securable.object);
-            let who = scene.name(planter.principal);
+            let who = scene.who(Some(planter));
             draft.path = path.clone().then("search_path", &label).then("definer", &owner);
             draft.message = format!("{who} can plant code that {label} runs as {owner}: {}", flaw.text);
             draft.fix.clone_from(&fix);
+            draft.first = first;
             draft.severity = Some(Severity::Error);
             out.add(draft);
         }
@@ -367,16 +373,16 @@ fn search_path(scene: &Scene<'_>, out: &mut Sink<'_>) {
         draft.path = Path::from(&label).then("definer", &owner);
         draft.message = format!("{label} runs as {owner}, and {}", flaw.text);
         draft.fix = fix;
+        draft.first = first;
         draft.severity = flaw.severity;
         out.add(draft);
     }
 }
 
 /// Takes CREATE from whom a planter has it by.
-fn revoke_create(scene: &Scene<'_>, planter: &Reacher, path: &Path, schema: &str) -> String {
-    let public = path.steps.iter().any(|step| step.by == "public");
+fn revoke_create(scene: &Scene<'_>, planter: &Reacher, schema: &str) -> String {
     let holder = planter.steps.last().map_or(planter.principal, |(_, role)| *role);
-    let from = if public { "public".to_owned() } else { scene.name(holder) };
+    let from = if planter.by_public { "public".to_owned() } else { scene.name(holder) };
     format!("revoke create on {schema} from {from};")
 }
 
@@ -447,7 +453,7 @@ fn planters(scene: &Scene<'_>, routine: &Routine, name: &str) -> Vec<(Reacher, P
     let mut found = Vec::new();
     for entry in scene.facts.acls[row.acl].entries.iter().filter(|e| e.privileges.contains(Privilege::Create)) {
         let reachers: Vec<Reacher> = match entry.grantee {
-            None => scene.logins.iter().map(|login| Reacher::itself(*login)).collect(),
+            None => scene.logins.iter().map(|login| Reacher::itself(*login).by_public()).collect(),
             Some(role) if scene.map.of_role(role) == own => continue,
             Some(role) => scene.reachers(role, None),
         };
@@ -471,7 +477,7 @@ fn untrusted(scene: &Scene<'_>, out: &mut Sink<'_>) {
         }
         for (reacher, mut draft) in executors(scene, &securable) {
             draft.message =
-                format!("{} can run {}, which is code in {language}", who(scene, reacher.as_ref()), draft.object);
+                format!("{} can run {}, which is code in {language}", scene.who(reacher.as_ref()), draft.object);
             draft.declared = false;
             out.add(draft);
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::acl::revoke;
+use super::acl::{revoke, taken};
 use super::body::Bodies;
 use super::definer::{callers_of, definers, executors, fire, reaches};
 use super::view::{row_users, securable, users};
@@ -16,6 +16,7 @@ use crate::audit::facts::routine::Routine;
 use crate::audit::name::shown;
 use crate::audit::passage::{DATA, event_of};
 use crate::audit::path::Path;
+use crate::audit::remedy::Takes;
 use crate::audit::scene::{Reacher, Scene};
 use crate::audit::services::ServiceId;
 use crate::model::acl::AclKind;
@@ -234,7 +235,7 @@ impl Way {
     /// What a login just uses.
     fn of(scene: &Scene<'_>, login: RoleId, what: &str) -> Self {
         let path = Path::from(scene.name(login)).then("uses", what).then("calls", "");
-        Self { reacher: Reacher::itself(login), path, what: what.to_owned(), asks: true }
+        Self { reacher: Reacher::itself(login).by_public(), path, what: what.to_owned(), asks: true }
     }
 }
 
@@ -251,12 +252,17 @@ fn runs(scene: &Scene<'_>, definer: &Securable, routine: &Routine, way: Way) -> 
     if !foreign || (in_sight && entry.is_some()) {
         return None;
     }
+    let mut takes = Takes::Unknown;
     let fix = match entry.filter(|_| way.asks) {
-        Some(entry) => revoke(scene, definer, entry, Privilege::Execute.into()),
+        Some(entry) => {
+            takes = taken(definer, entry, Privilege::Execute.into());
+            revoke(scene, definer, entry, Privilege::Execute.into())
+        }
         None if way.asks => return None,
         None => format!("alter {} security invoker;", scene.facts.sql_name(definer.object)),
     };
     let mut draft = Draft::new(scene, Some(&way.reacher), definer.object);
+    draft.by_public &= entry.is_none_or(|entry| entry.grantee.is_none());
     let owner = format!("{}{}", scene.name(routine.owner), if superuser { " (superuser)" } else { "" });
     draft.path = way.path;
     if let Some(call) = draft.path.steps.last_mut() {
@@ -271,6 +277,7 @@ fn runs(scene: &Scene<'_>, definer: &Securable, routine: &Routine, way: Way) -> 
         if way.asks { "use the schema" } else { "call it" }
     );
     draft.fix = fix;
+    draft.takes = takes;
     (!draft.declared).then_some((principal, draft))
 }
 
@@ -331,11 +338,12 @@ pub(super) fn handed_on(scene: &Scene<'_>, bodies: &Bodies<'_>, out: &mut Sink<'
             draft.path = reaches(scene, bodies, path.then("definer", &whose), *called, other);
             draft.message = format!(
                 "{} runs {} with the rights of {whose} by {}, which runs with the rights of {owner}",
-                scene.name(reacher.principal),
+                scene.who(Some(&reacher)),
                 draft.object,
                 scene.facts.label(securable.object)
             );
             draft.fix.clone_from(&way.fix);
+            draft.takes = way.takes.clone();
             out.add(draft);
         }
     }

@@ -92,7 +92,7 @@ fn files(scene: &Scene<'_>, out: &mut Sink<'_>) {
             let mut draft = Draft::new(scene, Some(&user.reacher), securable.object);
             let way = user.path(scene, &securable, Privilege::Select.into());
             draft.path = way.then(format!("server {word}"), what);
-            let who = scene.name(user.reacher.principal);
+            let who = scene.who(Some(&user.reacher));
             draft.message = format!("{who} reads the server's {word} {what} through {}", draft.object);
             let cascade = if user.needs_view() { " cascade" } else { "" };
             draft.fix = format!("drop foreign table {}{cascade};", draft.object);

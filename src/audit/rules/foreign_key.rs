@@ -100,7 +100,7 @@ fn oracle(scene: &Scene<'_>, out: &mut Sink<'_>, key: &ForeignKey, from: &Secura
         }
         let mut draft = Draft::new(scene, Some(&reacher), to);
         let table = scene.facts.label(from.object);
-        let who = scene.name(reacher.principal);
+        let who = scene.who(Some(&reacher));
         draft.path = path.then("foreign key", &draft.object);
         draft.message = format!("{who} learns by writing {table} which rows {} has, and holds them", draft.object);
         draft.fix = drop_key(scene, key, from.object);
@@ -112,7 +112,7 @@ fn cascade(scene: &Scene<'_>, out: &mut Sink<'_>, key: &ForeignKey, from: Object
     for passage in of_key(scene, key) {
         for (reacher, path) in strangers(scene, to, passage.by, from) {
             let mut draft = Draft::new(scene, Some(&reacher), from);
-            let (table, who) = (scene.facts.label(to.object), scene.name(reacher.principal));
+            let (table, who) = (scene.facts.label(to.object), scene.who(Some(&reacher)));
             draft.path = passage.lead(scene, path, passage.gives);
             let event = passage.by;
             draft.message =

@@ -2,10 +2,12 @@
 
 use super::acl::{Hit, sweep};
 use super::{Draft, Rule, Sink};
+use crate::audit::facts::acl::Entry;
 use crate::audit::facts::object::{Object, Securable};
 use crate::audit::facts::relation::RelationKind;
 use crate::audit::finding::Severity;
 use crate::audit::path::Path;
+use crate::audit::remedy::Takes;
 use crate::audit::scene::Scene;
 use crate::model::acl::AclKind;
 use crate::model::privilege::Privilege;
@@ -188,13 +190,18 @@ fn policy(scene: &Scene<'_>, out: &mut Sink<'_>) {
             let shown = crate::audit::name::shown(&policy.name);
             draft.principal = Some(*role);
             draft.path = Path::from(&name).then("policy", format!("{shown} on {table}"));
-            draft.message = format!("policy {shown} on {table} is for {name}; no contract declares it");
+            draft.message = format!("policy {shown} on {table} is for {name}{}", scene.undeclared());
             let others = policy.roles.iter().filter(|other| *other != role && !scene.role(**other).dangling);
             let others: Vec<_> = others.map(|other| scene.name(*other)).collect();
             draft.fix = match others.is_empty() {
                 true => format!("drop policy {shown} on {table};"),
                 false => format!("alter policy {shown} on {table} to {};", others.join(", ")),
             };
+            if policy.permissive && !others.is_empty() {
+                draft.takes = Takes::Holder(*role);
+            } else {
+                draft.first = Some("rows that it opens are closed to its roles, rows that it hides are shown");
+            }
             let row = &scene.facts.relations[relation];
             if scene.held(*role, row.acl, AclKind::Relation).is_empty() {
                 draft.severity = Some(Severity::Info);
@@ -228,6 +235,12 @@ fn grant_option(scene: &Scene<'_>, out: &mut Sink<'_>) {
                     let from = entry.grantee.map(|g| scene.name(g)).unwrap_or_default();
                     let name = scene.facts.sql_name(securable.object);
                     draft.fix = format!("revoke grant option for {} on {name} from {from} cascade;", words.join(", "));
+                    let passed_on = |other: &Entry| Some(other.grantor) == entry.grantee;
+                    if scene.facts.acls[securable.acl].entries.iter().any(passed_on) {
+                        draft.takes = Takes::Unknown;
+                        draft.first =
+                            Some("CASCADE also takes what it has granted to others: grant that as the owner first");
+                    }
                 }
                 out.add(draft);
             }
@@ -236,7 +249,7 @@ fn grant_option(scene: &Scene<'_>, out: &mut Sink<'_>) {
 }
 
 fn stranger(scene: &Scene<'_>, hit: &Hit<'_>, granted: bool, object: &str) -> String {
-    let who = hit.reacher.as_ref().map_or_else(|| "everybody".to_owned(), |r| scene.name(r.principal));
+    let who = scene.who(hit.reacher.as_ref());
     let told = hit.privileges;
     if granted {
         let grantor = scene.name(hit.entry.grantor);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ownership::owned;
+use super::ownership::{owned, owner_of};
 use super::{Draft, Rule, Sink};
 use crate::audit::facts::object::{Object, SchemaId};
 use crate::audit::facts::role::RoleId;
@@ -10,6 +10,7 @@ use crate::audit::finding::Severity;
 use crate::audit::graph::Edge;
 use crate::audit::name::shown;
 use crate::audit::path::Path;
+use crate::audit::remedy::Takes;
 use crate::audit::scene::{Reacher, Scene};
 use crate::audit::services::ServiceId;
 use crate::model::privilege::{Privilege, Privileges};
@@ -43,7 +44,8 @@ pub(super) static HYG03: Rule = Rule {
     severity: Severity::Warning,
     explanation: "A role that is a member of two services' roles joins what the schemas keep apart; its password opens \
                   both. A login that no manifest knows is nobody's to rotate, limit or retire.",
-    fix: "Give each service a credential of its own; drop the login, or declare it as a credential.",
+    fix: "Give each service a credential of its own. Declare the login as a credential, or leave it to its owner: other \
+          databases of the server may use it.",
     check: roles,
 };
 
@@ -64,7 +66,9 @@ fn outside(scene: &Scene<'_>, out: &mut Sink<'_>) {
     for (object, owner) in owned(scene) {
         let Some(schema) = scene.facts.schema_of(object) else { continue };
         let Some(service) = scene.map.of_role(owner) else { continue };
-        if scene.map.of_schema(schema).is_some() || scene.facts.is_extension_member(object) {
+        // what lies in an extension's own schema is the extension's to move
+        let of_extension = scene.facts.extension_of(Object::Schema(schema)).is_some();
+        if scene.map.of_schema(schema).is_some() || scene.facts.is_extension_member(object) || of_extension {
             continue;
         }
         let mut draft = Draft::new(scene, Some(&Reacher::itself(owner)), object);
@@ -79,6 +83,7 @@ fn outside(scene: &Scene<'_>, out: &mut Sink<'_>) {
             ),
             None => format!("-- move {} to a schema of service {name}", draft.object),
         };
+        draft.first = Some("clients and code that name it with its schema, or find it by search_path, must be changed");
         draft.service = Some(service);
         draft.declared = false;
         out.add(draft);
@@ -134,8 +139,8 @@ fn unmanaged_schemas(scene: &Scene<'_>, out: &mut Sink<'_>) {
     }
     for (schema, objects) in held {
         let row = scene.facts.schema_row(schema);
-        // pgcleave's own registry
-        if row.name.as_str() == "pgcleave" {
+        // pgcleave's own registry, and what an extension keeps for itself
+        if row.name.as_str() == "pgcleave" || scene.facts.is_extension_member(Object::Schema(schema)) {
             continue;
         }
         let mut draft = Draft::new(scene, None, Object::Schema(schema));
@@ -157,7 +162,8 @@ fn unmanaged_schemas(scene: &Scene<'_>, out: &mut Sink<'_>) {
 
 fn roles(scene: &Scene<'_>, out: &mut Sink<'_>) {
     for (id, role) in scene.facts.roles.iter() {
-        if !scene.is_judged(id) || scene.map.of_role(id).is_some() || role.name.as_str() == scene.facts.session.role {
+        let is_known = scene.map.of_role(id).is_some() || scene.map.is_own_group(id) || scene.is_administrator(id);
+        if !scene.is_judged(id) || is_known {
             continue;
         }
         let entered = services_entered(scene, id);
@@ -172,12 +178,16 @@ fn roles(scene: &Scene<'_>, out: &mut Sink<'_>) {
                 format!("{name} is a member of {}: it joins what their schemas keep apart", services.join(" and "));
             let revokes = entered.values().map(|group| format!("revoke {} from {name};", scene.name(*group)));
             draft.fix = revokes.collect::<Vec<_>>().join("\n");
+            draft.takes = Takes::Holder(id);
             for group in entered.values() {
                 draft.path = draft.path.then("member", scene.name(*group));
             }
         } else {
             draft.message = format!("{name} can log in and belongs to no service");
-            draft.fix = format!("drop role {name}; -- or declare it as a credential of a service");
+            // roles belong to the server: another database may be its home, so that no statement is safe to paste
+            draft.fix = format!(
+                "-- find out whose {name} is: declare it as a credential of a service, or leave it to its owner"
+            );
         }
         draft.declared = false;
         out.add(draft);
@@ -218,6 +228,9 @@ fn drift(scene: &Scene<'_>, out: &mut Sink<'_>) {
         draft.path = draft.path.using("owner", &draft.object);
         draft.message = format!("{} owns {}; {} owns the schema", scene.name(owner), draft.object, scene.name(head));
         draft.fix = format!("alter {} owner to {};", scene.facts.sql_name(object), scene.name(head));
+        draft.first = Some(
+            "what the owner does there today must be granted to it; views and definer routines run as the new owner",
+        );
         draft.declared = false;
         out.add(draft);
     }
@@ -233,7 +246,13 @@ fn schemas_of_superusers(scene: &Scene<'_>, out: &mut Sink<'_>) {
         let (owner, name) = (scene.name(row.owner), scene.map.name(service).as_str());
         draft.path = draft.path.using("owner", &draft.object);
         draft.message = format!("{owner}, a superuser, owns {}: nobody of service {name} does", draft.object);
-        draft.fix = format!("alter {} owner to …; -- the owner role of {name}", draft.object);
+        draft.fix = match owner_of(scene, service) {
+            Some(to) => {
+                draft.takes = Takes::Nobody;
+                format!("alter {} owner to {to};", draft.object)
+            }
+            None => format!("-- make an owner role for service {name}, and give it {}", draft.object),
+        };
         draft.declared = false;
         out.add(draft);
     }
@@ -263,6 +282,7 @@ fn self_revoked(scene: &Scene<'_>, out: &mut Sink<'_>) {
             draft.message = format!("owner {owner} has no {missing} on its own {}", draft.object);
             let words: Vec<_> = missing.iter().map(Privilege::keyword).collect();
             draft.fix = format!("grant {} on {} to {owner};", words.join(", "), scene.facts.sql_name(securable.object));
+            draft.takes = Takes::Nobody;
             draft.severity = (!held.is_empty()).then_some(Severity::Info);
             draft.declared = false;
             out.add(draft);

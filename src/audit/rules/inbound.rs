@@ -63,7 +63,10 @@ fn callers(scene: &Scene<'_>) -> Vec<Caller> {
         add(Class::Default, d.oid, relation(d.relation), word, &fix);
     }
     for p in &facts.policies {
-        let fix = |table: &str| format!("drop policy {} on {table};", shown(&p.name));
+        // without its policy a table hides rows that it showed, or shows rows that it hid
+        let fix = |table: &str| {
+            format!("-- let policy {} on {table} call a function of the table's own service", shown(&p.name))
+        };
         add(Class::Policy, p.oid, relation(p.relation), "policy", &fix);
     }
     for i in &facts.indexes {
@@ -102,7 +105,7 @@ fn callers(scene: &Scene<'_>) -> Vec<Caller> {
         let fix = |table: &str| format!("-- make {table} anew, partitioned by an expression of its service's own");
         add(Class::Relation, r.oid, Some(Object::Relation(at)), "partition key", &fix);
     }
-    for t in facts.triggers.iter().filter(|t| t.enabled) {
+    for t in facts.triggers.iter().filter(|t| t.enabled && !facts.is_write_block(t)) {
         let fix = |table: &str| format!("drop trigger {} on {table};", shown(&t.name));
         add(Class::Trigger, t.oid, relation(t.relation), "trigger", &fix);
     }
@@ -209,7 +212,8 @@ fn beneficiaries(scene: &Scene<'_>, owner: RoleId) -> Vec<RoleId> {
 }
 
 fn event_triggers(scene: &Scene<'_>, out: &mut Sink<'_>) {
-    for (at, trigger) in (0..).zip(&scene.facts.event_triggers).filter(|(_, t)| t.enabled) {
+    let triggers = (0..).zip(&scene.facts.event_triggers).filter(|(_, t)| t.enabled);
+    for (at, trigger) in triggers.filter(|(_, t)| !scene.is_administrator(t.function_owner)) {
         for reacher in scene.reachers(trigger.function_owner, None) {
             let mut draft = Draft::new(scene, Some(&reacher), Object::EventTrigger(at));
             draft.service = None;

@@ -48,7 +48,7 @@ fn check(scene: &Scene<'_>, out: &mut Sink<'_>) {
             draft.path = user.path(scene, &securable, held).then("child, unchecked", &draft.object);
             draft.message = format!(
                 "{} reaches {} through its parent {}",
-                scene.name(user.reacher.principal),
+                scene.who(Some(&user.reacher)),
                 draft.object,
                 scene.facts.label(above)
             );

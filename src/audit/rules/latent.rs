@@ -1,6 +1,6 @@
 //! LAT01: a grant that only the missing USAGE on the schema keeps shut.
 
-use super::acl::{is_suspect, openings, revoke};
+use super::acl::{is_suspect, openings, revoke, taken};
 use super::{Draft, Rule};
 use crate::audit::facts::object::Object;
 use crate::audit::finding::Severity;
@@ -38,6 +38,7 @@ fn check(scene: &Scene<'_>, out: &mut super::Sink<'_>) {
             draft.path = Path::from(&who).using(privileges, &draft.object);
             draft.message = format!("{who} was granted {privileges} on {}, but may not use its schema", draft.object);
             draft.fix = revoke(scene, &securable, entry, privileges);
+            draft.takes = taken(&securable, entry, privileges);
             out.add(draft);
         }
     }

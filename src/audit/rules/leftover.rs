@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use super::ownership::{administrator, owner_of};
 use super::{Draft, Rule, Sink, coupling_text};
 use crate::audit::facts::acl::AclId;
 use crate::audit::facts::object::{Object, SchemaId, Securable};
@@ -9,6 +10,7 @@ use crate::audit::facts::role::RoleId;
 use crate::audit::finding::Severity;
 use crate::audit::name::shown;
 use crate::audit::path::Path;
+use crate::audit::remedy::Takes;
 use crate::audit::scene::Scene;
 use crate::audit::services::{Contract, ServiceId};
 use crate::model::privilege::{Privilege, Privileges};
@@ -78,7 +80,7 @@ fn orphan_of_policy(scene: &Scene<'_>, policy: &str, table: Object, role: RoleId
     draft.principal = Some(role);
     draft.path = Path::from(name).using(format!("policy {policy}"), &draft.object);
     draft.message = format!("policy {policy} on {} still names role {name}, which is gone", draft.object);
-    draft.fix = format!("alter policy {policy} on {} to …;", draft.object);
+    draft.fix = format!("-- name the roles that policy {policy} on {} is for anew (ALTER POLICY … TO)", draft.object);
     draft.declared = false;
     draft
 }
@@ -99,7 +101,12 @@ fn orphan(scene: &Scene<'_>, securable: &Securable, role: RoleId, privileges: Pr
         _ => None,
     };
     draft.fix = match row {
-        Some(_) if securable.owner == role => format!("alter {} owner to …;", facts.sql_name(securable.object)),
+        Some(_) if securable.owner == role => {
+            let service = draft.service.and_then(|service| owner_of(scene, service));
+            let to = service.unwrap_or_else(|| administrator(scene));
+            draft.takes = Takes::Nobody;
+            format!("alter {} owner to {to};", facts.sql_name(securable.object))
+        }
         Some((catalog, column, oid)) => format!(
             "update pg_catalog.{catalog} set {column} = array(select a from pg_catalog.unnest({column}) a \
              where a::text !~ '(^{name}=|/{name}$)') where oid = {oid}; -- as a superuser"

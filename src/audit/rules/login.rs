@@ -73,6 +73,11 @@ fn hygiene(scene: &Scene<'_>, out: &mut Sink<'_>) {
         draft.message = format!("{name} {}", told.join(", "));
         draft.fix = fixes.join("\n");
         draft.severity = Some(severity);
+        if scene.map.own(id).is_some() {
+            draft.message.push_str("; a command of pgcleave has made it");
+            draft.fix = "-- leave it: the next command of pgcleave that makes such a login removes it".to_owned();
+            draft.severity = Some(Severity::Info);
+        }
         out.add(draft);
     }
 }

@@ -5,6 +5,7 @@ use crate::audit::facts::object::Object;
 use crate::audit::facts::role::{BOOTSTRAP_SUPERUSER, Membership, RoleId};
 use crate::audit::finding::Severity;
 use crate::audit::graph::Edge;
+use crate::audit::remedy::Takes;
 use crate::audit::scene::{Reacher, Scene};
 
 /// A principal inherits a foreign role.
@@ -79,6 +80,7 @@ fn draft(scene: &Scene<'_>, reacher: &Reacher, role: RoleId) -> Draft {
         draft.path = draft.path.using(if owns { "owner" } else { "all that it holds" }, objects.join(", "));
     }
     draft.fix = revoke(scene, role, reacher.last_member());
+    draft.takes = Takes::Holder(reacher.last_member());
     draft
 }
 
@@ -133,6 +135,7 @@ fn admin(scene: &Scene<'_>, out: &mut Sink<'_>) {
                 draft.message = format!("{who} has ADMIN OPTION on {name} and may grant it to itself");
                 let last = *chain.last().expect("a chain has a holder");
                 draft.fix = revoke_from_each(scene, role, last, "admin option for ", |m| m.admin);
+                draft.takes = Takes::Holder(last);
                 if is_administrators_own(scene, holder, role) {
                     draft.severity = Some(Severity::Info);
                     draft.message.push_str(", as the administrator that made it");

@@ -6,6 +6,7 @@ mod sink;
 mod attribute;
 pub(in crate::audit) mod body;
 mod closed_catalog;
+mod consumer_code;
 mod contract_view;
 mod coupling;
 mod coupling_outside;
@@ -31,6 +32,7 @@ mod ownership;
 mod predefined;
 pub(in crate::audit) mod proof;
 mod publication;
+mod registry;
 mod rewrite_rule;
 mod row_security;
 mod secret;
@@ -39,7 +41,7 @@ pub(in crate::audit) mod view;
 
 pub use sink::{Draft, Sink};
 
-use super::finding::Severity;
+use super::finding::{Finding, Severity};
 use super::scene::Scene;
 
 /// One rule and its documentation.
@@ -110,6 +112,7 @@ pub static ALL: &[&Rule] = &[
     &foreign_data::FDW03,
     &foreign_data::FDW04,
     &foreign_data::FDW05,
+    &consumer_code::EXE01,
     &publication::PUB01,
     &publication::PUB02,
     &system::SYS01,
@@ -121,6 +124,7 @@ pub static ALL: &[&Rule] = &[
     &database::DB03,
     &database::DB04,
     &database::DB05,
+    &registry::REG01,
     &default_privilege::FUT01,
     &default_privilege::FUT02,
     &default_privilege::FUT04,
@@ -150,6 +154,11 @@ pub static ALL: &[&Rule] = &[
     &inherent::INF01,
     &inherent::INF02,
 ];
+
+/// Makes one finding of what several rules say of one cause.
+pub(super) fn fold(findings: &mut Vec<Finding>) {
+    database::fold(findings);
+}
 
 /// Finds a rule by its id, in any case.
 #[must_use]

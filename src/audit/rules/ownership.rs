@@ -6,6 +6,7 @@ use super::{Draft, Rule, Sink};
 use crate::audit::facts::object::{Object, SchemaId};
 use crate::audit::facts::role::RoleId;
 use crate::audit::finding::Severity;
+use crate::audit::remedy::Takes;
 use crate::audit::scene::Scene;
 use crate::audit::services::ServiceId;
 
@@ -83,7 +84,8 @@ fn objects(scene: &Scene<'_>, out: &mut Sink<'_>) {
                     draft.object
                 );
                 draft.fix = format!(
-                    "-- make the extension anew as an administrator: drop extension {name}; create extension {name};"
+                    "-- no statement changes the owner of {name}: an administrator makes it anew, after all that uses it was \
+                     moved or dropped"
                 );
                 if is_administrator(scene, reacher.principal) {
                     draft.severity = Some(Severity::Info);
@@ -178,6 +180,10 @@ fn tell(scene: &Scene<'_>, out: &mut Sink<'_>, object: Object, owner: RoleId, se
         let name = scene.facts.sql_name(object);
         let name = if let Object::Server(_) = object { name.trim_start_matches("foreign ") } else { &name };
         draft.fix = format!("alter {name} owner to {to};");
+        match runs_as_owner(scene, object) {
+            true => draft.first = Some("it reads and writes with the rights of its new owner afterwards"),
+            false => draft.takes = Takes::Holder(owner),
+        }
         if service.is_none() {
             draft.severity = Some(Severity::Warning);
         }
@@ -185,8 +191,18 @@ fn tell(scene: &Scene<'_>, out: &mut Sink<'_>, object: Object, owner: RoleId, se
     }
 }
 
+/// Tells whether an object is used with its owner's rights.
+fn runs_as_owner(scene: &Scene<'_>, object: Object) -> bool {
+    match object {
+        Object::Relation(at) => super::grant::is_view(scene.facts.relations[at as usize].kind),
+        Object::Routine(at) => scene.facts.routines[at as usize].security_definer,
+        Object::Type(_) | Object::Schema(_) | Object::Standalone(_) => false,
+        _ => true,
+    }
+}
+
 /// Names the role that owns a service's schema, else the role of the service that owns most of what is in it.
-fn owner_of(scene: &Scene<'_>, service: ServiceId) -> Option<String> {
+pub(super) fn owner_of(scene: &Scene<'_>, service: ServiceId) -> Option<String> {
     let is_own = |owner: &RoleId| scene.map.of_role(*owner) == Some(service);
     let schemas = (0..).map(SchemaId).zip(&scene.facts.schemas);
     let mut own = schemas.filter(|(id, _)| scene.map.of_schema(*id) == Some(service)).map(|(_, s)| s.owner);

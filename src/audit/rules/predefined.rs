@@ -3,6 +3,7 @@
 use super::{Draft, Rule, Sink};
 use crate::audit::facts::object::Object;
 use crate::audit::finding::Severity;
+use crate::audit::remedy::Takes;
 use crate::audit::scene::{Reacher, Scene};
 
 /// A principal has one of the roles that reach all data.
@@ -70,6 +71,7 @@ fn members(scene: &Scene<'_>, out: &mut Sink<'_>, names: &[&str]) {
             let verb = if reacher.inherits { "has" } else { "can become" };
             draft.message = format!("{who} {verb} {name}");
             draft.fix = super::membership::revoke(scene, role, reacher.last_member());
+            draft.takes = Takes::Holder(reacher.last_member());
             out.add(draft);
         }
     }

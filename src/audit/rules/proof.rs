@@ -8,10 +8,12 @@ pub(in crate::audit) static PRB01: Rule = Rule {
     id: "PRB01",
     title: "the server answered otherwise than deduced",
     severity: Severity::Error,
-    explanation: "With --probe each claim is tried as the principal, in a transaction that is rolled back. A warning: the \
-                  server refused what a rule had deduced, so something else stands in the way (row security that raises, \
-                  an extension's hook, a change in between). An error: the server let a login through where nothing had \
-                  been deduced.",
+    explanation: "With --probe each claim is checked as the principal. SELECT on a table or view is tried with the weakest \
+                  lock, by a temporary login that becomes the principal; for all else the server's functions answer from \
+                  the catalog. Nothing is planned, since planning runs code of the object's owner. A warning: the \
+                  server refused what a rule had deduced, so something else stands in the way (a view whose owner lost \
+                  its rights, a change in between). An error: the server let a login through where nothing had been \
+                  deduced.",
     fix: "Look at it with pgcleave why, run the audit again, and report it: a rule is missing or wrong.",
     // only the probe can find it
     check: |_, _| {},

@@ -43,7 +43,7 @@ fn check(scene: &Scene<'_>, out: &mut Sink<'_>) {
 fn direct(scene: &Scene<'_>, out: &mut Sink<'_>, at: u32, policies: &[&Policy], reacher: &Reacher) {
     let table = &scene.facts.relations[at as usize];
     let mut draft = Draft::new(scene, Some(reacher), Object::Relation(at));
-    let (who, label) = (scene.name(reacher.principal), draft.object.clone());
+    let (who, label) = (scene.who(Some(reacher)), draft.object.clone());
     draft.path = draft.path.using("SELECT", &label);
     let inherited = scene.inherited(reacher.principal);
     let mut for_reader = policies.iter().filter(|p| {
@@ -55,17 +55,19 @@ fn direct(scene: &Scene<'_>, out: &mut Sink<'_>, at: u32, policies: &[&Policy], 
     if !table.row_security {
         draft.message = format!("{who} reads all of {label}: it has policies, but row security is not enabled");
         draft.fix = format!("alter table {label} enable row level security;");
+        draft.first = Some("roles without a policy of their own see no row afterwards");
     } else if let Some(policy) = open {
         let policy = crate::audit::name::shown(&policy.name);
         draft.message = format!("{who} reads all of {label}: policy {policy} is always true");
-        draft.fix = format!("drop policy {policy} on {label}; -- or narrow it: alter policy {policy} on {label} using");
+        draft.fix =
+            format!("-- let policy {policy} on {label} name the rows that {who} may read: it shows all of them");
     } else if let Some((policy, setting)) = chosen {
         let policy = crate::audit::name::shown(&policy.name);
         draft.path = draft.path.then(format!("policy {policy} asks for"), format!("setting {setting}"));
         draft.message = format!(
             "{who} chooses what it reads of {label}: policy {policy} asks for {setting}, which any session sets"
         );
-        draft.fix = format!("drop policy {policy} on {label}; -- or let it ask for current_user, or for columns alone");
+        draft.fix = format!("-- let policy {policy} on {label} ask for current_user, or for columns alone");
         draft.severity = Some(Severity::Warning);
     } else {
         return;
@@ -107,20 +109,30 @@ fn through(
             draft.path.using("SELECT", &draft.object).then("view owner, not bound by policies", scene.name(owner));
         draft.path = draft.path.using("SELECT", &table);
         draft.message =
-            format!("{} reads {table} through {} past its policies", scene.name(reacher.principal), draft.object);
+            format!("{} reads {table} through {} past its policies", scene.who(Some(&reacher)), draft.object);
         draft.fix = match copy {
             Some(copy) => format!("drop materialized view {} cascade;", scene.facts.label(Object::Relation(copy))),
-            None => format!("alter table {table} force row level security; -- or make the view security_invoker"),
+            None if is_never_bound(scene, owner) => format!(
+                "-- row security never binds {}: give the view to a role of its service, or make it security_invoker",
+                scene.name(owner)
+            ),
+            None => format!("alter table {table} force row level security;"),
         };
+        draft.first = Some("the table's owner then needs a policy too, or sees no row");
         out.add(draft);
     }
 }
 
+/// Tells whether policies do not bind a role on any table, FORCE or not.
+fn is_never_bound(scene: &Scene<'_>, role: RoleId) -> bool {
+    let row = scene.role(role);
+    row.superuser || row.bypass_rls
+}
+
 /// Tells whether policies do not bind a role on a table.
 fn unbound(scene: &Scene<'_>, role: RoleId, table: &Relation) -> bool {
-    let row = scene.role(role);
     let owns = scene.inherited(role).contains(table.owner);
-    row.superuser || row.bypass_rls || (owns && !table.force_row_security)
+    is_never_bound(scene, role) || (owns && !table.force_row_security)
 }
 
 /// Tells whether a policy's condition, as the server prints it, holds for every row: it is true, or compares a constant

@@ -85,7 +85,7 @@ fn grants(scene: &Scene<'_>, out: &mut super::Sink<'_>, want: impl Fn(&Securable
         |s| want(s),
         |hit| {
             let mut draft = hit.draft(scene, hit.privileges);
-            draft.message = draft.message.replace("; no contract declares it", "");
+            draft.message = draft.message.replace(scene.undeclared(), "");
             out.add(draft);
         },
     );

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::ownership::owner_of;
 use super::{Draft, Rule, Sink};
 use crate::audit::facts::object::{Object, Securable};
 use crate::audit::facts::relation::{KeyAction, Relation, RelationKind};
@@ -99,7 +100,8 @@ pub(super) fn readers(scene: &Scene<'_>, securable: &Securable) -> Vec<(Reacher,
                 None => everyone(scene, securable),
             };
             for reacher in reachers {
-                match found.iter_mut().find(|(r, _)| r.principal == reacher.principal) {
+                let same = |r: &Reacher| r.principal == reacher.principal && r.by_public == reacher.by_public;
+                match found.iter_mut().find(|(r, _)| same(r)) {
                     Some((_, held)) => *held = held.union(entry.privileges),
                     None => found.push((reacher, entry.privileges)),
                 }
@@ -302,7 +304,7 @@ pub(in crate::audit) fn down(
 pub(super) fn everyone(scene: &Scene<'_>, securable: &Securable) -> Vec<Reacher> {
     let usable = securable.schema.filter(|s| !scene.usage_is_public(*s)).map(|s| scene.users_of(s));
     let may = |role: &&RoleId| usable.as_ref().is_none_or(|set| set.contains(**role));
-    scene.logins.iter().filter(may).map(|role| Reacher::itself(*role)).collect()
+    scene.logins.iter().filter(may).map(|role| Reacher::itself(*role).by_public()).collect()
 }
 
 fn tell(
@@ -358,17 +360,19 @@ fn draft(
     draft.path = down(scene, draft.path, privileges, at, base, reacher.principal);
     let verb = if kind == Kind::Copy { "a copy of the rows of" } else { "the rows of" };
     let word = if privileges == Privilege::Select.into() { "reads" } else { "reaches" };
-    draft.message = format!("{} {word} {verb} {} through {label}", scene.name(reacher.principal), draft.object);
+    draft.message = format!("{} {word} {verb} {} through {label}", scene.who(Some(reacher)), draft.object);
     let is_copy = |at: &u32| scene.facts.relations[*at as usize].kind == RelationKind::MaterializedView;
     let copy = std::iter::once(at).chain(base.through.iter().map(|(through, _)| *through)).find(is_copy);
+    draft.first = Some("its readers need privileges of their own on what it reads, or another way to it");
     draft.fix = match (kind, copy) {
         (Kind::Copy, Some(copy)) => {
             let cascade = if copy == at { "" } else { " cascade" };
             format!("drop materialized view {}{cascade};", scene.facts.label(Object::Relation(copy)))
         }
-        (Kind::Superuser, _) => {
-            format!("alter view {label} owner to {};", scene.name(scene.facts.schema_row(view.schema).owner))
-        }
+        (Kind::Superuser, _) => match scene.map.of_schema(view.schema).and_then(|own| owner_of(scene, own)) {
+            Some(owner) => format!("alter view {label} owner to {owner};"),
+            None => format!("-- give {label} to a role that is no superuser and may read {}", draft.object),
+        },
         _ if view.security_invoker => {
             format!("drop view {label}; -- or revoke what its users hold on {}", draft.object)
         }

@@ -10,7 +10,8 @@ mod roles;
 use sqlx::postgres::PgConnection;
 
 use super::Error;
-use crate::audit::facts::Facts;
+use crate::audit::facts::{Facts, ForeignRegistry};
+use crate::pg::error::Error as PgError;
 use reader::Reader;
 
 /// Reads everything in one snapshot.
@@ -24,7 +25,11 @@ pub async fn read(connection: &mut PgConnection) -> Result<Facts, Error> {
 }
 
 async fn read_in_snapshot(connection: &mut PgConnection) -> Result<Facts, Error> {
-    let splits = super::registry::splits(connection).await?;
+    // what the audit reports must not keep it from reporting
+    let (known, foreign_registry) = match super::registry::known(connection).await {
+        Err(PgError::Distrusted(distrusted)) => (Default::default(), Some(*distrusted)),
+        known => (known?, None),
+    };
     let mut reader = Reader::start(connection).await?;
     roles::read(&mut reader).await?;
     objects::read(&mut reader).await?;
@@ -32,6 +37,7 @@ async fn read_in_snapshot(connection: &mut PgConnection) -> Result<Facts, Error>
     outside::read(&mut reader).await?;
     couplings::read(&mut reader).await?;
     let mut facts = reader.finish();
-    facts.splits = splits;
+    (facts.splits, facts.managed) = known;
+    facts.foreign_registry = foreign_registry.map(|found| ForeignRegistry { listed: found.listed, fix: found.fix });
     Ok(facts)
 }

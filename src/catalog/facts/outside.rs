@@ -51,7 +51,14 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<(), Error> {
     reader
         .each(&DATABASES, |facts, row| {
             let (owner, acl) = owned(facts, row, AclKind::Database)?;
-            facts.databases.push(Database { name: row.name("name"), owner, acl, allows_connections: row.flag("open") });
+            let oid = row.oid("oid");
+            facts.databases.push(Database {
+                oid,
+                name: row.name("name"),
+                owner,
+                acl,
+                allows_connections: row.flag("open"),
+            });
             Ok(())
         })
         .await?;

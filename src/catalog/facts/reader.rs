@@ -45,6 +45,7 @@ impl<'c> Reader<'c> {
             major,
             database: row.get("database"),
             role: row.get("role"),
+            administrator: row.get("administrator"),
             lo_compat_privileges: row.get("lo_compat_privileges"),
             port: row.get("port"),
             own_hosts: row.get("own_hosts"),

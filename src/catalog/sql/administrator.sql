@@ -10,6 +10,7 @@ select
     pg_catalog.has_database_privilege(d.oid, 'CREATE') as creates_schemas,
     registry.owner is not null as registry,
     coalesce(registry.readable, false) as registry_readable,
+    pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT') as reads_passwords,
     registry.owner as registry_owner
 from pg_catalog.pg_database d
 join pg_catalog.pg_roles o on o.oid = d.datdba

@@ -30,6 +30,7 @@ pub(super) struct Found {
 
 /// The services' SQL while it is read.
 struct Sql<'a> {
+    root: &'a Path,
     owners: Owners<'a>,
     definitions: Definitions<'a>,
     sources: BTreeMap<PathBuf, Arc<Source>>,
@@ -41,7 +42,14 @@ struct Sql<'a> {
 /// Reads and judges the migrations and read models of all services.
 pub(super) fn judge(project: &Project) -> Found {
     let (owners, definitions) = (Owners::new(project), Definitions::new(project));
-    let mut sql = Sql { owners, definitions, sources: BTreeMap::new(), found: Found::default(), used: BTreeMap::new() };
+    let mut sql = Sql {
+        root: &project.root,
+        owners,
+        definitions,
+        sources: BTreeMap::new(),
+        found: Found::default(),
+        used: BTreeMap::new(),
+    };
     for service in project.here() {
         if let Some(folder) = &service.migrations {
             sql.migrations(service, folder);
@@ -69,15 +77,16 @@ pub(super) fn judge(project: &Project) -> Found {
 
 impl Sql<'_> {
     fn migrations(&mut self, service: &Service, folder: &Path) {
-        match discover::discover(folder) {
+        match discover::discover(folder, self.root, service.layout) {
             Ok(files) => {
                 for file in files {
-                    self.add(service, Holds::Migration, &file.path, file.text());
+                    let holds = Holds::Migration { alone: file.cuts().is_some() };
+                    self.add(service, holds, &file.path, &file.text_in_place());
                 }
             }
             Err(bad) => {
                 for file in bad {
-                    let help = "every file is named V<number>__<name>.sql, as V1__create_orders.sql is";
+                    let help = "docs/migrations.md lists the layouts; `layout:` in the manifest names one";
                     let problem = about(&file.path, Kind::BadMigrations, file.why.to_string(), help);
                     // A service may begin without one.
                     let is_empty = file.why == Why::EmptyFolder;
@@ -100,7 +109,7 @@ impl Sql<'_> {
         let used = self.owners.uses(service, text);
         self.used.entry(service.name.clone()).or_default().extend(used);
         let Judged { problems, warnings } = self.owners.judge(service, holds, &shown, text);
-        if holds == Holds::Migration {
+        if matches!(holds, Holds::Migration { .. }) {
             self.definitions.migration(service, &shown, text);
         }
         let source = Arc::new(Source::new(text));

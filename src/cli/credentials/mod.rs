@@ -11,6 +11,7 @@ use pgcleave::credentials::verify::matrix::Matrix;
 use pgcleave::credentials::{list, verify};
 use pgcleave::error::Verdict;
 use pgcleave::manifest::service::Project;
+use pgcleave::pg::session::SessionKind;
 use pgcleave::report;
 use sqlx::postgres::PgConnection;
 
@@ -34,6 +35,13 @@ enum Command {
     Verify,
 }
 
+impl CredentialsArgs {
+    /// Tells whether the command changes nothing.
+    pub(crate) fn only_reads(&self) -> bool {
+        !matches!(self.command, Command::Rotate(_))
+    }
+}
+
 /// Runs the command.
 pub(crate) async fn run(context: &Context, args: &CredentialsArgs) -> Result<Verdict, Failure> {
     match &args.command {
@@ -48,7 +56,7 @@ async fn run_list(context: &Context) -> Result<Verdict, Failure> {
     let project = context.project()?;
     let mut listed = Vec::new();
     for Database { project, target, .. } in context.databases(&project, &BTreeSet::new()).await? {
-        let mut connection = target.connect("pgcleave credentials list").await?;
+        let mut connection = target.connect(SessionKind::Administrator, "pgcleave credentials list").await?;
         pgcleave::registry::readable(&mut connection).await?;
         let project = settled(context, &mut connection, &project).await?;
         listed.extend(list::list(&mut connection, &project).await?);
@@ -76,7 +84,7 @@ async fn run_verify(context: &Context) -> Result<Verdict, Failure> {
     let sink = Sink::new(&project.secrets, &project.root, &project.naming);
     let mut matrix = Matrix::default();
     for Database { project, target, .. } in context.databases(&project, &BTreeSet::new()).await? {
-        let mut connection = target.connect("pgcleave credentials verify").await?;
+        let mut connection = target.connect(SessionKind::Administrator, "pgcleave credentials verify").await?;
         pgcleave::registry::readable(&mut connection).await?;
         let project = settled(context, &mut connection, &project).await?;
         matrix.add(verify::verify(&mut connection, &target, &project, &sink).await?);
@@ -88,6 +96,8 @@ async fn run_verify(context: &Context) -> Result<Verdict, Failure> {
     Ok(match (matrix.is_right(), matrix.has_findings()) {
         (true, _) => Verdict::Done,
         (false, true) => Verdict::Findings,
+        // nothing tried proves nothing
+        (false, false) if matrix.tried() == 0 => Verdict::Findings,
         (false, false) => Verdict::Failed,
     })
 }

@@ -10,6 +10,8 @@ use pgcleave::credentials::secret::Place;
 use pgcleave::credentials::sink::Sink;
 use pgcleave::error::{Coded as _, Verdict};
 use pgcleave::manifest::service::Project;
+use pgcleave::pg::pooler::Backend;
+use pgcleave::pg::session::SessionKind;
 use pgcleave::report;
 
 use super::super::context::{Context, Format};
@@ -62,12 +64,13 @@ pub(crate) async fn run(context: &Context, args: &RotateArgs) -> Result<Verdict,
     for Database { project, target, .. } in context.databases(&project, &services).await? {
         let issuer = Issuer {
             sink: Sink::new(&project.secrets, &project.root, &project.naming),
-            place: Place::from(&target),
+            place: Place::of(&target, project.client_sslrootcert.as_deref()),
             naming: project.naming.clone(),
         };
         let here = chosen.iter().filter(|declared| project.services.contains_key(&declared.service));
         let here: Vec<_> = here.cloned().collect();
-        let mut connection = target.connect("pgcleave credentials rotate").await?;
+        let mut connection = target.connect(SessionKind::Administrator, "pgcleave credentials rotate").await?;
+        Backend::lasting(&target, &mut connection).await?;
         pgcleave::registry::readable(&mut connection).await?;
         outcomes.extend(rotate::rotate(&mut connection, &target, &issuer, &here, &options, &tell).await);
     }

@@ -25,10 +25,14 @@ use crate::ident::Ident;
 use crate::interrupt::Interrupt;
 use crate::model::naming::{Access, Slot};
 use crate::pg::connect::Target;
-use crate::pg::{self, exec, lock};
+use crate::pg::session::SessionKind;
+use crate::pg::trust;
+use crate::pg::{self, exec, lock, standby};
 use crate::registry::credential::{self, CredentialRow, Phase};
-use crate::registry::split;
+use crate::registry::{self, split};
 use crate::sql;
+use crate::sql::Literal;
+use crate::temporary_login;
 use decide::{Decision, Goal, Grace, Holds, Seen, Step, decide};
 use session::Session;
 
@@ -177,9 +181,14 @@ impl Rotation<'_> {
     /// Goes on until there is something to wait for (nothing) or the end (what came of it).
     async fn advance(&self, connection: &mut PgConnection, run: &mut Run<'_>) -> Result<Option<Rotated>, Error> {
         if !run.locked {
+            standby::refuse(connection).await?;
             let (wait, service) = (self.options.lock_wait_seconds, &run.declared.service);
             run.holds_split = moving::hold(connection, service, wait, self.listener).await?;
             lock::take(connection, &lock_name(run.declared), wait, self.listener).await?;
+            trust::event_triggers(connection).await?;
+            // an older version's has nowhere to keep what tells of a changed password
+            registry::ensure(connection).await?;
+            temporary_login::sweep(connection, self.listener).await?;
             run.locked = true;
         }
         loop {
@@ -284,14 +293,14 @@ impl Rotation<'_> {
             Step::Announce => credential::begin_publishing(connection, &row.service, &row.name).await?,
             Step::Publish => {
                 let secret = make(self.issuer, run.declared, idle)?;
-                set_password(connection, &secret).await?;
+                set_password(connection, &secret, idle).await?;
                 self.try_login(&secret).await?;
                 self.issuer.sink.publish(&secret, self.listener).await?;
                 run.published = true;
             }
             Step::PublishBeforeCommit => {
                 let secret = make(self.issuer, run.declared, idle)?;
-                self.publish_before_commit(connection, &secret).await?;
+                self.publish_before_commit(connection, &secret, idle).await?;
                 self.try_login(&secret).await?;
                 run.published = true;
             }
@@ -304,10 +313,15 @@ impl Rotation<'_> {
         Ok(())
     }
 
-    async fn publish_before_commit(&self, connection: &mut PgConnection, secret: &Secret) -> Result<(), Error> {
+    async fn publish_before_commit(
+        &self,
+        connection: &mut PgConnection,
+        secret: &Secret,
+        idle: Slot,
+    ) -> Result<(), Error> {
         exec::batch(connection, "begin", &sql!("begin")).await?;
         let result = async {
-            set_password(connection, secret).await?;
+            set_password(connection, secret, idle).await?;
             self.issuer.sink.publish(secret, self.listener).await?;
             Ok(())
         }
@@ -341,7 +355,7 @@ impl Rotation<'_> {
         let target = self.target.with_login(&secret.role, &secret.password);
         let role = self.issuer.naming.access(&secret.service, secret.access)?;
         let not_ready = || Error::NotReady { login: secret.role.as_str().to_owned(), role: role.as_str().to_owned() };
-        let mut connection = match target.connect("pgcleave credentials rotate").await {
+        let mut connection = match target.connect(SessionKind::Tested, "pgcleave credentials rotate").await {
             Ok(connection) => connection,
             // CONNECT comes through that role too
             Err(error) if error.sqlstate() == Some("42501") => return Err(not_ready()),
@@ -372,9 +386,22 @@ impl Rotation<'_> {
     }
 }
 
-async fn set_password(connection: &mut PgConnection, secret: &Secret) -> Result<(), Error> {
-    for statement in set_passwords(std::slice::from_ref(secret)).await {
-        exec::batch(connection, "set the idle login's password", &statement).await?;
+/// Gives the idle login its password, and the registry what it keeps of that, in one transaction.
+async fn set_password(connection: &mut PgConnection, secret: &Secret, idle: Slot) -> Result<(), Error> {
+    for set in set_passwords(std::slice::from_ref(secret)).await {
+        let column = Ident::from_server(&format!("verifier_{}", idle.letter()));
+        let known = sql!(
+            set.statement,
+            "; update pgcleave.credential set ",
+            column,
+            " = ",
+            Literal(&set.fingerprint),
+            " where service = ",
+            Literal(&secret.service),
+            " and name = ",
+            Literal(&secret.credential)
+        );
+        exec::batch(connection, "set the idle login's password", &known).await?;
     }
     Ok(())
 }

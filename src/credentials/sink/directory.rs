@@ -48,6 +48,8 @@ pub(super) fn read(folder: &Path, prefix: &str, service: &str, credential: &str)
             host: get("PGHOST")?,
             port: get("PGPORT")?.parse().map_err(|_| corrupt("PGPORT is not a port"))?,
             database: get("PGDATABASE")?,
+            sslmode: value(&text, "PGSSLMODE"),
+            sslrootcert: value(&text, "PGSSLROOTCERT"),
         },
         access,
     }))

@@ -125,7 +125,11 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, SinkError> {
 
 /// Tells of a secret of another server or database that is being replaced.
 pub(super) fn elsewhere(old: &super::Secret, new: &super::Secret, path: &Path) -> Option<String> {
-    (old.place != new.place).then(|| {
+    let of = |secret: &super::Secret| {
+        let place = &secret.place;
+        (place.host.clone(), place.port, place.database.clone())
+    };
+    (of(old) != of(new)).then(|| {
         format!(
             "the secret of {}/{} in {} was for {} on {}:{} and is replaced; give each environment a sink or a role prefix \
              of its own",

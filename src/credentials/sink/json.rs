@@ -34,6 +34,10 @@ pub(super) struct Entry {
     pub(super) port: u16,
     pub(super) database: String,
     pub(super) url: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sslmode: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sslrootcert: Option<String>,
 }
 
 impl From<&Secret> for Entry {
@@ -48,6 +52,8 @@ impl From<&Secret> for Entry {
             port: secret.place.port,
             database: secret.place.database.clone(),
             url: secret.url().expose_secret().to_owned(),
+            sslmode: secret.place.sslmode.clone(),
+            sslrootcert: secret.place.sslrootcert.clone(),
         }
     }
 }
@@ -59,7 +65,13 @@ impl From<Entry> for Secret {
             credential: entry.credential,
             role: entry.role,
             password: SecretString::from(entry.password),
-            place: Place { host: entry.host, port: entry.port, database: entry.database },
+            place: Place {
+                host: entry.host,
+                port: entry.port,
+                database: entry.database,
+                sslmode: entry.sslmode,
+                sslrootcert: entry.sslrootcert,
+            },
             access: entry.access,
         }
     }

@@ -45,6 +45,8 @@ struct Data {
     pgdatabase: String,
     pguser: String,
     pgpassword: String,
+    pgsslmode: Option<String>,
+    pgsslrootcert: Option<String>,
 }
 
 /// Writes the files; gives warnings.
@@ -91,6 +93,8 @@ pub(super) fn read(folder: &Path, prefix: &str, service: &str, credential: &str)
             host: data.pghost,
             port: data.pgport.parse().map_err(|_| corrupt("PGPORT is not a port"))?,
             database: data.pgdatabase,
+            sslmode: data.pgsslmode,
+            sslrootcert: data.pgsslrootcert,
         },
         access: notes.access,
     }))

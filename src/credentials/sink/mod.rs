@@ -112,7 +112,7 @@ impl Sink {
     pub fn label(&self) -> String {
         match &self.kind {
             SecretSink::Directory(path) | SecretSink::Kubernetes { directory: path, .. } | SecretSink::Json(path) => {
-                path.display().to_string()
+                crate::manifest::path::shown(&self.root.join(path)).display().to_string()
             }
             SecretSink::Command(argv) => format!("command {}", argv.first().map_or("", String::as_str)),
         }

@@ -64,6 +64,19 @@ pub enum Kind {
     Role,
 }
 
+/// What a statement does to find out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Means {
+    /// It is planned, and may run code of the object's owner before any privilege is checked.
+    Plan,
+    /// It makes a table.
+    Create,
+    /// It calls a function of the server's own, and no other code.
+    Call,
+    /// It asks the server's own functions about privileges: an answer from the catalog.
+    Ask,
+}
+
 /// One thing to try.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
@@ -71,6 +84,8 @@ pub struct Attempt {
     pub schema: Ident,
     /// What kind of object.
     pub kind: Kind,
+    /// Its OID; nothing for a schema and a role, which are found by name.
+    pub oid: Option<u32>,
     /// Its name.
     pub name: Ident,
     /// A routine's argument types.
@@ -79,10 +94,14 @@ pub struct Attempt {
     pub action: Action,
     /// For relations: whether it is a table (rows can be written), and not a view.
     pub is_table: bool,
+    /// For relations: whether it is a view.
+    pub is_view: bool,
     /// For sequences: whether it belongs to an identity column, which needs no privilege.
     pub is_internal: bool,
     /// For routines: whether a reader may call it (not volatile, not SECURITY DEFINER).
     pub is_for_readers: bool,
+    /// What the statement does.
+    pub means: Means,
     /// The statement, made by the server with its own quoting.
     pub statement: String,
 }
@@ -100,16 +119,30 @@ impl Attempt {
         }
     }
 
-    fn plain(schema: &Ident, kind: Kind, name: &Ident, action: Action, statement: String) -> Self {
+    /// Gives the statement that takes the weakest lock, where the object takes one.
+    ///
+    /// It asks for SELECT on the whole relation, and runs nobody's code.
+    #[must_use]
+    pub fn lock(&self) -> Option<String> {
+        let takes_it = self.kind == Kind::Relation && (self.is_table || self.is_view);
+        let name = crate::sql::Qualified(&self.schema, &self.name);
+        let statement = crate::sql!("lock table only ", name, " in access share mode nowait");
+        takes_it.then(|| statement.as_str().to_owned())
+    }
+
+    fn plain(schema: &Ident, kind: Kind, name: &Ident, (action, means): (Action, Means), statement: String) -> Self {
         Self {
             schema: schema.clone(),
             kind,
+            oid: None,
             name: name.clone(),
             arguments: None,
             action,
             is_table: false,
+            is_view: false,
             is_internal: false,
             is_for_readers: true,
+            means,
             statement,
         }
     }
@@ -118,7 +151,7 @@ impl Attempt {
     #[must_use]
     pub fn create_in(schema: &Ident) -> Self {
         let statement = crate::sql!("create table ", schema, ".pgcleave_attempt ()");
-        Self::plain(schema, Kind::Schema, schema, Action::Create, statement.as_str().to_owned())
+        Self::plain(schema, Kind::Schema, schema, (Action::Create, Means::Create), statement.as_str().to_owned())
     }
 
     /// Tries to become a role of the service that owns a schema.
@@ -126,7 +159,7 @@ impl Attempt {
     pub fn become_role(schema: &Ident, role: &Ident) -> Self {
         let name = crate::sql::Literal(role.as_str());
         let statement = crate::sql!("select pg_catalog.set_config('role', ", name, ", true)");
-        Self::plain(schema, Kind::Role, role, Action::SetRole, statement.as_str().to_owned())
+        Self::plain(schema, Kind::Role, role, (Action::SetRole, Means::Call), statement.as_str().to_owned())
     }
 }
 
@@ -152,12 +185,19 @@ pub async fn in_schemas(connection: &mut PgConnection, schemas: &[Ident]) -> Res
             "routine" => Kind::Routine,
             _ => Kind::Type,
         },
+        oid: u32::try_from(row.get::<i64, _>("oid")).ok(),
         name: Ident::from_server(row.get("name")),
         arguments: row.get("arguments"),
         action: Action::from_word(row.get("action")).expect("the query uses our own words"),
         is_table: matches!(row.get("detail"), "r" | "p"),
+        is_view: row.get::<&str, _>("detail") == "v",
         is_internal: row.get::<&str, _>("detail") == "internal",
         is_for_readers: row.get("is_for_readers"),
+        means: match row.get("means") {
+            "plan" => Means::Plan,
+            "call" => Means::Call,
+            _ => Means::Ask,
+        },
         statement: row.get("statement"),
     };
     Ok(rows.map_err(failed)?.iter().map(attempt).collect())

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Given, Misfits, accept};
 use crate::ident::Ident;
-use crate::model::naming::{Access, Naming};
+use crate::model::naming::{Access, Naming, is_temporary_login};
 use crate::model::state::{Membership, MembershipOptions, ObjectKind, Observed, Schema, State};
 
 /// The services of a database.
@@ -120,9 +120,7 @@ fn roles(given: &Given<'_>, services: &BTreeMap<Ident, Ident>) -> BTreeMap<Ident
     }
     let ours = [naming.connect_group(), naming.temporary_group()];
     let open = |role: &&Ident| {
-        !state.roles[*role].superuser
-            && !naming.is_temporary(role)
-            && !ours.iter().flatten().any(|group| group == *role)
+        !state.roles[*role].superuser && !is_temporary_login(role) && !ours.iter().flatten().any(|group| group == *role)
     };
     let candidates: Vec<&Ident> = state.roles.keys().filter(open).collect();
     for role in &candidates {

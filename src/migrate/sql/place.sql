@@ -1,5 +1,4 @@
 select
-    pg_catalog.current_database()::text as database,
     exists (select from pg_catalog.pg_roles r where r.rolname = $2::text) as owner_exists,
     exists (select from pg_catalog.pg_roles r where r.rolname = $3::text) as writer_exists,
     exists (
@@ -13,7 +12,4 @@ select
         from pg_catalog.pg_extension e
         join pg_catalog.pg_namespace n on n.oid = e.extnamespace
         where e.extname = any ($4::text[]::name[]) and n.nspname <> 'pg_catalog'
-    ) as extension_schemas,
-    (select r.rolsuper from pg_catalog.pg_roles r where r.rolname = current_user) as superuser,
-    pg_catalog.current_setting('server_version_num')::int4 >= 160000 as membership_options,
-    (pg_catalog.clock_timestamp() + interval '24 hours')::text as expires
+    ) as extension_schemas

@@ -84,6 +84,8 @@ fn one(comparison: &Comparison<'_>, key: &DefaultPrivilege, wanted: &Acl, is: &A
             grantor: grantor.as_str().to_owned(),
             run_as: Some(key.creator.clone()),
             sql: sql!(head, "revoke ", privileges, " on ", class, " from ", grantee),
+            ours: false,
+            needs: None,
         });
     }
 }

@@ -3,6 +3,7 @@
 mod acl;
 mod default_privileges;
 mod registry;
+mod removed;
 mod roles;
 mod schemas;
 mod settings;
@@ -13,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::change::{Action, Change, Hazard, Kind, Phase, Stage};
+use super::close_database::Taken;
 use super::managed::Managed;
 use crate::ident::Ident;
 use crate::model::acl::Grantee;
@@ -40,6 +42,20 @@ impl<'a> Comparison<'a> {
         self.managed.schemas.get(schema)
     }
 
+    /// Tells whether the administrator may not take back what a role granted: from 16 on that needs the role's privileges.
+    fn cannot_revoke_for(&self, grantor: &Ident) -> bool {
+        let administrator = &self.observed.administrator;
+        let is_own = *grantor == administrator.name || Some(grantor) == administrator.registry_owner.as_ref();
+        !administrator.superuser && !is_own && self.cannot_act_as(grantor)
+    }
+
+    /// Tells whether the administrator may not act as a role.
+    fn cannot_act_as(&self, role: &Ident) -> bool {
+        let administrator = &self.observed.administrator;
+        let is_known = self.actual().roles.contains_key(role) || *role == administrator.name;
+        !administrator.superuser && (administrator.out_of_reach.contains(role) || !is_known)
+    }
+
     /// Tells whether a role of another service gets what a contract gives.
     fn is_contract(&self, grantee: &Grantee, service: Option<&Ident>) -> bool {
         let owner_of = |role: &Ident| self.managed.roles.get(role).and_then(Option::as_ref);
@@ -64,6 +80,12 @@ pub struct Unmanaged {
     pub run_as: Option<Ident>,
     /// What takes it.
     pub sql: Sql,
+    /// Whether pgcleave's own roles have it, so that they are other than the manifests say.
+    #[serde(default)]
+    pub ours: bool,
+    /// Who can take it, or how, where this login cannot: it is never pruned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<String>,
 }
 
 /// What a comparison found.
@@ -73,6 +95,8 @@ pub struct Differences {
     pub changes: Vec<Change>,
     /// What is there besides, sorted.
     pub unmanaged: Vec<Unmanaged>,
+    /// What PUBLIC is to lose on the database and on schema `public`.
+    pub(super) taken: Taken,
 }
 
 /// Compares.
@@ -85,6 +109,7 @@ pub fn diff(comparison: &Comparison<'_>) -> Differences {
     schemas::diff(comparison, &mut found);
     default_privileges::diff(comparison, &mut found);
     registry::diff(comparison, &mut found);
+    removed::diff(comparison, &mut found);
     found.changes.sort_by(|a, b| a.key().cmp(&b.key()));
     found.unmanaged.sort();
     found
@@ -94,7 +119,7 @@ pub fn diff(comparison: &Comparison<'_>) -> Differences {
 #[must_use]
 pub fn prune(unmanaged: &[Unmanaged]) -> Vec<Change> {
     let mut groups = BTreeMap::<_, Vec<&Unmanaged>>::new();
-    for found in unmanaged {
+    for found in unmanaged.iter().filter(|found| found.needs.is_none()) {
         groups.entry((&found.service, &found.run_as, &found.grantee)).or_default().push(found);
     }
     let change = |((service, run_as, grantee), found): (_, Vec<&Unmanaged>)| Change {
@@ -104,11 +129,13 @@ pub fn prune(unmanaged: &[Unmanaged]) -> Vec<Change> {
         action: Action::Revoke,
         kind: Kind::Privilege,
         object: found.iter().map(|f| f.object.as_str()).collect::<Vec<_>>().join(", "),
-        reason: format!("pruned: no manifest gives {grantee} anything here"),
-        hazards: Vec::new(),
+        reason: format!("pruned: no manifest gives {grantee} what it has here"),
+        hazards: vec![Hazard::Revoke],
         run_as: Clone::clone(run_as),
         consumer: None,
+        version: 0,
         awaited: false,
+        refusal: None,
         locks: Vec::new(),
         sql: found.iter().map(|f| f.sql.clone()).collect::<BTreeSet<_>>().into_iter().collect(),
     };
@@ -134,7 +161,9 @@ fn provision(service: Option<&Ident>, phase: Phase, action: Action, kind: Kind) 
         hazards: Vec::new(),
         run_as: None,
         consumer: None,
+        version: 0,
         awaited: false,
+        refusal: None,
         locks: Vec::new(),
         sql: Vec::new(),
     }

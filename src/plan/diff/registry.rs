@@ -1,11 +1,11 @@
 //! What the registry should know, credentials to be issued, and credentials that no manifest has any more.
 
 use super::super::change::{Action, Hazard, Kind, Phase};
-use super::{Comparison, Differences, add_hazard, provision};
+use super::{Comparison, Differences, Unmanaged, add_hazard, provision};
 use crate::ident::Ident;
 use crate::model::naming::{Naming, Slot};
 use crate::sql;
-use crate::sql::Literal;
+use crate::sql::{Literal, Sql};
 
 pub(super) fn diff(comparison: &Comparison<'_>, found: &mut Differences) {
     let (desired, actual) = (comparison.desired, comparison.actual());
@@ -43,6 +43,7 @@ pub(super) fn diff(comparison: &Comparison<'_>, found: &mut Differences) {
         }
         found.push(change);
     }
+    passwords(comparison, &naming, found);
     for key in actual.credentials.keys() {
         let (service, name) = key;
         if desired.credentials.contains_key(key) || !desired.services.contains_key(service) {
@@ -65,6 +66,37 @@ pub(super) fn diff(comparison: &Comparison<'_>, found: &mut Differences) {
             Literal(name)
         ));
         found.push(change);
+    }
+}
+
+/// Lists published logins that have no password any more, or one that pgcleave did not give: nobody gets in with the
+/// published secret.
+fn passwords(comparison: &Comparison<'_>, naming: &Naming, found: &mut Differences) {
+    for ((service, name), issued) in &comparison.actual().credentials {
+        if !comparison.managed.schemas.values().any(|managed| managed == service) {
+            continue;
+        }
+        let login = naming.login(service.as_str(), name, issued.active).ok();
+        let Some(login) = login else { continue };
+        let what = if comparison.observed.without_password.contains(&login) {
+            "no password"
+        } else if comparison.observed.changed_passwords.contains(&login) {
+            "another password than was issued"
+        } else {
+            continue;
+        };
+        let credential = format!("{}/{name}", service.as_str());
+        found.unmanaged.push(Unmanaged {
+            service: Some(service.clone()),
+            grantee: login.as_str().to_owned(),
+            what: what.to_owned(),
+            object: format!("credential {credential}"),
+            grantor: String::new(),
+            run_as: None,
+            sql: Sql::new(),
+            ours: true,
+            needs: Some(format!("pgcleave credentials rotate {credential}")),
+        });
     }
 }
 

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::change::{Action, Hazard, Kind, Phase};
+use super::removed::Removed;
 use super::{Comparison, Differences, Unmanaged, add_hazard, provision};
 use crate::ident::Ident;
-use crate::model::naming::Naming;
 use crate::model::state::{Membership, MembershipOptions, Role};
 use crate::sql;
 use crate::sql::{Comma, Sql};
@@ -172,11 +172,7 @@ impl Excess {
 fn unknown_memberships(comparison: &Comparison<'_>, found: &mut Differences) {
     let wanted: BTreeSet<_> = comparison.desired.memberships.keys().map(|m| (&m.role, &m.member)).collect();
     let per_option = comparison.observed.major() >= 16;
-    let naming = Naming { prefix: comparison.managed.prefix.clone() };
-    let gone = comparison.actual().services.keys().filter(|name| !comparison.desired.services.contains_key(*name));
-    let groups =
-        gone.flat_map(|name| [Naming::owner, Naming::writer, Naming::reader].map(|of| of(&naming, name.as_str())));
-    let left: BTreeSet<Ident> = groups.flatten().collect();
+    let left = Removed::of(comparison).roles;
     for (membership, options) in &comparison.actual().memberships {
         let Membership { role, member, grantor } = membership;
         let ours = comparison.managed.roles.contains_key(role) || comparison.managed.roles.contains_key(member);
@@ -184,7 +180,7 @@ fn unknown_memberships(comparison: &Comparison<'_>, found: &mut Differences) {
             continue;
         }
         // a service whose manifest is gone is told of as a whole, and keeps its way in until its logins are closed
-        if left.contains(member) && comparison.managed.roles.get(role).is_some_and(Option::is_none) {
+        if left.contains_key(member) && comparison.managed.roles.get(role).is_some_and(Option::is_none) {
             continue;
         }
         let service = [role, member].into_iter().find_map(|r| comparison.managed.roles.get(r)?.as_ref());
@@ -193,6 +189,18 @@ fn unknown_memberships(comparison: &Comparison<'_>, found: &mut Differences) {
             sql.push(&sql!(" granted by ", grantor));
         }
         sql.push_static(" cascade");
+        if per_option && is_self_granted(comparison, membership) {
+            let mut change = provision(service, Phase::Memberships, Action::Revoke, Kind::Membership);
+            change.object = format!("{} in {}", member.as_str(), role.as_str());
+            change.reason = "the administrator granted it to itself, perhaps by createrole_self_grant".to_owned();
+            add_hazard(&mut change.hazards, Hazard::Revoke);
+            change.sql = vec![sql];
+            found.push(change);
+            continue;
+        }
+        // one of our own roles that is in another has what no manifest gives it
+        let ours = comparison.managed.roles.get(member).is_some_and(Option::is_some) || left.contains_key(member);
+        let foreign = per_option && comparison.cannot_revoke_for(grantor);
         found.unmanaged.push(Unmanaged {
             service: service.cloned(),
             grantee: member.as_str().to_owned(),
@@ -201,8 +209,20 @@ fn unknown_memberships(comparison: &Comparison<'_>, found: &mut Differences) {
             grantor: grantor.as_str().to_owned(),
             run_as: None,
             sql,
+            ours,
+            needs: foreign.then(|| grantor.as_str().to_owned()),
         });
     }
+}
+
+/// Tells whether the administrator gave itself a role: nothing that it does needs that for longer than a transaction.
+fn is_self_granted(comparison: &Comparison<'_>, membership: &Membership) -> bool {
+    let administrator = &comparison.observed.administrator;
+    let Membership { role, member, grantor } = membership;
+    !administrator.superuser
+        && *member == administrator.name
+        && *grantor == administrator.name
+        && comparison.managed.roles.contains_key(role)
 }
 
 /// Tells whether a membership is only the ADMIN option that 16 and later give to a role's creator.

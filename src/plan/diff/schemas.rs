@@ -54,23 +54,23 @@ struct GroupKey<'a> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Verb {
+pub(super) enum Verb {
     Grant,
     Revoke,
     RevokeOption,
 }
 
 /// One GRANT or REVOKE, but for whom.
-struct Statement<'a> {
-    verb: Verb,
-    privileges: Privileges,
+pub(super) struct Statement<'a> {
+    pub(super) verb: Verb,
+    pub(super) privileges: Privileges,
     /// Column privileges take the column's name behind each.
-    column: Option<&'a Ident>,
-    on: &'a Sql,
+    pub(super) column: Option<&'a Ident>,
+    pub(super) on: &'a Sql,
 }
 
 impl Statement<'_> {
-    fn sql(&self, grantee: &Grantee) -> Sql {
+    pub(super) fn sql(&self, grantee: &Grantee) -> Sql {
         let mut sql = match self.verb {
             Verb::Grant => sql!("grant "),
             Verb::Revoke => sql!("revoke "),
@@ -213,6 +213,8 @@ impl<'a> Site<'a> {
                 grantor: grantor.as_str().to_owned(),
                 run_as: Some(self.owner.clone()),
                 sql: Statement { verb, privileges, column, on }.sql(&from),
+                ours: false,
+                needs: None,
             });
         }
     }
@@ -347,7 +349,7 @@ impl<'a> Site<'a> {
     }
 }
 
-fn on(schema: &Ident, class: Class, names: &[&ObjectName]) -> Sql {
+pub(super) fn on(schema: &Ident, class: Class, names: &[&ObjectName]) -> Sql {
     let mut sql = Sql::new();
     sql.push_static(class.keyword());
     sql.push_static(" ");

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::super::change::{Action, Kind, Phase};
-use super::{Comparison, Differences, provision};
+use super::{Comparison, Differences, Unmanaged, provision};
 use crate::ident::Ident;
-use crate::model::setting::Value;
+use crate::model::setting::{Value, libraries};
 use crate::sql;
-use crate::sql::Sql;
+use crate::sql::{Literal, Sql};
 
 pub(super) fn diff(comparison: &Comparison<'_>, found: &mut Differences) {
     let (desired, actual) = (comparison.desired, comparison.actual());
@@ -21,6 +21,9 @@ pub(super) fn diff(comparison: &Comparison<'_>, found: &mut Differences) {
         let value = Value(&setting.name, value);
         let (names, sql) = per_role.entry((&setting.role, Action::Set)).or_default();
         names.push(&setting.name);
+        // a library that is not there would end every login from then on: this fails first, and nothing is set
+        let libraries = libraries(&setting.name, value.1);
+        sql.extend(libraries.iter().map(|library| sql!("load ", Literal(library))));
         sql.push(sql!("alter role ", setting.role, " in database ", database, " set ", Parameter(&name), " = ", value));
     }
     for setting in actual.settings.keys() {
@@ -33,6 +36,7 @@ pub(super) fn diff(comparison: &Comparison<'_>, found: &mut Differences) {
         names.push(&setting.name);
         sql.push(sql!("alter role ", setting.role, " in database ", database, " reset ", Parameter(&name)));
     }
+    everywhere(comparison, found);
     for ((role, action), (names, sql)) in per_role {
         let service = comparison.managed.roles.get(role).and_then(Option::as_ref);
         let mut change = provision(service, Phase::Settings, action, Kind::Setting);
@@ -43,6 +47,28 @@ pub(super) fn diff(comparison: &Comparison<'_>, found: &mut Differences) {
         };
         change.sql = sql;
         found.push(change);
+    }
+}
+
+/// Lists what logins have set in every database: it holds in this one too, and no manifest says it.
+fn everywhere(comparison: &Comparison<'_>, found: &mut Differences) {
+    for (setting, is) in &comparison.observed.everywhere {
+        let Some(Some(service)) = comparison.managed.roles.get(&setting.role) else { continue };
+        if !comparison.desired.roles.contains_key(&setting.role) {
+            continue;
+        }
+        let name = Ident::from_server(&setting.name);
+        found.unmanaged.push(Unmanaged {
+            service: Some(service.clone()),
+            grantee: setting.role.as_str().to_owned(),
+            what: format!("setting {} = {}", setting.name, is.value),
+            object: "every database".to_owned(),
+            grantor: String::new(),
+            run_as: None,
+            sql: sql!("alter role ", setting.role, " reset ", Parameter(&name)),
+            ours: true,
+            needs: (!is.resettable).then(|| "a superuser".to_owned()),
+        });
     }
 }
 

@@ -4,6 +4,7 @@ use super::super::change::{Action, Change, Hazard, Kind, Phase};
 use super::{Comparison, Differences, acl, add_hazard, provision};
 use crate::ident::Ident;
 use crate::model::acl::{Acl, Grantee};
+use crate::model::extension_schema;
 use crate::model::privilege::Privileges;
 use crate::model::state::Schema;
 use crate::sql;
@@ -15,7 +16,7 @@ pub(super) fn diff(comparison: &Comparison<'_>, found: &mut Differences) {
     let on = sql!("database ", database.name);
     let label = format!("database {}", database.name.as_str());
     let site = Site { on: &on, label: &label, owner: &database.owner };
-    privileges(comparison, &site, &database.acl, &actual.database.acl, found);
+    found.taken.database = privileges(comparison, &site, &database.acl, &actual.database.acl, found);
 
     for (name, schema) in &desired.schemas {
         if comparison.service_of(name).is_none() {
@@ -26,11 +27,20 @@ pub(super) fn diff(comparison: &Comparison<'_>, found: &mut Differences) {
         if actual.extensions.contains_key(name) {
             continue;
         }
-        let mut change = provision(None, Phase::Extensions, Action::Create, Kind::Extension);
-        change.object = name.as_str().to_owned();
-        change.reason = "a manifest lists it".to_owned();
-        change.sql = vec![sql!("create extension ", name, " with schema ", schema)];
-        found.push(change);
+        // one that is missing, or that this login may not create, is the failure of the services that list it
+        let services = comparison.managed.extensions.get(name).into_iter().flatten();
+        for service in services {
+            let mut change = provision(Some(service), Phase::Extensions, Action::Create, Kind::Extension);
+            change.object = name.as_str().to_owned();
+            change.reason = "its manifest lists it".to_owned();
+            if comparison.observed.untrusted.contains(name) {
+                change.reason.push_str(": untrusted code, which a superuser installs");
+                add_hazard(&mut change.hazards, Hazard::UntrustedExtension);
+            }
+            change.refusal = Some(extension_schema::refusal(name, Some(schema)));
+            change.sql = vec![sql!("create extension if not exists ", name, " with schema ", schema)];
+            found.push(change);
+        }
     }
 }
 
@@ -52,7 +62,10 @@ fn shared_schema(comparison: &Comparison<'_>, name: &Ident, schema: &Schema, fou
     let on = sql!("schema ", name);
     let label = format!("schema {}", name.as_str());
     let site = Site { on: &on, label: &label, owner: &schema.owner };
-    privileges(comparison, &site, &schema.acl, actual, found);
+    let taken = privileges(comparison, &site, &schema.acl, actual, found);
+    if name.as_str() == "public" {
+        found.taken.public = taken;
+    }
 }
 
 /// One thing that has an access list and belongs to no service.
@@ -62,8 +75,15 @@ struct Site<'a> {
     owner: &'a Ident,
 }
 
-/// Grants and revokes what concerns PUBLIC and managed roles; what others hold here is nobody's business.
-fn privileges(comparison: &Comparison<'_>, site: &Site<'_>, desired: &Acl, actual: &Acl, found: &mut Differences) {
+/// Grants and revokes what concerns managed roles, and gives what PUBLIC is to lose; what others hold here is nobody's
+/// business.
+fn privileges(
+    comparison: &Comparison<'_>,
+    site: &Site<'_>,
+    desired: &Acl,
+    actual: &Acl,
+    found: &mut Differences,
+) -> Privileges {
     let difference = acl::diff(desired, actual, site.owner, comparison.managed);
     let change = |phase, action, reason: &str| -> Change {
         let mut change = provision(None, phase, action, Kind::Privilege);
@@ -76,17 +96,19 @@ fn privileges(comparison: &Comparison<'_>, site: &Site<'_>, desired: &Acl, actua
         grant.sql = vec![sql!("grant ", privileges, " on ", site.on, " to ", grantee)];
         found.push(grant);
     }
+    let mut taken = Privileges::NONE;
     let revokes = difference.revoke.iter().chain(&difference.revoke_option);
     for (grantee, privileges) in revokes {
+        if *grantee == Grantee::Public {
+            taken = taken.union(*privileges);
+            continue;
+        }
         let reason = format!("{privileges} is not for {}", grantee.as_str());
         let mut revoke = change(Phase::Revokes, Action::Revoke, &reason);
-        if *grantee == Grantee::Public && !comparison.observed.other_logins.is_empty() {
-            revoke.reason = format!("{reason}; other logins of this server may rely on it");
-            add_hazard(&mut revoke.hazards, Hazard::Revoke);
-        }
         revoke.sql = vec![revoke_sql(site.on, grantee, *privileges)];
         found.push(revoke);
     }
+    taken
 }
 
 fn revoke_sql(on: &Sql, grantee: &Grantee, privileges: Privileges) -> Sql {

@@ -88,10 +88,16 @@ fn observed(objects: Vec<(String, ObjectName, Object)>, major: u32) -> Observed 
         state,
         administrator,
         server_version: major * 10_000,
-        other_logins: BTreeSet::new(),
+        other_logins: BTreeMap::new(),
         view_calls: BTreeSet::new(),
+        untrusted: BTreeSet::new(),
+        invokers: BTreeSet::new(),
         registry: true,
         splits: Vec::new(),
+        everywhere: BTreeMap::new(),
+        without_password: BTreeSet::new(),
+        changed_passwords: BTreeSet::new(),
+        prefixes: BTreeMap::new(),
     }
 }
 

@@ -41,9 +41,18 @@ pub fn junit(report: &Report, places: &Places, applied: &[String], fail_on: Opti
         tests += cases.len();
         failures += failed;
     }
+    let counts = report.counts();
+    let numbers = [
+        ("errors", counts.errors),
+        ("warnings", counts.warnings),
+        ("informational", counts.informational),
+        ("waived", counts.waived),
+        ("known", counts.known),
+    ];
+    let numbers = numbers.map(|(name, value)| format!("    <property name=\"{name}\" value=\"{value}\"/>\n")).concat();
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"pgcleave audit\" tests=\"{tests}\" \
-         failures=\"{failures}\" errors=\"0\">\n{suites}</testsuites>\n"
+         failures=\"{failures}\" errors=\"0\">\n  <properties>\n{numbers}  </properties>\n{suites}</testsuites>\n"
     )
 }
 
@@ -111,6 +120,10 @@ fn write_finding(out: &mut String, finding: &Finding) {
         xml(&finding.message),
         xml(&finding.path.to_string())
     );
+    if !finding.principals.is_empty() {
+        let names: Vec<&str> = finding.principals.iter().map(String::as_str).collect();
+        let _ = writeln!(out, "reaches {}: {}", names.len(), xml(&super::some(&names)));
+    }
     for line in finding.fix.lines() {
         let _ = writeln!(out, "fix: {}", xml(line));
     }

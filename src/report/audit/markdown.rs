@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::super::markdown::{code, fence, prose};
 use super::super::style::{count, plain};
 use super::catalogue::accepted;
 use crate::audit::finding::{Finding, Report, Severity};
@@ -14,20 +15,24 @@ const MOST_FINDINGS: usize = 60;
 pub fn markdown(report: &Report) -> String {
     let open: Vec<&Finding> = report.findings.iter().filter(|f| f.is_open()).collect();
     let covered: Vec<&Finding> = report.findings.iter().filter(|f| !f.is_open()).collect();
-    let of = |severity| open.iter().filter(|f| f.severity == severity).count();
+    let counts = report.counts();
     let looked = &report.looked_at;
     let mut out = format!("## Audit of {}\n\n", code(&looked.database));
-    if open.is_empty() {
+    if counts.open() == 0 {
         out.push_str("✅ **Nothing found.**");
     } else {
-        let (errors, warnings) = (of(Severity::Error), of(Severity::Warning));
-        let mark = if errors > 0 { "❌" } else { "⚠️" };
-        let told =
-            [count(errors, "error"), count(warnings, "warning"), format!("{} informational", of(Severity::Info))];
-        let _ = write!(out, "{mark} **{}**: {}.", count(open.len(), "finding"), told.join(", "));
+        let mark = match (counts.errors, counts.warnings) {
+            (0, 0) => "✅",
+            (0, _) => "⚠️",
+            _ => "❌",
+        };
+        let (errors, warnings) = (count(counts.errors, "error"), count(counts.warnings, "warning"));
+        let informational = counts.informational;
+        let number = count(counts.open(), "finding");
+        let _ = write!(out, "{mark} **{number}**: {errors}, {warnings}, {informational} informational.");
     }
-    if !covered.is_empty() {
-        let _ = write!(out, " {} accepted.", covered.len());
+    if counts.accepted() > 0 {
+        let _ = write!(out, " {} accepted.", counts.accepted());
     }
     let counts = [
         count(looked.services, "service"),
@@ -69,17 +74,24 @@ fn write_table(out: &mut String, findings: &[&Finding]) {
             mark(f.severity),
             f.severity.word(),
             f.rule,
-            code(&f.principal),
+            who(f),
             code(&f.object),
             code(&f.path.to_string())
         );
     }
 }
 
+/// Names the principal, and counts whom else the cause reaches.
+fn who(finding: &Finding) -> String {
+    match finding.principals.len() {
+        0 => code(&finding.principal),
+        many => format!("{}: {}", code(&finding.principal), count(many, "role")),
+    }
+}
+
 fn write_fixes(out: &mut String, findings: &[&Finding]) {
     out.push_str("\n<details><summary>What to do</summary>\n\n");
-    let longest = findings.iter().flat_map(|f| f.fix.split(|c| c != '`').map(str::len)).max().unwrap_or(0);
-    let fence = "`".repeat((longest + 1).max(3));
+    let fence = fence(findings.iter().flat_map(|f| [f.fix.as_str(), f.message.as_str()]));
     let _ = writeln!(out, "{fence}sql");
     for f in findings {
         let _ = writeln!(out, "-- {}: {}", f.rule, plain(&f.message));
@@ -95,45 +107,5 @@ fn mark(severity: Severity) -> &'static str {
         Severity::Error => "🔴",
         Severity::Warning => "🟠",
         Severity::Info => "🔵",
-    }
-}
-
-/// Writes a text as code in a table's cell, whatever it holds.
-fn code(text: &str) -> String {
-    let text = plain(text);
-    if text.contains(['`', '|', '\\']) {
-        // backticks cannot hold these in a cell: entities can
-        return format!("<code>{}</code>", entities(&text));
-    }
-    format!("`{text}`")
-}
-
-/// Writes a text as prose in a table's cell, with nothing of it taken for markup or a mention.
-fn prose(text: &str) -> String {
-    entities(&plain(text))
-}
-
-fn entities(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        if c.is_ascii_punctuation() && !".,:;()-=".contains(c) {
-            let _ = write!(out, "&#{};", u32::from(c));
-        } else {
-            out.push(c);
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn code_holds_its_text_in_a_cell() {
-        assert_eq!(code("a.b"), "`a.b`");
-        assert_eq!(code("a|b`c\\"), "<code>a&#124;b&#96;c&#92;</code>");
-        assert_eq!(code("<b>\n@team"), "<code>&#60;b&#62;&#92;n&#64;team</code>");
-        assert_eq!(prose("see [x](y), @team"), "see &#91;x&#93;(y), &#64;team");
     }
 }

@@ -17,8 +17,9 @@ pub use sarif::sarif;
 use serde::Serialize;
 
 use super::style::{ADDED, CHANGED, FAINT, HEADING, REMOVED, count, plain};
-use crate::audit::finding::{Finding, LookedAt, Report, Severity};
+use crate::audit::finding::{Counts, Finding, LookedAt, Report, Severity};
 use crate::audit::path::Step;
+use crate::audit::remedy::FixClass;
 use crate::audit::rules::{self, Rule};
 
 /// How many principals of one cause a person is shown by name.
@@ -53,10 +54,12 @@ fn write_alike(out: &mut String, alike: &[&Finding]) -> std::fmt::Result {
     if let [_, others @ ..] = alike
         && !others.is_empty()
     {
-        let names: Vec<_> = others.iter().take(MOST_PRINCIPALS).map(|f| plain(&f.principal)).collect();
-        let more = others.len().saturating_sub(MOST_PRINCIPALS);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        writeln!(out, "    so do {}{more}", names.join(", "))?;
+        let names: Vec<&str> = others.iter().map(|f| f.principal.as_str()).collect();
+        writeln!(out, "    so do {}", some(&names))?;
+    }
+    if !first.principals.is_empty() {
+        let names: Vec<&str> = first.principals.iter().map(String::as_str).collect();
+        writeln!(out, "    reaches {}: {}", count(names.len(), "role"), some(&names))?;
     }
     for line in first.fix.lines() {
         writeln!(out, "    {ADDED}fix{ADDED:#} {}", plain(line))?;
@@ -64,30 +67,33 @@ fn write_alike(out: &mut String, alike: &[&Finding]) -> std::fmt::Result {
     Ok(())
 }
 
+/// Names some, and counts the others.
+pub(super) fn some(names: &[&str]) -> String {
+    let told: Vec<_> = names.iter().take(MOST_PRINCIPALS).map(|name| plain(name)).collect();
+    let more = names.len() - told.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", told.join(", "))
+}
+
 fn write_looked_at(out: &mut String, report: &Report) -> std::fmt::Result {
-    let number = |wanted: fn(&Finding) -> bool| report.findings.iter().filter(|f| wanted(f)).count();
-    let open = number(|f| f.is_open() && !f.is_inherent());
-    let (waived, known) = (number(|f| f.waived.is_some()), number(|f| f.known && f.waived.is_none()));
-    if open == 0 {
+    let counts = report.counts();
+    if counts.open() == 0 {
         write!(out, "{ADDED}Nothing found.{ADDED:#} ")?;
     } else {
-        let of = |severity: Severity| {
-            report.findings.iter().filter(|f| f.is_open() && !f.is_inherent() && f.severity == severity).count()
-        };
         write!(
             out,
             "{HEADING}{}{HEADING:#}: {}, {}, {} informational. ",
-            count(open, "finding"),
-            count(of(Severity::Error), "error"),
-            count(of(Severity::Warning), "warning"),
-            of(Severity::Info)
+            count(counts.open(), "finding"),
+            count(counts.errors, "error"),
+            count(counts.warnings, "warning"),
+            counts.informational
         )?;
     }
-    if waived > 0 {
-        write!(out, "{waived} waived. ")?;
+    if counts.waived > 0 {
+        write!(out, "{} waived. ", counts.waived)?;
     }
-    if known > 0 {
-        write!(out, "{known} known from the baseline. ")?;
+    if counts.known > 0 {
+        write!(out, "{} known from the baseline. ", counts.known)?;
     }
     for looked in std::iter::once(&report.looked_at).chain(&report.others) {
         write_one_looked_at(out, looked)?;
@@ -129,6 +135,7 @@ pub const FORMAT: &str = "pgcleave.audit/1";
 #[derive(Serialize)]
 struct Document<'a> {
     format: &'static str,
+    counts: Counts,
     findings: Vec<FindingRow<'a>>,
     looked_at: &'a LookedAt,
     #[serde(skip_serializing_if = "<[LookedAt]>::is_empty")]
@@ -143,6 +150,15 @@ struct FindingRow<'a> {
     service: Option<&'a str>,
     principal: &'a str,
     principal_service: Option<&'a str>,
+    /// The credential that the principal is a login of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<&'a str>,
+    /// Everyone whom the cause reaches, where that is not the principal alone.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    principals: &'a [String],
+    /// Other rules that the same cause breaks.
+    #[serde(skip_serializing_if = "<[&str]>::is_empty")]
+    also: &'a [&'static str],
     object: &'a str,
     /// What the path ends in: of a membership's object, a role, it is what that one opens.
     reaches: &'a str,
@@ -151,6 +167,10 @@ struct FindingRow<'a> {
     declared: bool,
     message: &'a str,
     fix: &'a str,
+    fix_class: FixClass,
+    /// The logins that lose access by the fix.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    fix_hits: &'a [String],
     fingerprint: String,
     waived: Option<&'a str>,
     known: bool,
@@ -165,6 +185,7 @@ pub fn json(report: &Report) -> String {
     let findings = report.findings.iter().map(finding_row).collect();
     let document = Document {
         format: FORMAT,
+        counts: report.counts(),
         findings,
         looked_at: &report.looked_at,
         others_looked_at: &report.others,
@@ -182,6 +203,9 @@ fn finding_row(f: &Finding) -> FindingRow<'_> {
         service: f.service.as_deref(),
         principal: &f.principal,
         principal_service: f.principal_service.as_deref(),
+        credential: f.credential.as_deref(),
+        principals: &f.principals,
+        also: &f.also,
         object: &f.object,
         reaches: f.path.steps.last().map_or(&f.object, |step| &step.to),
         path: f.path.to_string(),
@@ -189,6 +213,8 @@ fn finding_row(f: &Finding) -> FindingRow<'_> {
         declared: f.declared,
         message: &f.message,
         fix: &f.fix,
+        fix_class: f.fix_class,
+        fix_hits: &f.fix_hits,
         fingerprint: f.fingerprint(),
         waived: f.waived.as_deref(),
         known: f.known,
@@ -206,6 +232,33 @@ pub fn list_rules() -> String {
     out
 }
 
+/// What the document of the rules says before them.
+const HOW_TO_READ: &str = "
+## How to read a finding
+
+One finding is one cause. A grant to PUBLIC is one cause: `principal` is PUBLIC, `principals` are the roles that it
+reaches, `path` is an example, and the severity is that of the gravest of them. CONNECT and TEMPORARY of PUBLIC on this
+database are one cause, DB01. The two logins of a credential are one principal: `credential` is its name, and the
+fingerprint holds that name, so that a rotation leaves baselines valid. A waiver may name a credential, a login or PUBLIC;
+it covers a grant to PUBLIC when it names PUBLIC, nobody, or, together with others, each role that the grant reaches.
+
+A fix has a class (`fix_class`) that says what may be done with it:
+
+| class | printed as | meaning |
+|---|---|---|
+| `safe` | SQL | it takes nothing from anybody, or only from services whose manifests do not declare it |
+| `after` | comments | it takes access from the logins in `fix_hits`: see first that they do without (of very many some are named) |
+| `manifest` | comments | a line of a manifest or of pgcleave.yaml |
+| `decision` | comments | it drops, closes or changes what others may use, or a person must choose |
+
+Without manifests nothing is declared, and no fix that takes access is `safe`. All output can be pasted: what is not safe
+is a comment.
+
+What belongs to pgcleave itself (registry, groups, temporary logins) and what an extension keeps in a schema of its own
+belong to no service, and no fix names them. A database with a registry is audited without manifests by what the registry
+knows: services, roles and credentials, but no contracts.
+";
+
 /// Documents all rules, as docs/audit-rules.md holds them.
 #[must_use]
 pub fn rules_markdown() -> String {
@@ -213,6 +266,7 @@ pub fn rules_markdown() -> String {
         "# Audit rules\n\nWhat `pgcleave audit` looks for; `pgcleave audit --explain ID` shows one of them. \
          *Foreign* means of another service, or of none, and not declared by a contract.\n",
     );
+    out.push_str(HOW_TO_READ);
     for rule in rules::ALL {
         let _ = write!(
             out,

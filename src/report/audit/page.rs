@@ -6,7 +6,7 @@ use askama::Template;
 use sha2::{Digest, Sha256};
 
 use super::super::graph::{Graph, MOST_DRAWN, Party, Tie, svg};
-use super::super::style::plain;
+use super::super::style::{count, plain};
 use super::catalogue::{Entry, accepted, entries};
 use crate::audit::finding::{Finding, LookedAt, Report, Severity};
 
@@ -61,6 +61,8 @@ struct Card {
     from: String,
     to: String,
     message: String,
+    /// Whom else the cause reaches.
+    reached: Option<String>,
     start: String,
     steps: Vec<Step>,
     fix: String,
@@ -109,14 +111,13 @@ pub fn html(report: &Report, graph: &Graph) -> String {
 
 fn tiles(report: &Report, graph: &Graph) -> Vec<Tile> {
     // what is inherent is shown below and counted nowhere, as in the terminal
-    let counted = |f: &&Finding| f.is_open() && !f.is_inherent();
-    let of = |severity| report.findings.iter().filter(counted).filter(|f| f.severity == severity).count();
+    let counts = report.counts();
     let contracts = graph.lines.iter().filter(|l| l.tie == Tie::Contract).map(|l| l.objects.len()).sum();
     vec![
-        Tile { kind: "error", number: of(Severity::Error), word: "errors" },
-        Tile { kind: "warning", number: of(Severity::Warning), word: "warnings" },
-        Tile { kind: "info", number: of(Severity::Info), word: "informational" },
-        Tile { kind: "accepted", number: report.findings.iter().filter(|f| !f.is_open()).count(), word: "accepted" },
+        Tile { kind: "error", number: counts.errors, word: "errors" },
+        Tile { kind: "warning", number: counts.warnings, word: "warnings" },
+        Tile { kind: "info", number: counts.informational, word: "informational" },
+        Tile { kind: "accepted", number: counts.accepted(), word: "accepted" },
         Tile { kind: "contract", number: contracts, word: "contracts" },
         Tile { kind: "plain", number: report.looked_at.services, word: "services" },
     ]
@@ -175,6 +176,7 @@ fn card((id, finding): (usize, &Finding)) -> Card {
         from: plain(Party::of_principal(finding).name()),
         to: plain(Party::of_object(finding).name()),
         message: plain(&finding.message),
+        reached: reached(finding),
         start: plain(&finding.path.from),
         steps: steps.collect(),
         exact: (fix != finding.fix).then(|| ascii_json(&finding.fix)),
@@ -182,6 +184,11 @@ fn card((id, finding): (usize, &Finding)) -> Card {
         accepted: accepted(finding).map(|why| plain(&why)),
         fingerprint: finding.fingerprint(),
     }
+}
+
+fn reached(finding: &Finding) -> Option<String> {
+    let names: Vec<String> = finding.principals.iter().map(|name| plain(name)).collect();
+    (!names.is_empty()).then(|| format!("{}: {}", count(names.len(), "role"), names.join(", ")))
 }
 
 /// Writes a JSON string of ASCII alone, so that nothing in it is changed or acts on its way through HTML.

@@ -40,7 +40,7 @@ pub fn sarif(report: &Report, places: &Places) -> String {
                 })).collect::<Vec<_>>(),
             }],
             "results": results,
-            "properties": { "lookedAt": report.looked_at },
+            "properties": { "lookedAt": report.looked_at, "counts": report.counts() },
         }],
     });
     let mut out = serde_json::to_string_pretty(&document).expect("a JSON value can always be written");
@@ -93,11 +93,15 @@ fn result(finding: &Finding, report: &Report, places: &Places, entries: &[Entry]
         "properties": {
             "principal": finding.principal,
             "principalService": finding.principal_service,
+            "principals": finding.principals,
+            "also": finding.also,
             "object": finding.object,
             "service": finding.service,
             "declared": finding.declared,
             "path": finding.path.to_string(),
             "fix": finding.fix,
+            "fixClass": finding.fix_class,
+            "fixHits": finding.fix_hits,
         },
     });
     // all results have a state, or none has

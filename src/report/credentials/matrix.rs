@@ -30,6 +30,8 @@ struct Row<'a> {
     login: Option<&'a str>,
     /// Why it could not be tried.
     problem: Option<&'a str>,
+    /// What it comes to act as beyond its access level, each with the way.
+    beyond: &'a [String],
     cells: Vec<Entry<'a>>,
 }
 
@@ -43,7 +45,14 @@ struct Entry<'a> {
     leaks: &'a [String],
     missing: &'a [String],
     untold: &'a [String],
+    /// Objects of its own service that no statement tried.
+    untried: &'a [String],
+    /// `tried`: the server answered the login itself. `catalog`: part of it was deduced from the catalog.
+    answered_by: &'static str,
+    /// The sum of `tried` and `catalog`.
     attempts: usize,
+    tried: usize,
+    catalog: usize,
 }
 
 /// Writes the matrix for programs.
@@ -67,6 +76,7 @@ fn row(reaches: &Reaches) -> Row<'_> {
         access: reaches.access,
         login: reaches.login.as_ref().map(|login| login.as_str()),
         problem: reaches.problem.as_deref(),
+        beyond: &reaches.beyond,
         cells: reaches.cells.iter().map(entry).collect(),
     }
 }
@@ -79,7 +89,11 @@ fn entry(cell: &Cell) -> Entry<'_> {
         leaks: &cell.leaks,
         missing: &cell.missing,
         untold: &cell.untold,
+        untried: &cell.untried,
+        answered_by: cell.source.word(),
         attempts: cell.attempts,
+        tried: cell.tried,
+        catalog: cell.catalog,
     }
 }
 
@@ -90,7 +104,7 @@ fn word(cell: &Cell) -> &'static str {
     if !cell.missing.is_empty() {
         return "missing";
     }
-    if !cell.untold.is_empty() {
+    if !cell.untold.is_empty() || !cell.untried.is_empty() {
         return "unknown";
     }
     match &cell.declared {
@@ -129,13 +143,14 @@ fn cell<'a>(reaches: &'a Reaches, service: &Ident) -> Option<&'a Cell> {
 }
 
 fn short(cell: &Cell) -> String {
+    let source = cell.source.word();
     match (word(cell), &cell.declared) {
         ("leak", _) => "LEAK".to_owned(),
         ("missing", _) => "MISSING".to_owned(),
         ("unknown", _) => "?".to_owned(),
-        ("none", _) => "·".to_owned(),
-        (_, Declared::Contracts(names)) => format!("contract {}", names.len()),
-        (word, _) => word.to_owned(),
+        ("none", _) => format!("· {source}"),
+        (_, Declared::Contracts(names)) => format!("contract {} {source}", names.len()),
+        (word, _) => format!("{word} {source}"),
     }
 }
 
@@ -145,24 +160,37 @@ fn write_rest(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
         if let Some(problem) = &reaches.problem {
             writeln!(out, "\n{REMOVED}{name}{REMOVED:#} cannot be proven: {}", plain(problem))?;
         }
+        write_list(out, &format!("{name} reaches more than access: {}", access(reaches)), &reaches.beyond)?;
         for cell in &reaches.cells {
             let service = cell.service.as_str();
             write_list(out, &format!("{name} reaches of {service} what is not declared"), &cell.leaks)?;
             write_list(out, &format!("{name} does not reach of {service} what is declared"), &cell.missing)?;
             write_list(out, &format!("{name} could not try of {service}"), &cell.untold)?;
+            let untried = "no statement tried these objects of it, since planning them runs code of others";
+            write_list(out, &format!("{name} in {service}: {untried}"), &cell.untried)?;
         }
     }
-    let attempts: usize = matrix.credentials.iter().flat_map(|row| &row.cells).map(|cell| cell.attempts).sum();
+    let (tried, deduced) = (matrix.tried(), matrix.from_catalog());
+    let answers = format!("{tried} tried, {deduced} from the catalog");
     let credentials = count(matrix.credentials.len(), "credential");
     let services = count(matrix.services.len(), "service");
     if matrix.is_right() {
         writeln!(
             out,
-            "\n{ADDED}Proven{ADDED:#}: {credentials} reach what is declared of {services} and nothing else ({})",
-            count(attempts, "attempt")
+            "\n{ADDED}Proven{ADDED:#}: {credentials} reach what is declared of {services} and nothing else ({answers})"
         )
+    } else if tried == 0 {
+        writeln!(out, "\n{REMOVED}Not proven{REMOVED:#}: nothing was tried ({credentials}, {services})")
     } else {
-        writeln!(out, "\n{REMOVED}Not proven{REMOVED:#}: {credentials}, {services}, {}", count(attempts, "attempt"))
+        writeln!(out, "\n{REMOVED}Not proven{REMOVED:#}: {credentials}, {services} ({answers})")
+    }
+}
+
+fn access(reaches: &Reaches) -> &'static str {
+    match reaches.access {
+        Access::Owner => "owner",
+        Access::Write => "write",
+        Access::Read => "read",
     }
 }
 

@@ -22,12 +22,13 @@ use statement::Names;
 
 use super::ends::identity;
 use super::{Between, Error};
-use crate::credentials::password;
 use crate::ident::Ident;
 use crate::manifest::service::{Project, Service};
 use crate::pg::connect::Target;
 use crate::pg::error::Error as PgError;
 use crate::pg::exec;
+use crate::pg::password;
+use crate::pg::session::SessionKind;
 use crate::sql;
 use crate::sql::{Qualified, Sql};
 
@@ -350,7 +351,7 @@ async fn drop_role(connection: &mut PgConnection, role: &Ident, side: &Side) -> 
 }
 
 async fn open(target: &Target) -> Result<PgConnection, PgError> {
-    target.connect("pgcleave split, bridge").await
+    target.connect(SessionKind::Tested, "pgcleave split, bridge").await
 }
 
 /// Reads the shapes in a snapshot with an empty search path.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::contract::Crossing;
 use super::shape::{Relation, Shapes, Side, Type};
 use crate::ident::Ident;
+use crate::model::extension_schema;
 use crate::pg::connect::Target;
 use crate::sql;
 use crate::sql::{Comma, Literal, Qualified, Sql, TypeList};
@@ -84,7 +85,8 @@ pub(super) fn connect(names: &Names, side: &Side, there: &Target) -> Vec<Sql> {
     ];
     all.extend(acting_as(bridge, side, hardened));
     // its functions are nobody's to call: they need no place on any search path
-    all.push(sql!("create extension if not exists postgres_fdw with schema pgcleave"));
+    let (wrapper, registry) = (Ident::from_server("postgres_fdw"), Ident::from_server("pgcleave"));
+    all.extend(extension_schema::create(&wrapper, Some(&registry)));
     let (host, port) = (there.host(), there.port().to_string());
     let mut options = vec![("host", host), ("port", port), ("dbname", there.database().to_owned())];
     let environment = there.environment();

@@ -159,6 +159,19 @@ pub enum Identity {
     Nothing,
 }
 
+/// A table or a sequence that no login of `start` could read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The code of the error with which `start` would refuse.
+    pub code: &'static str,
+    /// The relation, with its schema.
+    pub relation: String,
+    /// The error's message.
+    pub message: String,
+    /// What to do about it.
+    pub fix: String,
+}
+
 /// All that is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -172,6 +185,10 @@ pub struct Facts {
     pub couplings: Vec<Coupling>,
     /// Logins of the service that the target has already, with passwords that are not known to be the same.
     pub taken_logins: Vec<Ident>,
+    /// Why relations of the schema cannot be read: code, relation, message, and what to do.
+    pub unreadable: Vec<Unreadable>,
+    /// Owners of something in the schema that are superusers in the target.
+    pub superuser_owners: Vec<String>,
     /// How far a split is that has begun already.
     pub phase: Option<String>,
     /// Whether contracts are to be bridged into the source and into the target.

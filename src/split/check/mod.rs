@@ -4,28 +4,32 @@
 
 pub mod facts;
 mod judge;
-mod read;
+pub(super) mod read;
 pub mod readiness;
 
 pub use judge::judge;
 
 use super::bridge::Bridge;
 use super::bridge::contract::Direction;
+use super::state::Phase;
 use super::{Between, Error};
 use crate::manifest::service::Project;
 use crate::transfer::pg_dump::{PgDump, VARIABLE};
 use readiness::{Item, Readiness};
 
-/// Looks at both sides and judges; writes nothing.
+/// Looks at both sides and judges; writes nothing. What `start` would allow is allowed here with the same option.
 ///
 /// # Errors
 /// A side could not be reached or read, or there is no such schema.
-pub async fn check(between: &Between, project: Option<&Project>) -> Result<Readiness, Error> {
+pub async fn check(between: &Between, project: Option<&Project>, superuser_objects: bool) -> Result<Readiness, Error> {
     let mut facts = read::read(between).await?;
     let bridges = bridges(between, project).await?;
     let leads = |direction| bridges.iter().any(|bridge| bridge.direction() == direction);
     facts.bridged = [leads(Direction::Exposed), leads(Direction::Consumed)];
-    let mut readiness = judge(&between.service, &between.schema, &facts);
+    // Once the copy is done, the target has the definitions, and start makes none there any more.
+    let to_make = [Phase::Prepared, Phase::Copying, Phase::Aborted].map(Phase::as_str);
+    let made = facts.phase.as_deref().is_some_and(|phase| !to_make.contains(&phase));
+    let mut readiness = judge(&between.service, &between.schema, &facts, superuser_objects || made);
     let needs_dump = facts.phase.is_none() && facts.source.major() > 0;
     if let (true, Err(error)) = (needs_dump, PgDump::find(facts.source.major()).await) {
         let fix = format!("install the client programs of that version, or set {VARIABLE} to their folder");

@@ -4,16 +4,19 @@ use serde::de::DeserializeOwned;
 use sqlx::Executor;
 use sqlx::postgres::PgConnection;
 
-use super::facts::{Facts, Schema, Server};
+use super::facts::{Facts, Schema, Server, Unreadable};
+use crate::error::Coded as _;
 use crate::ident::Ident;
 use crate::pg::connect::Target;
 use crate::pg::error::Error as PgError;
+use crate::pg::session::SessionKind;
 use crate::registry;
 use crate::split::state::{Phase, Split};
 use crate::split::{Between, Error};
 use crate::transfer::coupling;
 use crate::transfer::error::Error as TransferError;
-use crate::transfer::logins;
+use crate::transfer::loader::{self, Owners};
+use crate::transfer::{logins, readers, surroundings};
 
 const BEGIN: &str =
     "begin transaction isolation level repeatable read, read only; set local search_path = ''; set local jit = off";
@@ -30,7 +33,10 @@ pub(super) async fn read(between: &Between) -> Result<Facts, Error> {
         return Err(TransferError::NoSchema { schema, database }.into());
     }
     facts.couplings = coupling::find(&mut source, &between.schema).await?;
-    facts.couplings.retain(|coupling| !coupling.is_of_a_split());
+    // Rows are read as their owners: what the connecting login may not read itself says nothing.
+    facts.couplings.retain(|coupling| !coupling.is_of_a_split() && !coupling.kind.hides_rows());
+    facts.unreadable = unreadable(&mut source, &between.schema).await?;
+    let around = surroundings::read(&mut source, &between.schema, &between.service, &facts.couplings, false).await?;
     facts.phase = phase(&mut source, &between.service).await?;
     let ours = logins::of_service(&mut source, &between.schema, &between.service).await?;
     end(source).await?;
@@ -41,12 +47,46 @@ pub(super) async fn read(between: &Between) -> Result<Facts, Error> {
         let names: Vec<_> = ours.keys().cloned().collect();
         facts.taken_logins = logins::taken(&ours, &logins::named(&mut target, &names).await?);
     }
+    let owners = Owners {
+        schema: &between.schema,
+        owner: around.owner.as_ref(),
+        all: &around.owners,
+        superusers: true,
+        jobs: 1,
+    };
+    facts.superuser_owners = loader::superusers(&mut target, &owners).await?;
     end(target).await?;
     Ok(facts)
 }
 
+/// Tells what `start` would refuse to read, and how to let it.
+pub(in crate::split) async fn unreadable(source: &mut PgConnection, schema: &Ident) -> Result<Vec<Unreadable>, Error> {
+    let refusals = readers::refusals(source, schema).await?;
+    let known = |error: TransferError| {
+        let (code, message) = (error.code(), error.to_string());
+        let (relation, fix) = match error {
+            TransferError::NeedsOwner { relation, owner, login } => {
+                let fix = format!(
+                    "connect as a superuser, or let {login} be granted {owner}: grant {owner} to {login} with admin option"
+                );
+                (relation, fix)
+            }
+            TransferError::RowSecurityForced { table, owner, .. } => {
+                let fix = format!(
+                    "connect as a superuser or, from 16 on, as a login with BYPASSRLS that is granted {owner} with admin option"
+                );
+                (table, fix)
+            }
+            TransferError::OwnerLacks { relation, grant, .. } => (relation, grant),
+            _ => (schema.as_str().to_owned(), String::new()),
+        };
+        Unreadable { code, relation, message, fix }
+    };
+    Ok(refusals.into_iter().map(known).collect())
+}
+
 async fn begin(target: &Target) -> Result<PgConnection, Error> {
-    let mut connection = target.connect("pgcleave split check").await?;
+    let mut connection = target.connect(SessionKind::Administrator, "pgcleave split check").await?;
     let begun = connection.execute(sqlx::raw_sql(BEGIN)).await;
     begun.map_err(|e| PgError::new("begin to look", &e))?;
     Ok(connection)

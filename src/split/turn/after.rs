@@ -11,8 +11,9 @@ use super::Options;
 use super::pause::Lines;
 use crate::split::ends::Ends;
 use crate::split::error::Error;
+use crate::split::failpoint::{self, Failpoint};
 use crate::split::state::{Phase, Side, Split, Step};
-use crate::split::{Between, fence, link};
+use crate::split::{Between, applier, fence, link};
 
 /// How much is repeated of what the command says on stderr at its end, in bytes.
 const SAID_BYTES: usize = 1000;
@@ -104,14 +105,17 @@ async fn last_words(mut from: ChildStderr) -> String {
 pub(super) async fn turn_round(ends: &mut Ends, between: &Between, split: &mut Split, to: Side) -> Result<(), Error> {
     let from = to.other();
     ends.write(split).await?;
+    failpoint::reach(Failpoint::TurnRouted);
     let lsn = split.turn.as_ref().and_then(|turn| turn.lsn.clone());
     let lsn = lsn.ok_or_else(|| Error::Overtaken("the record has no point to replicate back from".to_owned()))?;
     // First the old direction: otherwise rows would go round in a circle.
-    link::unsubscribe(ends.side(to), &split.link(from)).await?;
+    applier::unsubscribe(ends.side(to), split, from).await?;
     link::unpublish(ends.side(from), split, from).await?;
     link::advance(ends.side(to), &split.link(to), &lsn).await?;
     let password = link::login(ends.side(to), split, to).await?;
     link::subscribe(ends.side(from), split, to, between.seen(to), &password).await?;
+    failpoint::reach(Failpoint::TurnSubscribed);
+    ends.read_roles(split).await?;
     if let Some(turn) = &mut split.turn {
         turn.step = Step::Turned;
     }

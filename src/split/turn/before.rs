@@ -7,7 +7,7 @@ use crate::pg::exec;
 use crate::split::ends::Ends;
 use crate::split::error::Error;
 use crate::split::state::{Side, Split};
-use crate::split::{Between, carry, fence, gate, link, sequence};
+use crate::split::{Between, applier, carry, fence, link, sequence};
 use crate::sql;
 use crate::transfer::table;
 
@@ -38,12 +38,10 @@ pub(super) async fn prepare(
     if to == Side::Target {
         carry::logins(ends, between, split).await?;
     }
+    applier::settle(ends.side(to), split, from).await?;
+    ends.note_roles(split).await?;
     link::begin_after_turn(ends.side(to), split, from).await?;
     runs(ends, split, to, options).await?;
-    if !gate::closed(ends.side(to), split).await? {
-        let side = between.target(to).label();
-        return Err(Error::Overtaken(format!("{side} is not closed to writers: its triggers are not all enabled")));
-    }
     let tables = table::read(ends.side(from), &split.schema).await?;
     link::publish(ends.side(to), split, &tables).await?;
     let bound = sql!("set statement_timeout = ", SLOT_MILLIS);
@@ -55,7 +53,7 @@ pub(super) async fn prepare(
     let ahead = sequence::read(ends.side(from), &split.schema).await?;
     let there = sequence::read(ends.side(to), &split.schema).await?;
     let behind = sequence::behind(&ahead, &there, sequence::HEADROOM);
-    sequence::set(ends.side(to), &split.schema, &behind).await?;
+    sequence::set(ends.side(to), between.target(to), &split.schema, &behind).await?;
 
     let mut quick = 0;
     let started = Instant::now();

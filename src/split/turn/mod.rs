@@ -23,11 +23,14 @@ use super::compare::{self, Frozen};
 use super::definitions;
 use super::ends::Ends;
 use super::error::Error;
+use super::failpoint::{self, Failpoint};
 use super::pooler::Pooler;
-use super::state::{Phase, Side, Split, Step, Turn};
+use super::state::{Phase, Side, Split, Step, Turn, Unequal};
+use super::write_block;
 use crate::event::{Event, Listener};
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Hold, Interrupt};
 use crate::transfer::control::Control;
+use crate::transfer::readers::Readers;
 use crate::transfer::snapshot::Locks;
 use crate::transfer::table;
 use pause::{Attempt, Lines};
@@ -40,6 +43,15 @@ const LOCK_SECONDS: u64 = 10;
 
 /// How much longer than the longest pause a try may take before the way to a server counts as broken, in milliseconds.
 const SILENCE_MILLIS: u64 = 2000;
+
+/// How long writers may stand still for a comparison outside a change of sides, in milliseconds.
+const COMPARE_PAUSE_MILLIS: u64 = 2000;
+
+/// How long such a comparison waits for other transactions, in seconds.
+const COMPARE_WAIT_SECONDS: u64 = 120;
+
+/// How many connections compare at once then, on each side.
+const COMPARE_JOBS: usize = 2;
 
 /// How to change sides.
 #[derive(Debug, Clone)]
@@ -72,8 +84,16 @@ pub async fn cutover(between: &Between, options: &Options, listener: Listener<'_
     }
     let message = format!("rows differ at the fence in {}: the writes go back", differ.join(", "));
     listener(Event::Warning { message });
-    turn(between, Side::Source, false, options, listener).await?;
-    Err(Error::Differs { tables: differ })
+    let (split, _) = turn(between, Side::Source, false, options, listener).await?;
+    Err(differs(split, differ))
+}
+
+/// Says what differing rows mean, by what the record knows of them.
+fn differs(split: Split, tables: Vec<String>) -> Error {
+    match split.unequal {
+        Some(Unequal::AtCutover { .. }) => Error::Differs { tables },
+        _ => Error::DiffersRollback { service: split.service, tables },
+    }
 }
 
 /// Sends the writes back to the source, with everything that was written since.
@@ -82,7 +102,29 @@ pub async fn cutover(between: &Between, options: &Options, listener: Listener<'_
 /// As [`cutover`]; where the two sides differ, the writes stay on the source.
 pub async fn rollback(between: &Between, options: &Options, listener: Listener<'_>) -> Result<Split, Error> {
     let (split, differ) = turn(between, Side::Source, true, options, listener).await?;
-    if differ.is_empty() { Ok(split) } else { Err(Error::Differs { tables: differ }) }
+    if differ.is_empty() { Ok(split) } else { Err(differs(split, differ)) }
+}
+
+/// Compares all rows of both sides at a point of its own, and gives the tables that differ; nothing changes sides.
+///
+/// # Errors
+/// Writers could not be stopped for the moment that it takes, or a server refused something.
+pub(super) async fn compare_now(
+    ends: &mut Ends,
+    between: &Between,
+    split: &mut Split,
+    listener: Listener<'_>,
+) -> Result<Vec<String>, Error> {
+    let options = Options {
+        max_pause_millis: COMPARE_PAUSE_MILLIS,
+        wait_seconds: COMPARE_WAIT_SECONDS,
+        poolers: Vec::new(),
+        command: None,
+        command_seconds: 0,
+        jobs: COMPARE_JOBS,
+        interrupt: Interrupt::default(),
+    };
+    late::compare(ends, between, split, &options, listener).await
 }
 
 /// Changes sides, unless that is done already; gives the tables that differed at the fence.
@@ -112,6 +154,10 @@ async fn turned(
     listener: Listener<'_>,
 ) -> Result<(Split, Vec<String>), Error> {
     let from = to.other();
+    if to == Side::Target && split.phase == Phase::Reversed && split.turn.is_none() {
+        // A rollback that was killed in its pause has left nothing of the cutover's record: its rows are compared anew.
+        split.turn = Some(Turn { step: Step::Turned, ..Turn::begin(to) });
+    }
     let there = split.turn.as_ref().is_some_and(|turn| turn.to == to && turn.step == Step::Turned);
     if there && split.writable == to && matches!(split.phase, Phase::Ready | Phase::Reversed) {
         reroute(&mut ends, between, &mut split, options).await?;
@@ -131,11 +177,39 @@ async fn turned(
         let (service, phase) = (split.service, split.phase.as_str());
         return Err(Error::WrongPhase { service, phase, why: why.to_owned() });
     }
+    write_block::restore(&mut ends, &mut split, listener).await?;
     definitions::changed(&mut ends, &split).await?.refuse(&split)?;
+    if compare && to == Side::Source && matches!(split.unequal, Some(Unequal::AtCutover { .. })) {
+        // The cutover that found it was cut off before it could go back: the target has been in use since.
+        split.unequal = Some(Unequal::NotCompared);
+        ends.write(&mut split).await?;
+    }
     let was = split.phase;
     before::prepare(&mut ends, between, &mut split, to, options).await?;
-    let mut lines = Lines::open(between, from, options).await?;
-    let done = try_often(&mut ends, &mut lines, between, &mut split, to, options, listener).await;
+    // Before the pause: in it, nobody makes logins.
+    let targets = [between.target(from), between.target(to)];
+    let mut readers = compare::readers(targets, &split.schema, options.jobs).await?;
+    let changed = change(ends, between, (split, was), to, compare, &mut readers, options, listener).await;
+    compare::drop_readers(readers, listener).await;
+    changed
+}
+
+/// Changes sides for good, or leaves everything as it was.
+#[expect(clippy::too_many_arguments, reason = "what a change of sides works with")]
+async fn change(
+    mut ends: Ends,
+    between: &Between,
+    (mut split, was): (Split, Phase),
+    to: Side,
+    compare: bool,
+    readers: &mut [Readers; 2],
+    options: &Options,
+    listener: Listener<'_>,
+) -> Result<(Split, Vec<String>), Error> {
+    let mut lines = Lines::open(between, to.other(), options).await?;
+    // From the first try's pause until writes go on and replication has turned round, a second signal changes nothing.
+    let mut act = None;
+    let done = try_often((&mut ends, &mut lines, readers), between, &mut split, to, &mut act, options, listener).await;
     let fenced = match done {
         Ok(fenced) => fenced,
         Err(error) => {
@@ -145,9 +219,14 @@ async fn turned(
     };
     let Fenced { frozen, locks, unrouted } = fenced;
     let rest = async {
-        after::turn_round(&mut ends, between, &mut split, to).await?;
+        let turned = after::turn_round(&mut ends, between, &mut split, to).await;
+        drop(act);
+        turned?;
         if compare {
-            compared(&mut ends, between, &mut split, (frozen, locks), options, listener).await
+            let differ = compared(&mut ends, between, &split, ((frozen, locks), readers), options, listener).await?;
+            split.compared(&differ, true);
+            ends.write(&mut split).await?;
+            Ok(differ)
         } else {
             // They went back since they differed.
             split.turn.as_mut().expect("a change of sides is under way").equal = Some(false);
@@ -207,12 +286,23 @@ async fn owed(
     late::compare(ends, between, split, options, listener).await
 }
 
-/// Compares all rows at the fence, and writes down whether they were the same; gives the tables that differ.
+/// Both sides' snapshots at the fence, the old side's first, and the locks under them.
+type AtFence = ([(String, String); 2], [Locks; 2]);
+
+/// Lets the tables of both sides go.
+async fn release(readers: &mut [Readers; 2]) -> Result<(), Error> {
+    for readers in readers {
+        readers.release().await?;
+    }
+    Ok(())
+}
+
+/// Compares all rows at the fence; gives the tables that differ.
 async fn compared(
     ends: &mut Ends,
     between: &Between,
-    split: &mut Split,
-    (frozen, locks): ([(String, String); 2], [Locks; 2]),
+    split: &Split,
+    ((frozen, locks), readers): (AtFence, &[Readers; 2]),
     options: &Options,
     listener: Listener<'_>,
 ) -> Result<Vec<String>, Error> {
@@ -225,16 +315,11 @@ async fn compared(
     let mut differ: Vec<_> = unknown.map(|name| format!("{}.{}", split.schema.as_str(), name.as_str())).collect();
     let [from_locks, to_locks] = locks;
     let [(from_id, from_lsn), (to_id, to_lsn)] = frozen;
-    let one = from_locks.adopt(between.target(from), &from_id, &from_lsn).await?;
-    let two = to_locks.adopt(between.target(to), &to_id, &to_lsn).await?;
-    let sides =
-        [Frozen { target: between.target(from), snapshot: one }, Frozen { target: between.target(to), snapshot: two }];
+    let one = from_locks.adopt(between.target(from), &readers[0], &from_id, &from_lsn).await?;
+    let two = to_locks.adopt(between.target(to), &readers[1], &to_id, &to_lsn).await?;
+    let sides = [Frozen { snapshot: one }, Frozen { snapshot: two }];
     let control = Control::new(Interrupt::default(), None);
     differ.extend(compare::differing(sides, &split.service, options.jobs, &control, listener).await?);
-    if let Some(turn) = &mut split.turn {
-        turn.equal = Some(differ.is_empty());
-    }
-    ends.write(split).await?;
     Ok(differ)
 }
 
@@ -258,30 +343,35 @@ struct Fenced {
     unrouted: Option<Error>,
 }
 
-/// Tries until writers could be stopped, with growing pauses, within the bound.
+/// Tries until writers could be stopped, with growing pauses, within the bound; `act` is held while writes stand still, and
+/// stays held where they did when it ended.
 async fn try_often(
-    ends: &mut Ends,
-    lines: &mut Lines,
+    (ends, lines, readers): (&mut Ends, &mut Lines, &mut [Readers; 2]),
     between: &Between,
     split: &mut Split,
     to: Side,
+    act: &mut Option<Hold>,
     options: &Options,
     listener: Listener<'_>,
 ) -> Result<Fenced, Error> {
-    let was = split.phase;
+    let (was, turn) = (split.phase, split.turn.clone());
     let began = Instant::now();
     let mut rest = PAUSES_MILLIS.0;
     loop {
         way::clear(ends, split, to.other(), began, options, listener).await?;
         // For this try only: whoever alters a table would wait for them, and all others behind.
+        let [old, new] = &mut *readers;
         let locks = [
-            Locks::take(between.target(to.other()), &split.schema, LOCK_SECONDS).await?,
-            Locks::take(between.target(to), &split.schema, LOCK_SECONDS).await?,
+            Locks::take(between.target(to.other()), old, LOCK_SECONDS).await?,
+            Locks::take(between.target(to), new, LOCK_SECONDS).await?,
         ];
         definitions::changed(ends, split).await?.refuse(split)?;
+        // From here to the end of the pause a signal finishes or reverses the act.
+        *act = Some(options.interrupt.hold());
         split.phase = Phase::Fenced;
         split.turn = Some(Turn::begin(to));
         ends.write(split).await?;
+        failpoint::reach(Failpoint::TurnFenced);
         let trying = pause::attempt(ends, lines, split, locks[0].tables(), to, options);
         let bound = Duration::from_millis(options.max_pause_millis + SILENCE_MILLIS);
         // Nothing of it is used again after that: connections of their own settle what was left.
@@ -298,10 +388,11 @@ async fn try_often(
             }
             Attempt::Again(why) => why,
         };
-        drop(locks);
+        release(readers).await?;
         split.phase = was;
-        split.turn = None;
+        split.turn.clone_from(&turn);
         ends.write(split).await?;
+        *act = None;
         if options.interrupt.requested() {
             return Err(Error::Interrupted);
         }

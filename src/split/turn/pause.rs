@@ -9,14 +9,15 @@ use super::order::Order;
 use super::{Options, way};
 use crate::pg::error::Error as PgError;
 use crate::pg::exec;
+use crate::pg::session::SessionKind;
 use crate::split::ends::{self, Ends};
 use crate::split::error::Error;
+use crate::split::failpoint::{self, Failpoint};
 use crate::split::pooler::Console;
-use crate::split::state::{Phase, Side, Split, Step};
-use crate::split::{Between, compare, fence, gate, sequence};
+use crate::split::state::{Phase, Side, Split, Step, Unequal};
+use crate::split::{Between, compare, fence, sequence, write_block};
 use crate::sql;
 use crate::sql::Comma;
-use crate::transfer::session;
 use crate::transfer::table::{self, Table};
 
 /// How long a pooler may take to end its transactions before clients go on, in milliseconds.
@@ -56,14 +57,17 @@ impl Lines {
         for pooler in &options.poolers {
             consoles.push(Console::open(pooler).await?);
         }
-        let mut locker = session::open(old, "pgcleave fence").await?;
+        let mut locker = old.connect(SessionKind::Administrator, "pgcleave fence").await?;
         ends::durable(&mut locker).await?;
         let idle = i64::try_from(options.max_pause_millis + IDLE_MILLIS).unwrap_or(i64::from(i32::MAX));
         let idle = sql!("set idle_in_transaction_session_timeout = ", idle.min(i64::from(i32::MAX)));
         exec::batch(&mut locker, "bound the fence", &idle).await?;
         Ok(Self {
             locker,
-            frozen: [session::open(old, "pgcleave compare").await?, session::open(new, "pgcleave compare").await?],
+            frozen: [
+                old.connect(SessionKind::Administrator, "pgcleave compare").await?,
+                new.connect(SessionKind::Administrator, "pgcleave compare").await?,
+            ],
             order: Order::default(),
             consoles,
         })
@@ -126,7 +130,7 @@ pub(super) async fn attempt(
             let n = fence::write(old, id).await?;
             fence::arrival(new, id, n, bound).await
         };
-        let close = gate::set(split, tables, true);
+        let close = write_block::set(split, tables, true);
         let closing = async { exec::batch(&mut lines.locker, "close the old side", &close).await.map_err(Error::from) };
         let (arrived, ()) = tokio::try_join!(arriving, closing)?;
         arrived
@@ -212,7 +216,7 @@ async fn freeze(
     };
     let (one, two, (ahead, names), there) =
         tokio::try_join!(compare::freeze(one), compare::freeze(two), read, sequence::read(&mut *new, &split.schema))?;
-    sequence::set(new, &split.schema, &sequence::behind(&ahead, &there, 0)).await?;
+    sequence::set_in_pause(new, &split.schema, &sequence::behind(&ahead, &there, 0)).await?;
     Ok(([one, two], names.iter().eq(tables.iter().map(|table| &table.name.name))))
 }
 
@@ -245,16 +249,23 @@ async fn change(
     split.revision += 1;
     ends::put(&mut lines.locker, split, to.other()).await?;
     exec::batch(&mut lines.locker, "close the old side for good", &sql!("commit")).await?;
+    failpoint::reach(Failpoint::TurnClosed);
 
     let turn = split.turn.as_mut().expect("it was set before the fence");
     turn.step = Step::Opened;
+    if to == Side::Source && split.unequal.is_none() {
+        // The target has taken writes of its own: until all rows are compared, it may be the only place of some.
+        split.unequal = Some(Unequal::NotCompared);
+    }
     (split.phase, split.writable) = (Phase::Switched, to);
     split.revision += 1;
     // Its tables are locked already.
     let new = ends.side(to);
     ends::put(new, split, to).await?;
-    let open = sql!(gate::set(split, tables, false), "commit");
-    Ok(exec::batch(new, "open the new side", &open).await?)
+    let open = sql!(write_block::set(split, tables, false), "commit");
+    exec::batch(new, "open the new side", &open).await?;
+    failpoint::reach(Failpoint::TurnOpened);
+    Ok(())
 }
 
 /// Locks all tables against writers; readers go on.

@@ -12,7 +12,7 @@ use crate::split::ends::{self, Ends};
 use crate::split::error::Error;
 use crate::split::settle::{self, Settled};
 use crate::split::state::{Phase, Side, Split, Step};
-use crate::split::{Between, gate};
+use crate::split::{Between, write_block};
 use crate::sql;
 use crate::transfer::table::{self, Table};
 
@@ -33,6 +33,8 @@ pub(super) async fn first(
     options: &Options,
     listener: Listener<'_>,
 ) -> Result<Option<Split>, Error> {
+    // Writes may stand still until this is done.
+    let _act = options.interrupt.hold();
     match settle::settle(&split) {
         Settled::Steady => Ok(None),
         Settled::Reopen => {
@@ -65,6 +67,7 @@ pub(super) async fn after_failure(
     listener: Listener<'_>,
 ) -> Result<Option<Split>, Error> {
     let started = Instant::now();
+    let _act = options.interrupt.hold();
     loop {
         let settled = settle_now(between, was, options, listener).await;
         let Err(error) = settled else { return settled };
@@ -127,8 +130,8 @@ async fn open_again(old: &mut PgConnection, split: &Split, from: Side, tables: &
     // An ended process may just be closing the side: its record is locked until that is decided.
     ends::put(old, split, from).await?;
     let mut open = sql!("commit");
-    if !gate::open(old, split).await? {
-        open = sql!(gate::set(split, tables, false), open);
+    if !write_block::open(old, split).await? {
+        open = sql!(write_block::set(split, tables, false), open);
     }
     Ok(exec::batch(old, "open the old side again", &open).await?)
 }

@@ -1,6 +1,6 @@
 //! Rows in COPY's text form → COPY's binary form, which costs the server a third less to take in.
 //!
-//! Only what PostgreSQL itself writes, under the settings of [`session`](super::session), is understood. All else is
+//! Only what PostgreSQL itself writes, under the settings of [`session`](crate::pg::session), is understood. All else is
 //! [`NotBinary`], and its piece goes as text: the server decides then, as it would have without us.
 //!
 //! The forms are those of the types' `…send` functions, see

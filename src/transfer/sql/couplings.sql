@@ -68,6 +68,11 @@ select distinct kind, object, refers_to from (
   select 'extension' as kind, extname::pg_catalog.text as object, ''::pg_catalog.text as refers_to from outward where extname is not null
   union all
   select 'extension', m.extname::pg_catalog.text, '' from members m join ours o on o.classid = m.classid and o.objid = m.objid
+  -- ALTER ... DEPENDS ON EXTENSION.
+  union
+  select 'extension', e.extname::pg_catalog.text, '' from pg_catalog.pg_depend d join ours o on o.classid = d.classid and o.objid = d.objid
+  join pg_catalog.pg_extension e on e.oid = d.refobjid
+  where d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass and d.deptype = 'x'
   union all
   select case when w.refclassid = 'pg_catalog.pg_foreign_server'::pg_catalog.regclass then 'foreign-table'
       when w.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
@@ -133,6 +138,7 @@ select distinct kind, object, refers_to from (
     case when r.rolcreatedb then 'CREATEDB' end, case when r.rolbypassrls then 'BYPASSRLS' end, case when r.rolreplication then 'REPLICATION' end)
   from pg_catalog.pg_roles r join staff s on s.role = r.oid
   where not r.rolsuper and (r.rolcreaterole or r.rolcreatedb or r.rolbypassrls or r.rolreplication)
+    and r.rolname::pg_catalog.text !~ 'pgcleave_tmp_[0-9a-f]{8}_[0-9a-f]{8}$'
   union all
   select 'search-path', pg_catalog.format('%s(%s)', p.proname, pg_catalog.oidvectortypes(p.proargtypes)), ''
   from pg_catalog.pg_proc p join target t on p.pronamespace = t.oid join pg_catalog.pg_language l on l.oid = p.prolang

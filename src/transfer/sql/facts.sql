@@ -62,8 +62,10 @@ with
     select a.what, a.object, x.grantee, x.list from acls a, lateral (
       select x.grantee, pg_catalog.array_agg(distinct x.privilege_type || case when x.is_grantable then '*' else '' end) as list
       from pg_catalog.aclexplode(a.acl) x group by x.grantee) x
-    where x.grantee is distinct from a.owner or x.list <> (
-      select pg_catalog.array_agg(distinct p.privilege_type) from pg_catalog.aclexplode(a.preset) p where p.grantee = a.owner)
+    -- a temporary login of another command is gone when that ends
+    where pg_catalog.pg_get_userbyid(x.grantee)::pg_catalog.text !~ 'pgcleave_tmp_[0-9a-f]{8}_[0-9a-f]{8}$'
+      and (x.grantee is distinct from a.owner or x.list <> (
+      select pg_catalog.array_agg(distinct p.privilege_type) from pg_catalog.aclexplode(a.preset) p where p.grantee = a.owner))
     union all
     select a.what, a.object, a.owner, '{nothing}' from acls a
     where a.owner is not null and not exists (select from pg_catalog.aclexplode(a.acl) x where x.grantee = a.owner)

@@ -1,8 +1,13 @@
 //! Plans and applies on real servers; after every apply the next plan is empty.
 
+mod close_database;
 mod concurrency;
 mod drift;
+mod identity;
+mod neighbours;
+mod own_roles;
 mod provision;
+mod removed;
 mod saved;
 
 use crate::support::{Answer, Project, TestDb};
@@ -68,7 +73,7 @@ impl Shop {
 
     /// Applies; other tests' logins on the same server make the closing of the database a hazard.
     fn apply(&self, more: &[&str]) -> Answer {
-        self.project.run(&[&["apply", "--allow", "revoke"], more].concat())
+        self.project.run(&[&["apply", "--allow", "revoke,close-database"], more].concat())
     }
 
     /// Replaces `@` by the role prefix, and runs it as the superuser.

@@ -105,10 +105,10 @@ async fn logins_of_another_database_keep_their_passwords_unless_that_is_allowed(
     let mut second = Project::new(&shop.db);
     second.connect_as(other.url());
     second.manifest("orders", "credentials: { app: { access: write } }\n");
-    let refused = second.run(&["apply", "--allow", "revoke"]).exits(5);
+    let refused = second.run(&["apply", "--allow", "revoke,close-database"]).exits(5);
     assert!(refused.stderr.contains("replace-password"), "{}", refused.stderr);
     assert!(PgConnection::connect(url).await.is_ok(), "the first database's client still has its password");
-    second.run(&["apply", "--allow", "revoke,replace-password"]).exits(0);
+    second.run(&["apply", "--allow", "revoke,close-database,replace-password"]).exits(0);
     second.expect_no_changes();
     assert!(PgConnection::connect(url).await.is_err());
 }

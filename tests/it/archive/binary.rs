@@ -1,8 +1,8 @@
 //! An archive's text becomes binary on its way into a database.
 
 use futures_util::TryStreamExt as _;
+use pgcleave::pg::session::SessionKind;
 use pgcleave::transfer::encode::Encoder;
-use pgcleave::transfer::session;
 use pgcleave::transfer::wires;
 use sqlx::postgres::PgConnection;
 
@@ -147,7 +147,7 @@ async fn rows_become_the_very_bytes_that_the_server_would_send() {
     .await;
     expected.push(("series".to_owned(), "a series".to_owned()));
 
-    let mut connection = session::open(&target(&db), "test").await.expect("a session");
+    let mut connection = target(&db).connect(SessionKind::Administrator, "test").await.expect("a session");
     let wires = wires::read(&mut connection, &ident("wire")).await.expect("the types");
     for (table, what) in expected {
         let names: Vec<String> = sqlx::query_scalar(

@@ -18,7 +18,7 @@ fn location(storage: &Storage, prefix: &str) -> Location {
 }
 
 fn importing() -> import::Options {
-    import::Options { jobs: 2, max_bytes_per_second: None, interrupt: Interrupt::default() }
+    super::importing(Interrupt::default())
 }
 
 #[tokio::test]

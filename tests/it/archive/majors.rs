@@ -10,14 +10,14 @@ use pgcleave::pg::connect::Target;
 use pgcleave::transfer::coupling::CouplingKind;
 
 use super::round_trip::museum;
-use super::{Room, can_export, compare, database, export, options, target};
+use super::{Room, can_export, compare, database, export, importing, options, restore_with, target};
 use crate::support::{Dedicated, Project, TestDb};
 
 /// The example shop's services, each after those that it consumes from.
 const SERVICES: [&str; 7] = ["users", "catalog", "orders", "billing", "shipping", "support", "recommendations"];
 
 async fn import_into(to: &Target, archive: &Path) -> Result<import::Imported, Error> {
-    let options = import::Options { jobs: 2, max_bytes_per_second: None, interrupt: Interrupt::default() };
+    let options = importing(Interrupt::default());
     import::import(&archive.into(), to, &options, &|_| {}).await
 }
 
@@ -43,7 +43,7 @@ async fn one_of_everything_comes_back_on_the_newest_server() {
     assert_same(Place::Archive(archive.clone().into()), &to, "museum").await;
 
     let url = newest.url("template1");
-    let script = Command::new("sh").arg(archive.join("restore.sh")).arg(&url).output().expect("sh starts");
+    let script = restore_with(&archive, &url, &url, &["--trust-archive"]);
     assert!(script.status.success(), "{}", String::from_utf8_lossy(&script.stderr));
     let restored = Target::parse(&url.into()).expect("a connection string");
     assert_same(Place::Archive(archive.into()), &restored, "museum").await;
@@ -62,7 +62,7 @@ async fn the_example_shop_moves_service_by_service() {
             Command::new("cp").arg("-r").arg(root.join(folder)).arg(project.path()).status().expect("cp starts");
         assert!(copied.success());
     }
-    project.run(&["apply", "--allow", "revoke"]).exits(0);
+    project.run(&["apply", "--allow", "revoke,close-database"]).exits(0);
 
     let newest = Dedicated::newest().await;
     let to = Target::parse(&newest.url("postgres").into()).expect("a connection string");

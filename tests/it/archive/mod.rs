@@ -4,7 +4,9 @@ mod binary;
 mod bucket;
 mod clone;
 mod damage;
+mod dependents;
 mod majors;
+mod order;
 mod refusal;
 mod round_trip;
 mod trouble;
@@ -14,7 +16,7 @@ mod wide;
 mod wrong;
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use pgcleave::archive::export::{self, Exported};
 use pgcleave::archive::import::{self, Imported};
@@ -24,6 +26,7 @@ use pgcleave::ident::Ident;
 use pgcleave::interrupt::Interrupt;
 use pgcleave::pg::connect::Target;
 use pgcleave::transfer::pg_dump::PgDump;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tempfile::TempDir;
 
 use crate::support::{TestDb, pg_dump_folder};
@@ -72,9 +75,35 @@ async fn export(db: &TestDb, schema: &str, to: &Path) -> Result<Exported, Error>
     export::export(&target(db), &to.into(), &options(db, schema).await, &|_| {}).await
 }
 
+/// How tests import: many of their schemas belong to the superuser that runs them.
+fn importing(interrupt: Interrupt) -> import::Options {
+    let allow = vec![import::Allow::SuperuserObjects, import::Allow::ExistingRoles];
+    import::Options { jobs: 2, max_bytes_per_second: None, allow, interrupt }
+}
+
 async fn import(path: &Path, db: &TestDb) -> Result<Imported, Error> {
-    let options = import::Options { jobs: 2, max_bytes_per_second: None, interrupt: Interrupt::default() };
+    let options = importing(Interrupt::default());
     import::import(&path.into(), &target(db), &options, &|_| {}).await
+}
+
+/// Runs an archive's restore.sh with a login of its own for everything but roles, extensions and the schema.
+async fn restore(archive: &Path, admin: &str, login: &str) -> Output {
+    let mut connection = PgConnection::connect(admin).await.expect("the target is there");
+    let make = format!(
+        "do $$ begin create role {login} login password 'restorer'; exception when duplicate_object then null; end $$"
+    );
+    sqlx::raw_sql(AssertSqlSafe(make)).execute(&mut connection).await.expect("a login");
+    let mut owner = url::Url::parse(admin).expect("a connection string");
+    owner.set_username(login).expect("it has a host");
+    owner.set_password(Some("restorer")).expect("it has a host");
+    restore_with(archive, admin, owner.as_str(), &[])
+}
+
+/// The same with another login, and arguments.
+fn restore_with(archive: &Path, admin: &str, owner: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new("sh");
+    command.arg(archive.join("restore.sh")).args(arguments).env("ADMIN_URL", admin).env("OWNER_URL", owner);
+    command.output().expect("sh starts")
 }
 
 async fn compare(a: Place, b: Place, schema: &str) -> Verified {

@@ -1,14 +1,12 @@
 //! A server that ends all sessions, a table that somebody alters, a login that may do little.
 
-use std::process::Command;
-
 use pgcleave::archive::verify::Place;
 use pgcleave::interrupt::Interrupt;
 use pgcleave::pg::connect::Target;
 use pgcleave::transfer::pg_dump::PgDump;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use super::{Room, assert_equal, can_export, compare, export, import, options, shop, target};
+use super::{Room, assert_equal, can_export, compare, export, import, importing, options, restore, shop, target};
 use crate::support::{Dedicated, TestDb, pg_dump_folder};
 
 async fn run(url: &str, sql: &str) {
@@ -79,7 +77,7 @@ async fn a_server_that_ends_all_sessions_leaves_no_archive_and_no_row_twice() {
 
     slow.max_bytes_per_second = None;
     export::export(&from, &room.at("a").into(), &slow, &|_| {}).await.expect("an export");
-    let importing = import::Options { jobs: 2, max_bytes_per_second: Some(100_000), interrupt: Interrupt::default() };
+    let importing = import::Options { jobs: 2, max_bytes_per_second: Some(100_000), ..importing(Interrupt::default()) };
     let (to_too, place) = (to.clone(), room.at("a"));
     let first = tokio::spawn(async move { import::import(&place.into(), &to_too, &importing, &|_| {}).await });
     let begun = "select pg_catalog.to_regclass('shop.orders') is not null";
@@ -89,7 +87,7 @@ async fn a_server_that_ends_all_sessions_leaves_no_archive_and_no_row_twice() {
     }
     run(&at, crash).await;
     assert!(first.await.expect("no panic").is_err());
-    let importing = import::Options { jobs: 2, max_bytes_per_second: None, interrupt: Interrupt::default() };
+    let importing = super::importing(Interrupt::default());
     let again = import::import(&room.at("a").into(), &to, &importing, &|_| {}).await.expect("it goes on");
     assert!(again.resumed);
     let rows: i64 = sqlx::query_scalar("select count(*) from shop.orders").fetch_one(&mut looking).await.expect("rows");
@@ -123,9 +121,9 @@ async fn an_administrator_that_is_no_superuser_can_import() {
     // The roles are the server's: on a server that does not know them the administrator makes them, and may act as them.
     let admin = copy.owning_admin().await;
     let (owner, name) = (format!("{}shop_owner", source.prefix()), format!("{}admin", copy.prefix()));
-    copy.run(&format!("grant {owner} to {name}")).await;
+    copy.run(&format!("grant {owner} to {name} with admin option")).await;
     let to = Target::parse(&admin.into()).expect("a connection string");
-    let importing = import::Options { jobs: 2, max_bytes_per_second: None, interrupt: Interrupt::default() };
+    let importing = importing(Interrupt::default());
     import::import(&room.at("a").into(), &to, &importing, &|_| {}).await.expect("an import");
     assert_equal(&room.at("a"), &source, &copy, "shop").await;
 }
@@ -150,11 +148,10 @@ async fn an_administrator_that_is_no_superuser_brings_the_roles_along() {
         url.set_password(Some("x")).expect("it has a host");
         if database == "imported" {
             let to = Target::parse(&url.to_string().into()).expect("a connection string");
-            let importing = import::Options { jobs: 2, max_bytes_per_second: None, interrupt: Interrupt::default() };
+            let importing = importing(Interrupt::default());
             import::import(&room.at("a").into(), &to, &importing, &|_| {}).await.expect("an import");
         } else {
-            let script = room.at("a").join("restore.sh");
-            let restore = Command::new("sh").arg(script).arg(url.as_str()).output().expect("sh starts");
+            let restore = restore(&room.at("a"), url.as_str(), "restorer").await;
             assert!(restore.status.success(), "{}", String::from_utf8_lossy(&restore.stderr));
         }
         let copy = Target::parse(&server.url(database).into()).expect("a connection string");
@@ -188,12 +185,18 @@ async fn an_import_loads_again_what_has_gone_meanwhile() {
     export(&source, "shop", &room.at("a")).await.expect("an export");
     for (gone, resumed) in [("truncate shop.scratch", true), ("drop schema shop cascade", false)] {
         let interrupt = Interrupt::default();
-        let slow = import::Options { jobs: 1, max_bytes_per_second: Some(8_000_000), interrupt: interrupt.clone() };
+        let slow = import::Options { jobs: 1, max_bytes_per_second: Some(8_000_000), ..importing(interrupt.clone()) };
         let (to, from) = (target(&copy), room.at("a"));
         let first = tokio::spawn(async move { import::import(&from.into(), &to, &slow, &|_| {}).await });
-        let begun = "select (pg_catalog.to_regclass('pgcleave_import.step') is not null)::text";
-        let loaded = "select count(*)::text from pgcleave_import.step where step like 'data/%scratch%'";
-        while copy.texts(begun).await != ["true"] || copy.texts(loaded).await != ["1"] {
+        let journal = "select oid::regclass::text from pg_catalog.pg_class
+            where relkind = 'r' and relnamespace = pg_catalog.to_regnamespace('pgcleave_import')";
+        loop {
+            if let [table] = copy.texts(journal).await.as_slice() {
+                let loaded = format!("select count(*)::text from {table} where step like 'data/%scratch%'");
+                if copy.texts(&loaded).await == ["1"] {
+                    break;
+                }
+            }
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
         interrupt.request();
@@ -216,9 +219,8 @@ async fn a_restore_that_fails_half_way_says_so_and_runs_again_once_its_schema_is
     shop(&source).await;
     let room = Room::new();
     export(&source, "shop", &room.at("a")).await.expect("an export");
-    let restore = || {
-        let script = Command::new("sh").arg(room.at("a").join("restore.sh")).arg(restored.url()).output();
-        let output = script.expect("sh starts");
+    let restore = async || {
+        let output = restore(&room.at("a"), &restored.url(), &format!("{}restorer", restored.prefix())).await;
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     // The rows are there by then, the keys are not.
@@ -230,16 +232,16 @@ async fn a_restore_that_fails_half_way_says_so_and_runs_again_once_its_schema_is
                execute function public.refuse()",
         )
         .await;
-    let (code, said) = restore();
+    let (code, said) = restore().await;
     assert!(code.is_some_and(|code| code != 0), "{code:?}: {said}");
     for expected in ["no index today", "NOT finished", "drop schema if exists \"shop\" cascade;"] {
         assert!(said.contains(expected), "{said}");
     }
     restored.run("drop event trigger refuse").await;
-    let (code, said) = restore();
+    let (code, said) = restore().await;
     assert!(code == Some(1) && said.contains("must be dropped first"), "{code:?}: {said}");
     restored.run("drop schema if exists \"shop\" cascade").await;
-    let (code, said) = restore();
+    let (code, said) = restore().await;
     assert_eq!(code, Some(0), "{said}");
     assert_equal(&room.at("a"), &source, &restored, "shop").await;
 }

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use super::{Room, can_export, export, shop};
+use super::{Room, can_export, export, restore_with, shop};
 use crate::support::{Answer, TestDb, answer, pg_dump_folder};
 
 /// Runs the command line in a folder.
@@ -85,7 +85,7 @@ async fn a_restore_that_cannot_reach_its_target_says_so_and_nothing_else() {
     let room = Room::new();
     export(&db, "shop", &room.at("a")).await.expect("an export");
     let script = |url: &str| {
-        let output = Command::new("sh").arg(room.at("a").join("restore.sh")).arg(url).output().expect("sh starts");
+        let output = restore_with(&room.at("a"), url, url, &[]);
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     let (code, said) = script("postgresql://nobody@127.0.0.1:1/nowhere");
@@ -116,11 +116,7 @@ async fn a_view_over_a_table_that_is_called_like_its_schema_is_the_same_on_a_new
     export(&db, "shop", &room.at("a")).await.expect("an export");
     let newest = crate::support::Dedicated::newest().await;
     let to = Target::parse(&newest.url("postgres").into()).expect("a connection string");
-    let options = pgcleave::archive::import::Options {
-        jobs: 1,
-        max_bytes_per_second: None,
-        interrupt: pgcleave::interrupt::Interrupt::default(),
-    };
+    let options = super::importing(pgcleave::interrupt::Interrupt::default());
     pgcleave::archive::import::import(&room.at("a").into(), &to, &options, &|_| {}).await.expect("an import");
     let verified = super::compare(super::database(&db), Place::Database(to), "shop").await;
     assert!(verified.equal, "{}", pgcleave::report::verify::human(&verified));

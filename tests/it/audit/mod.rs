@@ -1,10 +1,13 @@
 //! The audit against real servers: every leak of the zoo, the closure against the server's own answer, odd names.
 
+mod cause;
 mod closure;
 mod command;
 mod couplings;
 mod hostile;
 mod outputs;
+mod own_objects;
+mod quiet;
 mod schema;
 mod zoo;
 

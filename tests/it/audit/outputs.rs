@@ -1,5 +1,6 @@
 //! The audit's outputs, with names that try to break out of each of them.
 
+use pgcleave::ident::Ident;
 use serde_json::Value;
 
 use super::schema;
@@ -47,8 +48,8 @@ async fn sarif_keeps_to_its_schema() {
     schema::expect_valid(&document);
     let results = document["runs"][0]["results"].as_array().expect("a list");
     for table in &tables {
-        let of =
-            |r: &&Value| r["properties"]["object"].as_str().is_some_and(|o| o.contains(&table.replace('"', "\"\"")));
+        let name = Ident::new(table).expect("a name").sql();
+        let of = |r: &&Value| r["properties"]["object"].as_str().is_some_and(|o| o.contains(&name));
         let found: Vec<_> = results.iter().filter(of).filter(|r| r["ruleId"] == "ACC01").collect();
         assert_eq!(found.len(), 1, "one result for one rule, principal and object: {table:?}");
         let physical = &found[0]["locations"][0]["physicalLocation"];
@@ -127,7 +128,7 @@ async fn junit_is_well_formed_and_fails_the_contract_that_is_exceeded() {
     expect_well_formed(&text);
     assert!(text.contains("<testsuite name=\"alpha\"") && text.contains("<testsuite name=\"beta\""));
     let case = text.split("<testcase ").find(|c| c.contains("contract: alpha uses beta.shown")).expect("its case");
-    assert!(case.contains("<failure type=\"error\"") && case.contains("fix: revoke insert"), "{case}");
+    assert!(case.contains("<failure type=\"error\"") && case.contains("fix: -- revoke insert"), "{case}");
     assert!(text.contains("&lt;script&gt;") && !text.contains("<script"));
     let lenient = project.run(&["audit", "--format", "junit", "--fail-on", "never"]).exits(0).stdout;
     assert!(!lenient.contains("<failure") && lenient.contains("<system-out>"));
@@ -142,7 +143,7 @@ async fn markdown_keeps_hostile_names_in_their_cells() {
     let rows: Vec<_> = text.lines().filter(|l| l.starts_with("| 🔴")).collect();
     assert!(rows.len() >= 4, "{text}");
     for row in rows {
-        assert_eq!(row.matches('|').count(), 6, "{row}");
+        assert_eq!(row.replace("\\|", "").matches('|').count(), 6, "{row}");
     }
     assert!(text.chars().all(|c| c == '\n' || !c.is_control()));
 }
@@ -163,9 +164,10 @@ async fn the_page_is_alone_and_runs_nobody_elses_script() {
     assert!(page.contains("&#60;script&#62;alert(1)&#60;/script&#62;"), "the name is told");
     assert!(page.contains(&tables[2]));
     assert!(page.chars().all(|c| c == '\n' || !c.is_control()) && !page.contains('\u{202e}'));
-    let exact = page.split("data-exact=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a fix to copy");
-    let exact: String = serde_json::from_str(&exact.replace("&#34;", "\"")).expect("JSON");
-    assert!(exact.contains(&tables[1].replace('"', "\"\"")), "what is copied is the name as it is");
+    let name = Ident::new(&tables[1]).expect("a name").sql();
+    let written = [("&", "&#38;"), ("\"", "&#34;"), ("'", "&#39;"), ("<", "&#60;"), (">", "&#62;")];
+    let written = written.into_iter().fold(name, |name, (from, to)| name.replace(from, to));
+    assert!(page.contains(&written), "what is copied means the same name");
 }
 
 #[tokio::test]

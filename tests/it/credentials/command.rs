@@ -45,7 +45,7 @@ async fn lists_rotates_and_proves_without_saying_a_password() {
         said.push_str(&format!("{out}{err}"));
         (output.status.code(), format!("{out}{err}"))
     };
-    let (code, text) = run(&["apply", "--allow", "revoke,change-owner,lock-many"]);
+    let (code, text) = run(&["apply", "--allow", "revoke,close-database,change-owner,lock-many"]);
     assert_eq!(code, Some(0), "{text}");
     let mut passwords = published(root);
     let (code, text) = run(&["credentials", "list", "--format", "json"]);

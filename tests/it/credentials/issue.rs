@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use pgcleave::credentials::issue::{self, Declared};
-use pgcleave::credentials::password;
 use pgcleave::manifest::service::SecretSink;
 use pgcleave::model::naming::Slot;
+use pgcleave::pg::password;
 use pgcleave::registry::credential;
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::Connection as _;

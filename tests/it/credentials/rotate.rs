@@ -173,7 +173,7 @@ async fn a_kill_after_the_announcement_heals() {
 async fn a_kill_after_the_new_password_and_before_the_sink_heals() {
     let shop = Shop::new().await;
     announce(&shop).await;
-    let verifier = pgcleave::credentials::password::verifier(&"unknown".to_owned().into());
+    let verifier = pgcleave::pg::password::verifier(&"unknown".to_owned().into());
     let login = shop.login("orders", "app", Slot::B);
     shop.db.run(&format!("alter role {login} login password '{}'", verifier.expose_secret())).await;
     assert!(shop.connect(&shop.secret("orders", "app").await).await.is_ok(), "the published one still works");
@@ -190,8 +190,8 @@ async fn a_kill_after_the_sink_goes_on_with_what_is_published() {
     // what a rotation does up to the sink, and no further
     let mut secret = shop.secret("orders", "app").await;
     secret.role = ident(&shop.login("orders", "app", Slot::B));
-    secret.password = pgcleave::credentials::password::generate().expect("random");
-    let verifier = pgcleave::credentials::password::verifier(&secret.password);
+    secret.password = pgcleave::pg::password::generate().expect("random");
+    let verifier = pgcleave::pg::password::verifier(&secret.password);
     shop.db.run(&format!("alter role {} login password '{}'", secret.role.quoted(), verifier.expose_secret())).await;
     shop.sink().publish(&secret, &quiet).await.expect("it takes it");
     shop.apply().await;
@@ -234,7 +234,7 @@ async fn a_sink_that_cannot_be_read_back_is_never_left_with_a_password_that_fail
     assert!(shop.db.connect_as(&role, &password).await.is_ok());
     // killed after the sink took a's password and before the registry knew
     announce(&shop).await;
-    let verifier = pgcleave::credentials::password::verifier(&"published".to_owned().into());
+    let verifier = pgcleave::pg::password::verifier(&"published".to_owned().into());
     let login = shop.login("orders", "app", Slot::A);
     shop.db.run(&format!("alter role {login} login password '{}'", verifier.expose_secret())).await;
     std::fs::write(shop.folder.path().join("fail"), "").expect("written");

@@ -9,11 +9,11 @@ use pgcleave::report;
 use secrecy::ExposeSecret as _;
 
 use super::shop::Shop;
-use crate::support::server_log;
 
 #[tokio::test]
 async fn no_password_is_ever_seen_outside_the_sink() {
     let shop = Shop::new().await.with_objects().await;
+    shop.db.log_statements().await;
     let mut passwords = Vec::new();
     let collect = async |passwords: &mut Vec<String>| {
         for (service, credential) in
@@ -47,7 +47,7 @@ async fn no_password_is_ever_seen_outside_the_sink() {
         format!("{rotated:?} {failed:?} {matrix:?} {listed:?} {issuer:?} {:?}", shop.secret("orders", "app").await),
         report::credentials::rotation::json(&rotated) + &report::credentials::rotation::human(&[failed]),
         report::credentials::matrix::json(&matrix) + &report::credentials::list::json(&listed),
-        server_log().await,
+        shop.db.log().await,
     ];
     assert!(seen[5].contains("alter role"), "the server logs statements");
     for password in &passwords {

@@ -12,11 +12,12 @@ use pgcleave::credentials::verify::matrix::Matrix;
 use pgcleave::event::Event;
 use pgcleave::ident::Ident;
 use pgcleave::manifest::service::{
-    AuditPolicy, ContractKind, Credential, Exposed, Position, Project, SecretSink, Service,
+    AuditPolicy, ContractKind, Credential, Exposed, MigrateLimits, Position, Project, SecretSink, Service,
 };
 use pgcleave::model::naming::{Access, Naming, Slot};
 use pgcleave::model::privilege::Privilege;
 use pgcleave::pg::connect::Target;
+use pgcleave::pg::session::SessionKind;
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
@@ -42,6 +43,7 @@ fn service(name: &str, credentials: &[(&str, Access)], exposes: Vec<Exposed>) ->
         team: None,
         schema: ident(name),
         migrations: None,
+        layout: None,
         database_url_env: None,
         managed: true,
         moved_to: None,
@@ -106,6 +108,9 @@ impl Shop {
             naming: Naming { prefix: db.prefix().to_owned() },
             database_url_env: None,
             secrets: sink,
+            client_sslrootcert: None,
+            close_database: true,
+            limits: MigrateLimits::default(),
             audit: AuditPolicy::default(),
             services: [orders, billing].into_iter().map(|s| (s.name.clone(), s)).collect(),
             described: BTreeMap::new(),
@@ -123,6 +128,7 @@ impl Shop {
             allow: pgcleave::plan::change::Hazard::ALL.into_iter().collect(),
             lock_wait_seconds: 60,
             jobs: 1,
+            limits: pgcleave::pg::watch::Limits::default(),
             saved: None,
             interrupt: pgcleave::interrupt::Interrupt::default(),
         };
@@ -192,7 +198,7 @@ impl Shop {
     }
 
     pub(super) async fn admin(&self) -> PgConnection {
-        self.target.connect("test").await.expect("the administrator connects")
+        self.target.connect(SessionKind::Administrator, "test").await.expect("the administrator connects")
     }
 
     /// Connects with a secret as a client would, through its URL.

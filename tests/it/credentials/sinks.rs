@@ -4,12 +4,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use pgcleave::credentials::password;
 use pgcleave::credentials::secret::{Place, Secret};
 use pgcleave::credentials::sink::{Sink, SinkError};
 use pgcleave::event::Event;
 use pgcleave::manifest::service::SecretSink;
 use pgcleave::model::naming::{Access, Naming};
+use pgcleave::pg::password;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::shop::{ident, quiet};
@@ -20,7 +20,13 @@ fn secret(service: &str, credential: &str) -> Secret {
         credential: credential.to_owned(),
         role: ident(&format!("{service}_{credential}_a")),
         password: password::generate().expect("random"),
-        place: Place { host: "db.example".to_owned(), port: 5432, database: "sh'op $x".to_owned() },
+        place: Place {
+            host: "db.example".to_owned(),
+            port: 5432,
+            database: "sh'op $x".to_owned(),
+            sslmode: None,
+            sslrootcert: None,
+        },
         access: Access::Owner,
     }
 }
@@ -54,7 +60,9 @@ async fn every_readable_sink_gives_back_what_it_took_and_lets_nobody_else_read()
         let root = tempfile::tempdir().expect("a folder");
         let sink = sink(kind, root.path());
         assert!(sink.read("orders", "app").await.expect("an empty sink").is_none());
-        let (one, two) = (secret("orders", "app"), secret("orders", "reports"));
+        let (mut one, two) = (secret("orders", "app"), secret("orders", "reports"));
+        one.place.sslmode = Some("verify-full".to_owned());
+        one.place.sslrootcert = Some("/etc/our ca.pem".to_owned());
         sink.publish_all(&[one.clone(), two], &quiet).await.expect("it takes both");
         let back = sink.read("orders", "app").await.expect("readable").expect("published");
         assert_eq!(back.password.expose_secret(), one.password.expose_secret());

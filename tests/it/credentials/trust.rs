@@ -34,7 +34,7 @@ async fn a_login_that_is_retired_stays_out_where_trust_lets_an_expired_one_in() 
     let mut project = Project::new(&db);
     project.connect_as(server.url("postgres"));
     project.manifest("orders", "credentials: { app: { access: write } }\n");
-    project.run(&["apply", "--allow", "revoke"]).exits(0);
+    project.run(&["apply", "--allow", "revoke,close-database"]).exits(0);
     let login = |slot: &str| format!("{}orders_app_{slot}", db.prefix());
     assert_eq!(trusted(&mut admin, &login("a")).await, Ok(login("a")));
 

@@ -36,14 +36,14 @@ async fn what_apply_makes_is_proven_right() {
         assert!(matches!(&cell(&matrix, "orders/reports", "billing").declared, Declared::Contracts(c) if c.len() == 2));
         let text = anstream_free(&human(&matrix, usize::MAX));
         expect_test::expect![[r#"
-            CREDENTIAL        billing     orders
-            billing/app       write       ·
-            billing/migrator  owner       ·
-            orders/app        contract 2  write
-            orders/migrator   contract 2  owner
-            orders/reports    contract 2  read
+            CREDENTIAL        billing             orders
+            billing/app       write tried         · catalog
+            billing/migrator  owner tried         · catalog
+            orders/app        contract 2 catalog  write tried
+            orders/migrator   contract 2 catalog  owner tried
+            orders/reports    contract 2 catalog  read tried
 
-            Proven: 5 credentials reach what is declared of 2 services and nothing else (N attempts)
+            Proven: 5 credentials reach what is declared of 2 services and nothing else (N)
         "#]]
         .assert_eq(&text);
         let value: serde_json::Value = serde_json::from_str(&json(&matrix)).expect("JSON");
@@ -52,12 +52,12 @@ async fn what_apply_makes_is_proven_right() {
     }
 }
 
-/// Takes colours and the number of attempts out.
+/// Takes colours and the numbers of answers out.
 fn anstream_free(text: &str) -> String {
     let plain = anstream::adapter::strip_str(text).to_string();
-    let (head, tail) = plain.rsplit_once('(').expect("the number of attempts");
-    assert!(tail.ends_with(" attempts)\n"));
-    format!("{head}(N attempts)\n")
+    let (head, tail) = plain.rsplit_once('(').expect("the numbers of answers");
+    assert!(tail.contains(" tried, ") && tail.ends_with(" from the catalog)\n"), "{tail}");
+    format!("{head}(N)\n")
 }
 
 #[tokio::test]
@@ -138,7 +138,7 @@ async fn a_public_grant_is_found_in_every_row() {
     assert!(
         anstream::adapter::strip_str(&human(&matrix, usize::MAX))
             .to_string()
-            .contains("billing/app       write       LEAK")
+            .contains("billing/app       write tried         LEAK")
     );
 }
 

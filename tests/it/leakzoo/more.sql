@@ -1694,3 +1694,65 @@ create function shipping.seen() returns trigger language plpgsql security define
 alter function shipping.seen() owner to shipping_owner;
 -- @leak
 create trigger t before delete on orders.x for each row execute function shipping.seen();
+
+-- case view_calls_its_providers_function | EXE01 | orders_owner | billing.normal
+grant usage on schema billing to orders_app;
+create function billing.norm(v text) returns text language plpgsql volatile as 'begin return lower(v); end';
+alter function billing.norm(text) owner to billing_owner;
+create view billing.normal as select billing.norm(class) as class from billing.invoices;
+alter view billing.normal owner to billing_owner;
+-- @leak
+grant select on billing.normal to orders_app;
+
+-- case index_function_runs_when_a_consumer_plans | EXE01 | orders_owner | billing.fold(text)
+grant usage on schema billing to orders_app;
+grant select on billing.invoice_summary to orders_app;
+create function billing.fold(v text) returns text language plpgsql immutable as 'begin return v; end';
+alter function billing.fold(text) owner to billing_owner;
+-- @leak
+create index on billing.invoices ((class || billing.fold('x')));
+
+-- case policy_function_of_a_consumers_query | EXE01 | orders_owner | billing.may_see(text)
+grant usage on schema billing to orders_app;
+grant select on billing.invoices to orders_app;
+create function billing.may_see(v text) returns boolean language plpgsql stable as 'begin return true; end';
+alter function billing.may_see(text) owner to billing_owner;
+alter table billing.invoices enable row level security;
+-- @leak
+create policy seen on billing.invoices using (billing.may_see(class));
+
+-- case trigger_function_of_a_consumers_insert | EXE01 | orders_owner | billing.note()
+grant usage on schema billing to orders_app;
+grant insert on billing.payments to orders_app;
+create function billing.note() returns trigger language plpgsql as 'begin return new; end';
+alter function billing.note() owner to billing_owner;
+-- @leak
+create trigger noted before insert on billing.payments for each row execute function billing.note();
+
+-- case function_with_its_callers_rights | EXE01 | orders_owner | billing.touch()
+grant usage on schema billing to orders_app;
+create function billing.touch() returns int language sql volatile as 'select 1';
+alter function billing.touch() owner to billing_owner;
+revoke execute on function billing.touch() from public;
+-- @leak
+grant execute on function billing.touch() to orders_app;
+
+-- case definer_with_its_own_path_runs_as_its_owner | - | orders_owner | billing.fine
+grant usage on schema billing to orders_app;
+create function billing.norm(v text) returns text language plpgsql stable security definer set search_path = pg_catalog, billing, pg_temp as 'begin return lower(v); end';
+alter function billing.norm(text) owner to billing_owner;
+create view billing.fine with (security_barrier) as select billing.norm(class) as class, billing.round_cents(amount_cents) as cents, lower(class) as plain from billing.invoices;
+alter view billing.fine owner to billing_owner;
+-- @leak
+grant select on billing.fine to orders_app;
+
+-- case what_a_reader_never_runs | - | orders_owner | billing.payments
+grant usage on schema billing to orders_app;
+create function billing.note() returns trigger language plpgsql as 'begin return new; end';
+alter function billing.note() owner to billing_owner;
+create function billing.token() returns text language plpgsql as 'begin return 1; end';
+alter function billing.token() owner to billing_owner;
+alter table billing.payments alter card_token set default billing.token();
+create trigger noted before insert on billing.payments for each row execute function billing.note();
+-- @leak
+grant select on billing.payments to orders_app;

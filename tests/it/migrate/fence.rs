@@ -154,10 +154,11 @@ async fn the_writer_cannot_change_the_history() {
 #[tokio::test]
 async fn no_password_reaches_the_server() {
     let shop = Shop::new(&["orders"]).await;
+    shop.db.log_statements().await;
     shop.write("orders", "V1__a.sql", "create table a as select session_user::text as n");
     shop.result("orders").await.expect("migrates");
     let name = shop.db.texts("select n from orders.a").await.remove(0);
-    let log = crate::support::server_log().await;
+    let log = shop.db.log().await;
     let creation = log.lines().find(|line| line.contains(&format!("create role \"{name}\""))).expect("it is logged");
     assert!(creation.contains("password 'SCRAM-SHA-256$4096:"), "{creation}");
 }

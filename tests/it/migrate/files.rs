@@ -83,7 +83,7 @@ async fn divergent_missing_and_out_of_order_files_are_named_before_anything_runs
         [
             "V1__a.sql has changed since it was applied as V1__a.sql",
             "V2__b.sql was applied",
-            "V3__late.sql has not been applied, but the newer V4__d.sql has"
+            "V3__late.sql has not been applied, but the newer V4__d.sql has; `pgcleave migrate SERVICE --out-of-order` runs it"
         ]
     );
     assert_eq!(shop.history("orders").await, ["1 a", "2 b", "4 d"]);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use pgcleave::event::Event;
 use pgcleave::ident::Ident;
-use pgcleave::manifest::service::{AuditPolicy, Position, Project, SecretSink, Service};
+use pgcleave::manifest::service::{AuditPolicy, MigrateLimits, Position, Project, SecretSink, Service};
 use pgcleave::migrate::{self, Options, Outcome};
 use pgcleave::model::naming::Naming;
 use pgcleave::pg::connect::Target;
@@ -15,26 +15,26 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use crate::support::TestDb;
 
 const NO_LOGIN_LEFT: &str =
-    "select count(*)::text from pg_roles where rolname like '%pgcleave_migrate_%' and rolname like ";
+    "select count(*)::text from pg_roles where rolname like '%pgcleave_tmp_%' and rolname like ";
 
 /// A database with the roles and schemas of some services, and a folder of migrations for each.
-pub(super) struct Shop {
-    pub(super) db: TestDb,
+pub(crate) struct Shop {
+    pub(crate) db: TestDb,
     folder: tempfile::TempDir,
-    pub(super) project: Project,
-    pub(super) admin: String,
+    pub(crate) project: Project,
+    pub(crate) admin: String,
 }
 
 impl Shop {
     /// Provisions as the superuser.
-    pub(super) async fn new(services: &[&str]) -> Self {
+    pub(crate) async fn new(services: &[&str]) -> Self {
         let db = TestDb::new().await;
         let admin = db.url();
         Self::as_administrator(db, admin, services).await
     }
 
     /// Provisions as an administrator that is no superuser.
-    pub(super) async fn managed(services: &[&str]) -> Self {
+    pub(crate) async fn managed(services: &[&str]) -> Self {
         let db = TestDb::new().await;
         let admin = db.createrole_admin().await;
         Self::as_administrator(db, admin, services).await
@@ -52,47 +52,60 @@ impl Shop {
         Self { db, folder, project, admin }
     }
 
-    pub(super) fn write(&self, service: &str, file: &str, text: &str) {
-        std::fs::write(self.folder.path().join(service).join(file), text).expect("a file");
+    pub(crate) fn write(&self, service: &str, file: &str, text: &str) {
+        let path = self.folder.path().join(service).join(file);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("the file's folder");
+        std::fs::write(path, text).expect("a file");
     }
 
-    pub(super) fn remove(&self, service: &str, file: &str) {
+    pub(crate) fn remove(&self, service: &str, file: &str) {
         std::fs::remove_file(self.folder.path().join(service).join(file)).expect("a file less");
     }
 
-    pub(super) fn target(&self) -> Target {
+    pub(crate) fn has(&self, service: &str, file: &str) -> bool {
+        self.folder.path().join(service).join(file).exists()
+    }
+
+    pub(crate) fn target(&self) -> Target {
         Target::parse(&SecretString::from(self.admin.clone())).expect("a connection string")
     }
 
-    pub(super) async fn migrate(&self) -> BTreeMap<String, Outcome> {
+    pub(crate) async fn migrate(&self) -> BTreeMap<String, Outcome> {
         self.migrate_telling(&|_| ()).await
     }
 
-    pub(super) async fn migrate_telling(&self, listener: &(dyn Fn(Event) + Send + Sync)) -> BTreeMap<String, Outcome> {
+    pub(crate) async fn migrate_telling(&self, listener: &(dyn Fn(Event) + Send + Sync)) -> BTreeMap<String, Outcome> {
         let outcomes = migrate::run(&self.target(), &self.project, &BTreeSet::new(), &Options::default(), listener)
             .await
             .expect("the run as a whole works");
         outcomes.into_iter().map(|o| (o.service.as_str().to_owned(), o)).collect()
     }
 
+    pub(crate) async fn migrate_with(&self, options: &Options) -> BTreeMap<String, Outcome> {
+        let outcomes = migrate::run(&self.target(), &self.project, &BTreeSet::new(), options, &|_| ())
+            .await
+            .expect("the run works");
+        outcomes.into_iter().map(|o| (o.service.as_str().to_owned(), o)).collect()
+    }
+
     /// Migrates one service, and gives what was applied or the error's text.
-    pub(super) async fn result(&self, service: &str) -> Result<Vec<String>, String> {
+    pub(crate) async fn result(&self, service: &str) -> Result<Vec<String>, String> {
         let outcome = self.migrate().await.remove(service).expect("the service has migrations");
         outcome.error.map_or(Ok(outcome.applied), |error| Err(error.to_string()))
     }
 
-    pub(super) async fn history(&self, service: &str) -> Vec<String> {
+    pub(crate) async fn history(&self, service: &str) -> Vec<String> {
         self.db
             .texts(&format!("select version || ' ' || name from {service}.refinery_schema_history order by version"))
             .await
     }
 
-    pub(super) async fn assert_no_login_left(&self) {
+    pub(crate) async fn assert_no_login_left(&self) {
         let left = self.db.texts(&format!("{NO_LOGIN_LEFT} '{}%'", self.db.prefix())).await;
         assert_eq!(left, ["0"], "temporary logins are left");
     }
 
-    pub(super) fn owner(&self, service: &str) -> String {
+    pub(crate) fn owner(&self, service: &str) -> String {
         format!("{}{service}_owner", self.db.prefix())
     }
 }
@@ -108,6 +121,7 @@ fn project(folder: &Path, naming: Naming, services: &[&str]) -> Project {
             team: None,
             schema: ident(name),
             migrations: Some(migrations),
+            layout: None,
             database_url_env: None,
             managed: true,
             moved_to: None,
@@ -127,6 +141,9 @@ fn project(folder: &Path, naming: Naming, services: &[&str]) -> Project {
         naming,
         database_url_env: None,
         secrets: SecretSink::Directory(folder.join(".secrets")),
+        client_sslrootcert: None,
+        close_database: true,
+        limits: MigrateLimits::default(),
         audit: AuditPolicy::default(),
         services: services.iter().map(|name| service(name)).collect(),
         described: std::collections::BTreeMap::new(),

@@ -77,7 +77,7 @@ async fn an_interrupt_cancels_the_statement_and_drops_the_login() {
     let (target, services) = (shop.target(), BTreeSet::new());
     let run = migrate::run(&target, &shop.project, &services, &options, &|_| ());
     let pull = async {
-        while shop.db.texts("select count(*)::text from pg_stat_activity where query like '%pg_sleep(60)%' and usename like '%migrate%' and state = 'active'").await != ["1"] {
+        while shop.db.texts("select count(*)::text from pg_stat_activity where query like '%pg_sleep(60)%' and usename like '%pgcleave_tmp%' and state = 'active'").await != ["1"] {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
         interrupt.request();

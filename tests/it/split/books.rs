@@ -82,6 +82,10 @@ impl Writers {
     }
 }
 
+/// How long a writer rests between two transactions: every row that it writes is compared at every change of sides, and without
+/// rest a slow machine has more of them the slower it is.
+const PAUSE: Duration = Duration::from_millis(20);
+
 async fn write(writer: i32, route: PathBuf, schema: String, stop: Arc<AtomicBool>, count: Arc<AtomicU64>) -> Book {
     let mut book = Book { writer, ..Book::default() };
     let (mut connection, mut n) = (None, 0);
@@ -94,7 +98,7 @@ async fn write(writer: i32, route: PathBuf, schema: String, stop: Arc<AtomicBool
                     Ok(session) => session,
                     Err(error) => {
                         book.refusals.insert(error.to_string());
-                        tokio::time::sleep(Duration::from_millis(5)).await;
+                        tokio::time::sleep(PAUSE).await;
                         continue;
                     }
                 }
@@ -106,7 +110,7 @@ async fn write(writer: i32, route: PathBuf, schema: String, stop: Arc<AtomicBool
                 book.acknowledged.insert(n);
                 count.fetch_add(1, Ordering::SeqCst);
                 connection = Some(session);
-                tokio::time::sleep(Duration::from_millis(2)).await;
+                tokio::time::sleep(PAUSE).await;
             }
             Err((at_commit, error)) => {
                 if at_commit {
@@ -115,7 +119,7 @@ async fn write(writer: i32, route: PathBuf, schema: String, stop: Arc<AtomicBool
                 if let Some(refusal) = error.as_database_error() {
                     book.refusals.insert(refusal.message().to_owned());
                 }
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                tokio::time::sleep(PAUSE).await;
             }
         }
     }

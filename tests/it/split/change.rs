@@ -9,7 +9,7 @@ async fn every_change_of_a_definition_is_noticed_and_done_on_both_sides_it_is_ta
     run(
         &service.source,
         &format!(
-            "create type {s}.mood as enum ('glad'); create table {s}.old (id int primary key, m {s}.mood)",
+            "set role {s}_owner; create type {s}.mood as enum ('glad'); create table {s}.old (id int primary key, m {s}.mood)",
             s = service.name
         ),
     )

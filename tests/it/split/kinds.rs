@@ -4,6 +4,7 @@ use super::{Move, run, texts};
 
 /// `{s}` is the schema.
 const KINDS: &str = r#"
+    set role {s}_owner;
     create type {s}."Mood ""x" as enum ('glad', 'it''s sad');
     create domain {s}.positive as int check (value > 0);
     create type {s}.pair as (a int, b text);
@@ -80,7 +81,7 @@ async fn every_kind_of_row_goes_there_and_back() {
     let major: u32 =
         texts(&service.source, "select current_setting('server_version_num')").await[0].parse().expect("a number");
     if major >= 180_000 {
-        let lazy = "create table {s}.lazy (id int primary key, a int, b int generated always as (a * 2) virtual); insert into {s}.lazy values (1, 2)";
+        let lazy = "set role {s}_owner; create table {s}.lazy (id int primary key, a int, b int generated always as (a * 2) virtual); insert into {s}.lazy values (1, 2)";
         run(&service.source, &text(lazy, 0)).await;
     }
     service.run(&["start"]).await.exits(0);

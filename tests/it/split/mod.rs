@@ -1,22 +1,29 @@
 //! The live move of a service, on two real servers, with writers that keep their own books.
 
+mod applier;
 mod books;
 mod change;
 mod crash;
+mod differ;
 mod end;
+mod event_trigger;
 mod kill;
 mod kinds;
 mod late;
 mod log;
 mod logins;
+mod outside;
 mod pooler;
 mod refusal;
 mod route;
+mod signal;
 mod watch;
 mod way;
 mod wire;
+mod write_block;
 
-use std::process::{Child, Command, Stdio};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, Command, Output, Stdio};
 
 use pgcleave::archive::verify::{Options, Place, Verified};
 use pgcleave::ident::Ident;
@@ -25,7 +32,7 @@ use pgcleave::pg::connect::Target;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::sync::OnceCell;
 
-use crate::support::{Answer, Dedicated, answer, pg_dump_folder};
+use crate::support::{Answer, Dedicated, afterwards, answer, pg_dump_folder};
 
 /// Two servers of their own, for all tests of this module.
 async fn servers() -> &'static (Dedicated, Dedicated) {
@@ -46,6 +53,61 @@ struct Move {
     folder: tempfile::TempDir,
     /// Where the servers' pg_dump is, if this machine has none that is new enough.
     programs: Option<std::path::PathBuf>,
+    _databases: Databases,
+}
+
+/// The databases of one test, which go away after it: replication that is left running reads all that other tests write.
+struct Databases {
+    /// Each with the superuser's connection strings to it and to `postgres`.
+    all: [(String, String, String); 2],
+}
+
+impl Drop for Databases {
+    fn drop(&mut self) {
+        let all = self.all.clone();
+        afterwards(async move {
+            // Subscriptions on both sides first, so that nobody holds a slot of the other; a server may be gone.
+            for (_, url, _) in &all {
+                let _ = drop_subscriptions(url).await;
+            }
+            for (name, _, postgres) in &all {
+                let _ = drop_database(postgres, name).await;
+            }
+        });
+    }
+}
+
+async fn drop_subscriptions(url: &str) -> Result<(), sqlx::Error> {
+    let mut connection = PgConnection::connect(url).await?;
+    let here = "select subname::text from pg_subscription where subdbid = (select oid from pg_database where datname = current_database())";
+    for name in sqlx::query_scalar::<_, String>(here).fetch_all(&mut connection).await? {
+        for statement in
+            ["alter subscription {s} disable", "alter subscription {s} set (slot_name = none)", "drop subscription {s}"]
+        {
+            let statement = statement.replace("{s}", &format!("\"{name}\""));
+            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await?;
+        }
+    }
+    connection.close().await
+}
+
+async fn drop_database(postgres: &str, name: &str) -> Result<(), sqlx::Error> {
+    let mut connection = PgConnection::connect(postgres).await?;
+    let slots = format!("from pg_replication_slots where database = '{name}'");
+    for _ in 0..100 {
+        let end = format!("select pg_terminate_backend(active_pid) {slots} and active");
+        sqlx::raw_sql(AssertSqlSafe(end)).execute(&mut connection).await?;
+        let drop = format!("select pg_drop_replication_slot(slot_name) {slots} and not active");
+        let dropped = sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut connection).await;
+        let left: i64 =
+            sqlx::query_scalar(AssertSqlSafe(format!("select count(*) {slots}"))).fetch_one(&mut connection).await?;
+        if dropped.is_ok() && left == 0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    sqlx::raw_sql(AssertSqlSafe(format!("drop database {name} with (force)"))).execute(&mut connection).await?;
+    connection.close().await
 }
 
 impl Move {
@@ -70,6 +132,12 @@ impl Move {
             for_clients: None,
             folder: tempfile::tempdir().expect("a folder"),
             programs: pg_dump_folder(source.major().max(target.major())).await,
+            _databases: Databases {
+                all: [
+                    (shared.clone(), source.url(&shared), source.url("postgres")),
+                    (own.clone(), target.url(&own), target.url("postgres")),
+                ],
+            },
             name,
         };
         run(&this.source, &this.schema()).await;
@@ -131,9 +199,29 @@ impl Move {
 
     /// Runs the command line to its end, leaving the runtime free for writers.
     async fn run(&self, arguments: &[&str]) -> Answer {
-        let mut command = self.command(arguments);
-        let running = tokio::task::spawn_blocking(move || command.output().expect("the binary runs"));
-        answer(running.await.expect("the command does not panic"))
+        answer(self.output(arguments, None).await)
+    }
+
+    /// Runs a command that is killed at a named point.
+    async fn ended_at(&self, point: &str, arguments: &[&str]) {
+        let ended = self.output(arguments, Some(point)).await;
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.signal(), Some(9), "{arguments:?} does not come to {point}: {said}");
+    }
+
+    /// Runs the command line; again where the machine was too busy to stop the writers within the pause, which the command
+    /// has undone.
+    async fn output(&self, arguments: &[&str], failpoint: Option<&str>) -> Output {
+        for _ in 0..5 {
+            let mut command = self.command(arguments);
+            command.envs(failpoint.map(|point| ("PGCLEAVE_FAILPOINT", point)));
+            let running = tokio::task::spawn_blocking(move || command.output().expect("the binary runs"));
+            let ended = running.await.expect("the command does not panic");
+            if !String::from_utf8_lossy(&ended.stderr).contains("error[split-silent]") {
+                return ended;
+            }
+        }
+        panic!("{arguments:?}: the pause was too short five times");
     }
 
     fn start(&self, arguments: &[&str]) -> Child {
@@ -174,6 +262,8 @@ impl Move {
             if running.try_wait().expect("it can be asked").is_some() {
                 return false;
             }
+            // The shortest phase lasts some ten of these; without rest, asking takes a processor of its own.
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
     }
 

@@ -176,3 +176,28 @@ async fn an_archive_in_the_midst_of_a_split_is_refused_in_one_sentence_and_its_r
     service.run(&["abort"]).await.exits(0);
     export(&["--to", "archive"]).exits(0);
 }
+
+#[tokio::test]
+async fn check_names_the_same_as_start_where_rows_or_definitions_are_in_the_wrong_hands() {
+    let service = Move::new().await;
+    let blockers = async |allow: &[&str]| {
+        let told = service.run(&[&["check", "--format", "json"], allow].concat()).await;
+        let all = told.json()["blockers"].as_array().expect("a list").clone();
+        all.iter().map(|item| item["kind"].as_str().expect("a word").to_owned()).collect::<Vec<_>>()
+    };
+    let allow = ["--allow", "superuser-objects"];
+    assert_eq!(blockers(&[]).await, Vec::<String>::new());
+    run(&service.source, &format!("create table {}.loose (id int primary key)", service.name)).await;
+    assert_eq!(blockers(&[]).await, ["superuser-objects"]);
+    let refused = service.run(&["start"]).await.exits(3);
+    assert!(refused.stderr.contains("superuser in the target"), "{}", refused.stderr);
+    assert_eq!(blockers(&allow).await, Vec::<String>::new());
+
+    let lacks = "revoke select on {s}.made from {s}_owner".replace("{s}", &service.name);
+    run(&service.source, &lacks).await;
+    assert_eq!(blockers(&allow).await, ["owner-lacks-privilege"]);
+    let refused = service.run(&[&["start"], &allow[..]].concat()).await.exits(5);
+    assert!(refused.stderr.contains("error[owner-lacks-privilege]"), "{}", refused.stderr);
+    run(&service.source, &lacks.replace("revoke", "grant").replace(" from ", " to ")).await;
+    service.run(&[&["start"], &allow[..]].concat()).await.exits(0);
+}

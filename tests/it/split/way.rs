@@ -166,9 +166,11 @@ async fn when_one_side_is_gone_for_good_the_other_is_left_clean_and_open() {
 #[tokio::test]
 async fn no_log_has_the_password_that_the_servers_follow_each_other_with() {
     let service = Move::new().await;
+    let (source, target) = super::servers().await;
+    source.log_statements(&format!("shared_{}", service.name)).await;
+    target.log_statements(&format!("own_{}", service.name)).await;
     service.run(&["start"]).await.exits(0);
     service.run(&["cutover"]).await.exits(0);
-    let (source, target) = super::servers().await;
     for server in [source, target] {
         let log = server.log().await.to_lowercase();
         assert!(log.contains("create publication"), "the log does not show what was done");

@@ -70,12 +70,51 @@ async fn neither_plan_nor_audit_takes_away_what_a_split_has_made() {
     assert!(told.contains("orders has moved to") && told.contains("database: { url_env: … }"), "{told}");
     moving.expect_information("--drop orders_before_split_");
     // Applied all the same, nothing breaks.
-    moving.shop.run(&["apply", "--prune", "--allow", "revoke,change-owner"]).exits(0);
+    moving.shop.run(&["apply", "--prune", "--allow", "revoke,close-database,change-owner"]).exits(0);
     let seen = "select string_agg(id::text, ',' order by id) from orders.order_summary";
     assert_eq!(moving.as_shipping(seen).await, "1,2");
     assert_eq!(moving.shop.there("select string_agg(i::text, ' ') from billing.invoice_status i").await, "(7,t)");
 
     moving.shop.project.manifest("orders", ORDERS);
-    moving.shop.run(&["apply", "--allow", "revoke"]).exits(0);
+    moving.shop.run(&["apply", "--allow", "revoke,close-database"]).exits(0);
     moving.expect_information("--drop orders_before_split_");
+}
+
+#[tokio::test]
+async fn no_fix_names_a_write_block_and_what_only_has_its_name_is_told() {
+    let together = together();
+    let mut moving = Moving::new(&together, SHIPPING).await;
+    if !moving.can_move().await {
+        return;
+    }
+    moving.split(&["start"]).await.exits(0);
+    moving.split(&["cutover"]).await.exits(0);
+    // The registry of an administrator who is no superuser, as the README has it.
+    let (shared, keeper) = (moving.shared.url("shop"), format!("{}keeper", moving.shop.db.prefix()));
+    let give = "create role {k} login createrole password 'k'; grant create, connect on database shop to {k}; alter schema pgcleave owner to {k};
+        do $$ declare t text; begin for t in select format('alter table pgcleave.%I owner to {k}', relname) from pg_class
+          where relnamespace = 'pgcleave'::regnamespace and relkind = 'r' loop execute t; end loop; end $$;
+        alter function pgcleave.split_moved() owner to {k}";
+    run(&shared, &give.replace("{k}", &keeper)).await;
+    moving.shop.project.connect_as(shared.replace("postgres:postgres@", &format!("{keeper}:k@")));
+    let inbound = || {
+        let audited = moving.shop.run(&["audit", "--rule", "INB01", "--format", "json", "--fail-on", "never"]).exits(0);
+        audited.json()["findings"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|f| f["object"].to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(inbound(), Vec::<String>::new());
+    let id = {
+        let mut connection = PgConnection::connect(&shared).await.expect("the superuser connects");
+        text(&mut connection, "select id from pgcleave.split").await
+    };
+    let other = "drop trigger pgcleave_{id}_moved on orders.remarks;
+        create function billing.evil() returns trigger language plpgsql as 'begin return null; end';
+        alter function billing.evil() owner to {p}billing_owner;
+        create trigger pgcleave_{id}_moved before insert on orders.remarks for each statement execute function billing.evil()";
+    run(&shared, &other.replace("{id}", &id).replace("{p}", moving.shop.db.prefix())).await;
+    assert!(inbound().iter().any(|object| object.contains("orders.remarks")), "{:?}", inbound());
 }

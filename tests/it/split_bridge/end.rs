@@ -59,7 +59,7 @@ async fn a_contract_that_cannot_be_bridged_is_left_out_by_its_name_and_the_other
     moving.shop.project.write("migrations/orders/V2__cancel.sql", cancel);
     moving.shop.project.manifest("orders", &orders);
     moving.shop.project.manifest("shipping", &shipping);
-    moving.shop.run(&["apply", "--allow", "revoke"]).exits(0);
+    moving.shop.run(&["apply", "--allow", "revoke,close-database,contract-runs-as-consumer"]).exits(0);
     assert_eq!(moving.as_shipping("select orders.cancel(1)::text").await, "1");
 
     moving.split(&["start"]).await.exits(0);

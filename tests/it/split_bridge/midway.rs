@@ -1,5 +1,7 @@
 //! Manifests, migrations, passwords and the audit of both sides while a split is under way, and after it.
 
+use std::os::unix::process::ExitStatusExt as _;
+
 use super::*;
 
 impl Moving {
@@ -27,19 +29,11 @@ impl Moving {
         self.shop.own.url("orders")
     }
 
-    /// Lets `finish` fail at the very act that would write it down, and takes that back.
+    /// Ends `finish` as a kill does, just before it would be written down.
     pub(super) async fn cut_off_finish(&self) {
-        let shared = self.shared_url();
-        run(
-            &shared,
-            "create function public.cut_off() returns trigger language plpgsql as $$ begin raise 'cut off'; end $$;
-             create trigger cut_off before update on pgcleave.split for each row when (new.record->>'phase' = 'finished')
-               execute function public.cut_off()",
-        )
-        .await;
-        let failed = self.split(&["finish"]).await.exits(1);
-        assert!(failed.stderr.contains("cut off"), "{}", failed.stderr);
-        run(&shared, "drop trigger cut_off on pgcleave.split; drop function public.cut_off()").await;
+        let mut command = self.command(&["finish"]).await;
+        let ended = command.env("PGCLEAVE_FAILPOINT", "finish-prepared").output().expect("the binary runs");
+        assert_eq!(ended.status.signal(), Some(9), "{}", String::from_utf8_lossy(&ended.stderr));
     }
 }
 
@@ -166,14 +160,13 @@ async fn an_abort_after_a_finish_that_was_cut_off_and_rolled_back_leaves_no_role
 }
 
 #[tokio::test]
-async fn the_audit_of_a_target_in_the_middle_tells_no_leak_of_the_splits_own_and_every_real_one() {
+async fn the_audit_of_both_sides_in_the_middle_tells_no_leak_of_the_splits_own_and_every_real_one() {
     let moving = Moving::new(&together(), SHIPPING).await;
     if !moving.can_move().await {
         return;
     }
-    let there = moving.own_url();
-    let errors = || {
-        let arguments = ["--database-url", &there, "audit", "--format", "json", "--fail-on", "never"];
+    let errors = |url: &str| {
+        let arguments = ["--database-url", url, "audit", "--format", "json", "--fail-on", "never"];
         let audited = moving.shop.run(&arguments).exits(0).json();
         let findings = audited["findings"].as_array().expect("a list").iter();
         let counts = |f: &&serde_json::Value| {
@@ -183,17 +176,42 @@ async fn the_audit_of_a_target_in_the_middle_tells_no_leak_of_the_splits_own_and
         let told = |f: &serde_json::Value| format!("{} {} {}", f["rule"], f["principal"], f["object"]);
         findings.filter(counts).map(told).collect::<Vec<_>>()
     };
-    for step in ["start", "cutover"] {
+    let owner = format!("{}orders_owner", moving.shop.db.prefix());
+    for (step, url) in [("start", moving.own_url()), ("cutover", moving.shared_url())] {
         moving.split(&[step]).await.exits(0);
-        assert_eq!(errors(), Vec::<String>::new(), "after {step}");
+        let mut connection = PgConnection::connect(&url).await.expect("the superuser connects");
+        let id = text(&mut connection, "select id from pgcleave.split").await;
+        // 16 and later need the role only for tables of superusers and for FORCE ROW LEVEL SECURITY.
+        let own = "select coalesce(min(rolname), '')::text from pg_roles where rolname like 'pgcleave\\_%\\_apply\\_%'";
+        let own = text(&mut connection, own).await;
+        assert_eq!(!own.is_empty(), moving.shared.major() < 16, "after {step}");
+        for url in [moving.own_url(), moving.shared_url()] {
+            assert_eq!(errors(&url), Vec::<String>::new(), "after {step}");
+        }
         run(
-            &there,
+            &url,
             "create role leak login; grant usage on schema orders to leak; grant select on orders.orders to leak",
         )
         .await;
-        let found = errors().join("\n");
+        let found = errors(&url).join("\n");
         assert!(found.contains("\"ACC01\" \"leak\" \"orders.orders\""), "after {step}: {found}");
-        run(&there, "drop owned by leak; drop role leak").await;
+
+        // A name proves nothing: one that no record knows, and one of this split that the split has not made.
+        let other = format!("pgcleave_{id}_apply_{}", if own.ends_with("source") { "target" } else { "source" });
+        for role in ["pgcleave_deadbeef_apply_target", &other] {
+            run(&url, &format!("create role {role} login bypassrls; grant {owner} to {role}")).await;
+            let found = errors(&url).join("\n");
+            for rule in ["ATT02", "MEM01"] {
+                assert!(found.contains(&format!("\"{rule}\" \"{role}\"")), "after {step}: {found}");
+            }
+            run(&url, &format!("drop role {role}")).await;
+        }
+        if !own.is_empty() {
+            run(&url, &format!("grant {own} to leak")).await;
+            let found = errors(&url).join("\n");
+            assert!(found.contains("\"ATT02\" \"leak\""), "who can become it is told of: {found}");
+        }
+        run(&url, "drop owned by leak; drop role leak").await;
     }
 }
 
@@ -211,7 +229,8 @@ async fn the_first_plan_after_the_end_revokes_nothing_of_the_service_on_a_newer_
     let own = &plan["databases"][0];
     let objects: Vec<_> = own["changes"].as_array().expect("a list").iter().map(|c| c["object"].as_str()).collect();
     // what the database's owner gives to PUBLIC is the database's, and no split's to take
-    assert_eq!(objects, [Some("database orders"), Some("schema public")], "{own:#}");
+    assert_eq!(objects, [Some("orders")], "{own:#}");
+    assert_eq!(own["changes"][0]["stage"], "close", "{own:#}");
     moving.shop.run(&["apply"]).exits(0);
     moving.shop.run(&["plan", "--detailed-exitcode"]).exits(0);
     moving.shop.run(&["credentials", "verify"]).exits(0);

@@ -75,6 +75,16 @@ impl TestDb {
         rows.iter().map(text).collect()
     }
 
+    /// Makes this database's later sessions write every statement to the server's log.
+    pub(crate) async fn log_statements(&self) {
+        self.server.log_statements(&self.name).await;
+    }
+
+    /// Gives what the server has logged so far; other tests' lines are in it, too.
+    pub(crate) async fn log(&self) -> String {
+        self.server.log().await
+    }
+
     /// Makes an administrator like a managed cloud's: CREATEROLE and CREATE on the database, no superuser, owns nothing.
     ///
     /// Gives its connection string; its name is `<prefix>admin`.

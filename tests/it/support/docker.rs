@@ -1,12 +1,11 @@
 //! A server in a container.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use testcontainers::core::client::docker_client_instance;
 use testcontainers::core::{IntoContainerPort as _, Mount, WaitFor};
 use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt as _};
-use tokio::sync::Mutex;
 
 use super::database::random_word;
 use super::reaper::Reaper;
@@ -25,9 +24,38 @@ const DATA: &str = "/var/lib/pgcleave-test";
 pub(super) struct Running {
     container: ContainerAsync<GenericImage>,
     tag: u32,
-    /// What was read of its log, and until when.
-    read: Mutex<(String, u64)>,
+    network: Network,
     _reaper: Reaper,
+}
+
+/// The Docker network that a container is in.
+struct Network {
+    /// The container's address.
+    address: Option<String>,
+    /// This machine's address.
+    gateway: Option<String>,
+}
+
+impl Network {
+    async fn of(container: &str) -> Option<Self> {
+        let client = docker_client_instance().await.ok()?;
+        let seen = client.inspect_container(container, None).await.ok()?;
+        let mut networks = seen.network_settings?.networks?.into_values();
+        let network =
+            networks.find(|network| network.ip_address.as_ref().is_some_and(|address| !address.is_empty()))?;
+        Some(Self { address: network.ip_address, gateway: network.gateway.filter(|address| !address.is_empty()) })
+    }
+
+    /// Tells whether this machine reaches the container directly, without the process that maps ports.
+    async fn is_reachable(address: &str) -> bool {
+        let connecting = tokio::net::TcpStream::connect((address, 5432));
+        match tokio::time::timeout(Duration::from_secs(1), connecting).await {
+            Ok(Ok(_)) => true,
+            // The server is still starting.
+            Ok(Err(error)) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+            Err(_) => false,
+        }
+    }
 }
 
 impl Running {
@@ -36,32 +64,21 @@ impl Running {
     }
 
     /// Gives the address by which other containers reach it, and this machine too where containers are at home on it.
-    pub(super) async fn bridge(&self) -> Option<String> {
-        let client = docker_client_instance().await.ok()?;
-        let seen = client.inspect_container(self.container.id(), None).await.ok()?;
-        let networks = seen.network_settings?.networks?;
-        networks.into_values().filter_map(|network| network.ip_address).find(|address| !address.is_empty())
+    pub(super) fn bridge(&self) -> Option<&str> {
+        self.network.address.as_deref()
     }
 
     /// Gives the address by which containers reach this machine.
-    pub(super) async fn gateway(&self) -> Option<String> {
-        let client = docker_client_instance().await.ok()?;
-        let seen = client.inspect_container(self.container.id(), None).await.ok()?;
-        let networks = seen.network_settings?.networks?;
-        networks.into_values().filter_map(|network| network.gateway).find(|address| !address.is_empty())
+    pub(super) fn gateway(&self) -> Option<&str> {
+        self.network.gateway.as_deref()
     }
 
-    /// Gives all of the log so far; a line of the second in which it was read before may be in it twice.
-    pub(super) async fn log(&self) -> String {
-        let mut read = self.read.lock().await;
-        let since = read.1;
-        read.1 = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970").as_secs() - 1;
-        let mut logs = tokio::process::Command::new("docker");
-        logs.args(["logs", "--since", &since.to_string(), self.container.id()]);
-        // PostgreSQL logs to stderr, the images' entry points to stdout.
-        let new = logs.output().await.expect("the container's log can be read").stderr;
-        read.0.push_str(&String::from_utf8_lossy(&new));
-        read.0.clone()
+    /// Freezes it, or lets it go on: its system still acknowledges what it is sent.
+    pub(super) fn freeze(&self, frozen: bool) {
+        let command = if frozen { "pause" } else { "unpause" };
+        let done = std::process::Command::new("docker").args([command, self.container.id()]).output();
+        let done = done.expect("docker runs");
+        assert!(done.status.success(), "docker {command}: {}", String::from_utf8_lossy(&done.stderr));
     }
 }
 
@@ -84,11 +101,21 @@ pub(super) async fn start(wanted: Wanted) -> Result<(Address, Running), String> 
     let starting = tokio::time::timeout(Duration::from_secs(START_SECONDS), request.start());
     let container = starting.await.map_err(|_| format!("postgres:{tag} has not started within {START_SECONDS} s"))?;
     let container = container.map_err(|error| format!("postgres:{tag} cannot be started: {error}"))?;
+    let network = Network::of(container.id()).await.unwrap_or(Network { address: None, gateway: None });
+    let address = match &network.address {
+        Some(address) if Network::is_reachable(address).await => Address::started(address, 5432),
+        _ => mapped(&container).await?,
+    };
+    Ok((address, Running { container, tag, network, _reaper: reaper }))
+}
+
+/// Finds where the container's port is on this machine.
+async fn mapped(container: &ContainerAsync<GenericImage>) -> Result<Address, String> {
     let host = container.get_host().await.map_err(|error| error.to_string())?;
     let port = container.get_host_port_ipv4(5432.tcp()).await.map_err(|error| error.to_string())?;
     // The port is mapped for IPv4, which a name such as localhost may not mean first.
     let host = if host.to_string() == "localhost" { "127.0.0.1".to_owned() } else { host.to_string() };
-    Ok((Address::started(&host, port), Running { container, tag, read: Mutex::default(), _reaper: reaper }))
+    Ok(Address::started(&host, port))
 }
 
 /// Picks an image: one that is here, else one to be pulled.

@@ -19,9 +19,8 @@ const READY_SECONDS: u64 = 30;
 
 /// A server process.
 pub(super) struct Running {
-    log: PathBuf,
     bin: PathBuf,
-    _postmaster: Child,
+    postmaster: Child,
     _reaper: Reaper,
 }
 
@@ -30,8 +29,13 @@ impl Running {
         format!("from {}", self.bin.display())
     }
 
-    pub(super) fn log(&self) -> String {
-        String::from_utf8_lossy(&fs::read(&self.log).expect("the server's log can be read")).into_owned()
+    /// Freezes all of its processes, or lets them go on.
+    pub(super) fn freeze(&self, frozen: bool) {
+        let signal = if frozen { "STOP" } else { "CONT" };
+        let script = "kill -$1 $2 $(ps -o pid= --ppid $2)";
+        let pid = self.postmaster.id().to_string();
+        let done = Command::new("sh").args(["-c", script, "sh", signal, &pid]).status().expect("a shell runs");
+        assert!(done.success(), "the server's processes take no signal");
     }
 }
 
@@ -54,11 +58,7 @@ pub(super) fn start(wanted: Wanted) -> Result<(Address, Running), String> {
     for _ in 0..PORT_TRIES {
         let port = free_port().map_err(|e| format!("no free port: {e}"))?;
         if let Some(postmaster) = launch(&account, &bin, &folder, port)? {
-            let log = folder.join("log");
-            return Ok((
-                Address::started("127.0.0.1", port),
-                Running { log, bin, _postmaster: postmaster, _reaper: reaper },
-            ));
+            return Ok((Address::started("127.0.0.1", port), Running { bin, postmaster, _reaper: reaper }));
         }
     }
     let log = fs::read_to_string(folder.join("log")).unwrap_or_default();

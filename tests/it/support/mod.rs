@@ -22,5 +22,5 @@ pub(crate) use programs::pg_dump_folder;
 pub(crate) use project::{Answer, Project, answer};
 pub(crate) use proxy::Proxy;
 pub(crate) use reaper::Reaper;
-pub(crate) use server::{Dedicated, server_log};
+pub(crate) use server::{Dedicated, afterwards};
 pub(crate) use storage::Storage;

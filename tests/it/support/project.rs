@@ -37,13 +37,17 @@ impl Answer {
 impl Project {
     /// Makes the folder, with a pgcleave.yaml whose only environment, `test`, is this database.
     pub(crate) fn new(db: &TestDb) -> Self {
+        Self::at(&db.url(), db.prefix())
+    }
+
+    /// The same for any database and prefix.
+    pub(crate) fn at(url: &str, prefix: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let project = Self { folder, url: db.url() };
+        let project = Self { folder, url: url.to_owned() };
         project.write(
             "pgcleave.yaml",
             &format!(
-                "manifests: manifests\nenvironments:\n  test: {{ database_url_env: TEST_URL, role_prefix: {} }}\n",
-                db.prefix()
+                "manifests: manifests\nenvironments:\n  test: {{ database_url_env: TEST_URL, role_prefix: {prefix} }}\n",
             ),
         );
         project

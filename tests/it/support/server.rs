@@ -13,11 +13,15 @@ use super::{docker, local};
 /// The superuser of a server that we start, and its password.
 pub(super) const SUPERUSER: &str = "postgres";
 
+/// The verifier of that password, made with one iteration (RFC 5802): the usual 4,096 at each login are much of the tests' time.
+const VERIFIER: &str = "SCRAM-SHA-256$1:cGdjbGVhdmUgdGVzdCAxNg==$EpzPhyygjEtjHNxfQdjf7hRPOX+K19Z+gfkWrFd14rY=:\
+    lYJfWXxLGONGHH9kR6cZoK3ixuvx3CfNKPeYR/3tFIo=";
+
 /// The majors that are not end-of-life.
 pub(super) const MAJORS: [u32; 4] = [15, 16, 17, 18];
 
 /// What every server that we start is given.
-const SETTINGS: [&str; 18] = [
+const SETTINGS: [&str; 17] = [
     "max_connections=300",
     "shared_buffers=64MB",
     // Tests need no durability: a crash of the machine ends them too.
@@ -31,14 +35,21 @@ const SETTINGS: [&str; 18] = [
     "max_logical_replication_workers=32",
     // A worker that was ended is back at once: tests end many.
     "wal_retrieve_retry_interval=100ms",
-    // Whatever a server can be made to write to its log, so that tests see what it would give away.
-    "log_statement=all",
-    "log_min_duration_statement=0",
-    "log_min_error_statement=debug5",
-    "log_connections=on",
-    "log_parameter_max_length_on_error=-1",
+    "autovacuum_naptime=1h",
+    // One file, which SQL can read. Statements are logged only in the databases of the tests that look for them.
+    "logging_collector=on",
+    "log_filename=postgresql.log",
+    "log_rotation_age=0",
+    "log_rotation_size=0",
     "log_line_prefix=%m [%p] %q%u@%d ",
-    "logging_collector=off",
+];
+
+/// What makes a database's new sessions log all that they can be made to log.
+const LOG_STATEMENTS: [&str; 4] = [
+    "log_statement = 'all'",
+    "log_min_duration_statement = 0",
+    "log_min_error_statement = 'debug5'",
+    "log_parameter_max_length_on_error = -1",
 ];
 
 /// Gives what a server of a major is started with. From 18 on, subscriptions have a limit of their own: all tests' splits
@@ -50,14 +61,14 @@ pub(super) fn settings(major: u32) -> impl Iterator<Item = &'static str> {
 /// How long a server may take to answer its first connection.
 const START_SECONDS: u64 = 60;
 
-/// How long a statement may take to show in the log.
+/// How long a line may take to show in the log.
 const LOG_SECONDS: u64 = 20;
 
 /// A server that answers.
 pub(super) struct Server {
     address: Address,
     pub(super) major: u32,
-    log: Log,
+    home: Home,
 }
 
 /// The parts of a connection string; a database comes between `login` and `query`.
@@ -69,11 +80,11 @@ pub(super) struct Address {
     query: String,
 }
 
-/// Where a server writes its log.
-pub(super) enum Log {
+/// What a server runs in.
+pub(super) enum Home {
     Container(Box<docker::Running>),
-    File(local::Running),
-    /// A lent server's own.
+    Process(local::Running),
+    /// Somebody else's.
     Lent,
 }
 
@@ -169,19 +180,37 @@ impl Server {
 
     /// Tells whether the server was started by this process, and ends with it.
     pub(super) fn is_ours(&self) -> bool {
-        !matches!(self.log, Log::Lent)
+        !matches!(self.home, Home::Lent)
     }
 
-    async fn read_log(&'static self) -> String {
-        match &self.log {
-            Log::Container(container) => container.log().await,
-            Log::File(server) => server.log(),
-            Log::Lent => {
-                let mut admin = self.connect_admin().await;
-                let read = "select pg_catalog.pg_read_file(pg_catalog.pg_current_logfile())";
-                sqlx::query_scalar(read).fetch_one(&mut admin).await.expect("a lent server has logging_collector = on")
-            }
+    /// Makes the later sessions of a database write every statement to the server's log.
+    pub(super) async fn log_statements(&self, database: &str) {
+        let mut admin = self.connect_admin().await;
+        for setting in LOG_STATEMENTS {
+            let alter = format!("alter database {database} set {setting}");
+            sqlx::raw_sql(sqlx::AssertSqlSafe(alter)).execute(&mut admin).await.expect("a superuser may set it");
         }
+    }
+
+    /// Gives all that the server has logged until now; other tests' lines are in it, too.
+    pub(super) async fn log(&self) -> String {
+        static MARKS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let number = MARKS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let mark = format!("end of log {} {number}", std::process::id());
+        let mut admin = self.connect_admin().await;
+        let write = format!("do $$ begin raise log '{mark}'; end $$");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(write)).execute(&mut admin).await.expect("a superuser may write to the log");
+        let read = "select pg_catalog.pg_read_file(pg_catalog.pg_current_logfile())";
+        for _ in 0..LOG_SECONDS * 20 {
+            let log: Option<String> =
+                sqlx::query_scalar(read).fetch_one(&mut admin).await.expect("a superuser may read it");
+            let log = log.expect("a lent server has logging_collector = on");
+            if log.contains(&mark) {
+                return log;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("a line has not shown in the server's log for {LOG_SECONDS} s")
     }
 }
 
@@ -192,6 +221,11 @@ pub(super) fn runtime() -> &'static Runtime {
         builder.worker_threads(1).enable_all().build().expect("a runtime starts")
     });
     &RUNTIME
+}
+
+/// Does something on the runtime of the servers, after the test that asks for it.
+pub(crate) fn afterwards(work: impl Future<Output = ()> + Send + 'static) {
+    runtime().spawn(work);
 }
 
 /// Gives the server of this run; starts it at the first call.
@@ -205,31 +239,6 @@ pub(super) async fn server() -> &'static Server {
         Ok(server) => server,
         Err(message) => panic!("{message}"),
     }
-}
-
-/// Gives all that the server has logged until now.
-///
-/// Other tests' statements are in it too: look for what only yours can have said. A lent server must have
-/// `log_statement = all` and `logging_collector = on`.
-pub(crate) async fn server_log() -> String {
-    log_of(server().await).await
-}
-
-/// Waits until a mark has shown in the log, so that all before it has.
-async fn log_of(server: &'static Server) -> String {
-    static MARKS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-    let number = MARKS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    let mark = format!("end of log {} {number}", std::process::id());
-    let mut admin = server.connect_admin().await;
-    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("select '{mark}'"))).execute(&mut admin).await.expect("a select works");
-    for _ in 0..LOG_SECONDS * 20 {
-        let log = runtime().spawn(server.read_log()).await.expect("reading the log does not panic");
-        if log.contains(&mark) {
-            return log;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("a statement has not shown in the server's log for {LOG_SECONDS} s: is log_statement = all?")
 }
 
 /// A server for one test alone, which may do with its roles as it likes; never a lent one.
@@ -259,23 +268,41 @@ impl Dedicated {
 
     /// Gives the superuser's connection string as other servers use it.
     pub(crate) async fn url_from_servers(&self, database: &str) -> String {
-        let bridge = match &self.0.log {
-            Log::Container(container) => container.bridge().await,
-            Log::File(_) | Log::Lent => None,
+        let bridge = match &self.0.home {
+            Home::Container(container) => container.bridge(),
+            Home::Process(_) | Home::Lent => None,
         };
         match bridge {
-            Some(host) => Address::started(&host, 5432).admin_url(database),
+            Some(host) => Address::started(host, 5432).admin_url(database),
             None => self.url(database),
         }
     }
 
     /// Gives the address by which the server reaches this machine.
     pub(crate) async fn host_from_servers(&self) -> String {
-        let gateway = match &self.0.log {
-            Log::Container(container) => container.gateway().await,
-            Log::File(_) | Log::Lent => None,
+        let gateway = match &self.0.home {
+            Home::Container(container) => container.gateway(),
+            Home::Process(_) | Home::Lent => None,
         };
-        gateway.unwrap_or_else(|| "127.0.0.1".to_owned())
+        gateway.unwrap_or("127.0.0.1").to_owned()
+    }
+
+    /// Freezes the server: connections stay, and nothing is answered.
+    pub(crate) fn pause(&self) {
+        self.freeze(true);
+    }
+
+    /// Lets a frozen server go on.
+    pub(crate) fn resume(&self) {
+        self.freeze(false);
+    }
+
+    fn freeze(&self, frozen: bool) {
+        match &self.0.home {
+            Home::Container(container) => container.freeze(frozen),
+            Home::Process(server) => server.freeze(frozen),
+            Home::Lent => unreachable!("a server for one test is never a lent one"),
+        }
     }
 
     /// Kills one of the server's own processes without a word: it ends all others, and recovers from its log.
@@ -299,9 +326,14 @@ impl Dedicated {
         panic!("the server has not come back");
     }
 
-    /// Gives what the server has logged so far; for a server that lives as long as the tests.
-    pub(crate) async fn log(&'static self) -> String {
-        log_of(&self.0).await
+    /// Makes the later sessions of a database write every statement to the server's log.
+    pub(crate) async fn log_statements(&self, database: &str) {
+        self.0.log_statements(database).await;
+    }
+
+    /// Gives what the server has logged so far.
+    pub(crate) async fn log(&self) -> String {
+        self.0.log().await
     }
 
     /// Gives the server's major version.
@@ -321,7 +353,7 @@ async fn start() -> Result<Server, String> {
     }
     let address = Address::parse(&url);
     let address = address.ok_or("PGCLEAVE_TEST_DATABASE_URL is not of the form postgresql://user@host/database")?;
-    ready(address, Log::Lent, "PGCLEAVE_TEST_DATABASE_URL").await
+    ready(address, Home::Lent, "PGCLEAVE_TEST_DATABASE_URL").await
 }
 
 async fn start_own(wanted: &str) -> Result<Server, String> {
@@ -329,7 +361,7 @@ async fn start_own(wanted: &str) -> Result<Server, String> {
     let no_container = match docker::start(wanted).await {
         Ok((address, container)) => {
             let what = container.label();
-            return ready(address, Log::Container(Box::new(container)), &what).await;
+            return ready(address, Home::Container(Box::new(container)), &what).await;
         }
         Err(why) => why,
     };
@@ -339,7 +371,7 @@ async fn start_own(wanted: &str) -> Result<Server, String> {
     let no_binaries = match local::start(wanted) {
         Ok((address, server)) => {
             let what = format!("{} ({no_container})", server.label());
-            return ready(address, Log::File(server), &what).await;
+            return ready(address, Home::Process(server), &what).await;
         }
         Err(why) => why,
     };
@@ -351,7 +383,7 @@ async fn start_own(wanted: &str) -> Result<Server, String> {
 }
 
 /// Waits until the server answers, and asks for its version.
-async fn ready(address: Address, log: Log, what: &str) -> Result<Server, String> {
+async fn ready(address: Address, home: Home, what: &str) -> Result<Server, String> {
     let url = address.admin_url(&address.database);
     let mut last = String::new();
     // The official image answers for a moment on its socket only, while it sets itself up: TCP is the sign.
@@ -365,9 +397,14 @@ async fn ready(address: Address, log: Log, what: &str) -> Result<Server, String>
                         .await;
                 let number: u32 = asked.map_err(|e| e.to_string())?.parse().map_err(|_| "an odd version number")?;
                 let major = number / 10_000;
+                if !matches!(home, Home::Lent) {
+                    let alter = format!("alter role {SUPERUSER} password '{VERIFIER}'");
+                    let altered = sqlx::raw_sql(sqlx::AssertSqlSafe(alter)).execute(&mut connection).await;
+                    altered.map_err(|error| error.to_string())?;
+                }
                 // Past the harness's capture, so that every run says what it ran on.
                 let _ = writeln!(std::io::stderr(), "test server: PostgreSQL {major}, {what}");
-                return Ok(Server { address, major, log });
+                return Ok(Server { address, major, home });
             }
             Ok(Err(error)) => last = error.to_string(),
             Err(_) => "no answer".clone_into(&mut last),

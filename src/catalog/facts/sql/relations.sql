@@ -1,3 +1,17 @@
+with recursive
+  -- Foreign tables and the views that read them: asked whether those pass writes on, the server calls the wrapper's
+  -- code, which our sessions refuse. They are taken to pass on everything.
+  remote as (
+    select c.oid from pg_catalog.pg_class c where c.relkind = 'f'
+    union
+    select v.oid
+    from remote f
+    join pg_catalog.pg_depend d
+      on d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.refobjid = f.oid
+      and d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+    join pg_catalog.pg_rewrite r on r.oid = d.objid
+    join pg_catalog.pg_class v on v.oid = r.ev_class and v.relkind = 'v'
+  )
 select
   c.oid::int8 as oid,
   c.relnamespace::int8 as schema,
@@ -6,7 +20,11 @@ select
   c.relkind::text as kind,
   c.relacl::text as acl,
   case when c.relkind = 'v' then c.reloptions end as options,
-  case when c.relkind = 'v' then pg_catalog.pg_relation_is_updatable(c.oid, false) else 0 end as updatable,
+  case
+    when c.relkind <> 'v' then 0
+    when c.oid in (select f.oid from remote f) then 28
+    else pg_catalog.pg_relation_is_updatable(c.oid, false)
+  end as updatable,
   c.relrowsecurity as row_security,
   c.relforcerowsecurity as force_row_security,
   c.relispopulated as populated,

@@ -2,6 +2,7 @@ select
   pg_catalog.current_setting('server_version_num')::int4 / 10000 as major,
   pg_catalog.current_database()::text as database,
   current_user::text as role,
+  coalesce(pg_catalog.current_setting('pgcleave.administrator', true), '') as administrator,
   pg_catalog.current_setting('lo_compat_privileges')::bool as lo_compat_privileges,
   pg_catalog.current_setting('port')::text as port,
   array['localhost', '127.0.0.1', '::1']

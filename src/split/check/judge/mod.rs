@@ -17,9 +17,9 @@ const INDEX_BYTES_PER_SECOND: u64 = 25_000_000;
 
 /// Judges; the same facts give the same answer.
 #[must_use]
-pub fn judge(service: &str, schema: &Ident, facts: &Facts) -> Readiness {
+pub fn judge(service: &str, schema: &Ident, facts: &Facts, superuser_objects: bool) -> Readiness {
     let estimate = estimate(facts);
-    let mut found = Findings::default();
+    let mut found = Findings { superuser_objects, ..Findings::default() };
     server::judge(facts, &estimate, &mut found);
     database::judge(facts, schema, &mut found);
     schema::judge(facts, schema, &mut found);
@@ -40,6 +40,8 @@ pub fn judge(service: &str, schema: &Ident, facts: &Facts) -> Readiness {
 /// What was found so far.
 #[derive(Default)]
 struct Findings {
+    /// Whether objects of superusers are allowed.
+    superuser_objects: bool,
     blockers: Vec<Item>,
     warnings: Vec<Item>,
 }
@@ -47,6 +49,12 @@ struct Findings {
 impl Findings {
     fn blocker(&mut self, kind: &str, object: &str, message: String, fix: String, cost: Option<String>) {
         self.blockers.push(item(kind, object, message, fix, cost));
+    }
+
+    /// Adds a blocker, or a warning where it is allowed.
+    fn allowable(&mut self, kind: &str, object: &str, message: String, fix: String) {
+        let list = if self.superuser_objects { &mut self.warnings } else { &mut self.blockers };
+        list.push(item(kind, object, message, fix, None));
     }
 
     fn warning(&mut self, kind: &str, object: &str, message: String, fix: String, cost: Option<String>) {

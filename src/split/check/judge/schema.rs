@@ -12,6 +12,18 @@ pub(super) fn judge(facts: &Facts, schema: &Ident, found: &mut Findings) {
             identity(table, schema, found);
         }
     }
+    for unreadable in &facts.unreadable {
+        let (message, fix) = (unreadable.message.clone(), unreadable.fix.clone());
+        found.blocker(unreadable.code, &unreadable.relation, message, fix, None);
+    }
+    for owner in &facts.superuser_owners {
+        let message = format!(
+            "{owner} owns objects of the schema and is a superuser in the target: their definitions would run as one"
+        );
+        let fix =
+            "give them to the service's owner, or look at each and allow them: --allow superuser-objects".to_owned();
+        found.allowable("superuser-objects", owner, message, fix);
+    }
     for coupling in &facts.couplings {
         couple(coupling, facts, found);
     }
@@ -45,7 +57,7 @@ fn identity(table: &Table, schema: &Ident, found: &mut Findings) {
     let message = format!("{name} has no replica identity ({why}): once published, its UPDATE and DELETE fail");
     let (fix, cost) = match &table.candidate {
         Some(index) => {
-            let index = Ident::from_server(index).quoted();
+            let index = Ident::from_server(index).sql();
             let cost = "a short exclusive lock; the key's old values in the log".to_owned();
             (format!("alter table {sql} replica identity using index {index}"), cost)
         }
@@ -64,7 +76,7 @@ fn identity(table: &Table, schema: &Ident, found: &mut Findings) {
 }
 
 fn named(schema: &Ident, name: &str) -> String {
-    format!("{}.{}", schema.quoted(), Ident::from_server(name).quoted())
+    format!("{}.{}", schema.sql(), Ident::from_server(name).sql())
 }
 
 /// Judges a coupling for a move for good: what stays behind and leans on the schema would read what is put aside.

@@ -55,7 +55,7 @@ fn facts() -> Facts {
 fn check(change: impl FnOnce(&mut Facts), expected: expect_test::Expect) {
     let mut facts = facts();
     change(&mut facts);
-    let found = judge("orders", &Ident::from_server("orders"), &facts);
+    let found = judge("orders", &Ident::from_server("orders"), &facts, false);
     let line = |sign: &str, item: &Item| {
         let cost = item.cost.as_ref().map(|cost| format!("\n    cost: {cost}")).unwrap_or_default();
         format!("{sign} {} {}: {}\n    fix: {}{cost}\n", item.kind, item.object, item.message, item.fix)
@@ -67,7 +67,7 @@ fn check(change: impl FnOnce(&mut Facts), expected: expect_test::Expect) {
 #[test]
 fn nothing_is_in_the_way_of_a_plain_schema() {
     check(|_| (), expect![""]);
-    let found = judge("orders", &Ident::from_server("orders"), &facts());
+    let found = judge("orders", &Ident::from_server("orders"), &facts(), false);
     assert!(found.is_ready());
     assert_eq!((found.estimate.seconds, found.estimate.rows), (4, 1000));
     assert_eq!(found.unknown.len(), 2, "{:?}", found.unknown);
