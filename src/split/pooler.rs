@@ -7,7 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
-use sqlx::postgres::PgConnection;
+use sqlx::Row as _;
+use sqlx::postgres::{PgConnection, PgRow};
 
 use super::error::Error;
 use crate::ident::Ident;
@@ -106,20 +107,89 @@ impl Console {
         Ok(())
     }
 
+    /// Proves before any pause that the pooler can be switched: its configuration has the line and can be written, the console
+    /// lets us reload it, and it is this file that the pooler reads. Clients notice nothing.
+    ///
+    /// # Errors
+    /// What keeps it from being switched.
+    pub(super) async fn rehearse(&mut self, id: &str) -> Result<(), Error> {
+        let Some(ini) = self.pooler.ini.clone() else {
+            self.place().await?;
+            return self.reload().await;
+        };
+        let wrong = |what: String| Error::Route(format!("{}: {what}", ini.display()));
+        let text = std::fs::read_to_string(&ini).map_err(|e| wrong(e.to_string()))?;
+        let text = without_probes(&text);
+        let probe = format!("{PROBE}{id}");
+        let probing = probing(&text, self.pooler.database.as_str(), &probe).map_err(wrong)?;
+        replace(&ini, &probing).map_err(|e| wrong(format!("it cannot be written: {e}")))?;
+        let seen = match self.reload().await {
+            Ok(()) => self.serves(&probe).await,
+            Err(error) => Err(error),
+        };
+        replace(&ini, &text).map_err(|e| wrong(format!("it cannot be written: {e}")))?;
+        self.reload().await?;
+        if seen? {
+            return Ok(());
+        }
+        Err(wrong("the pooler reads another file: a line that was written there is not in SHOW DATABASES".to_owned()))
+    }
+
     /// Writes the new place into the configuration, if it is ours to change.
     pub(super) fn rewrite(&self, place: &Target) -> Result<(), Error> {
         let Some(ini) = &self.pooler.ini else { return Ok(()) };
         let wrong = |what: String| Error::Route(format!("{}: {what}", ini.display()));
         let text = std::fs::read_to_string(ini).map_err(|e| wrong(e.to_string()))?;
-        let text = rewritten(&text, self.pooler.database.as_str(), place).map_err(wrong)?;
+        let text = rewritten(&without_probes(&text), self.pooler.database.as_str(), place).map_err(wrong)?;
         replace(ini, &text).map_err(|e| wrong(e.to_string()))
     }
 
-    /// Lets it read its configuration again.
-    pub(super) async fn reload(&mut self) -> Result<(), Error> {
+    /// Lets it read its configuration again, and asks it whether it leads to the new place and no longer to the old one.
+    pub(super) async fn switch(&mut self, from: &Target, to: &Target) -> Result<(), Error> {
+        self.reload().await?;
+        let now = self.place().await?;
+        let is = |target: &Target| now == (target.host(), target.port(), target.database().to_owned());
+        // Where somebody else writes the file, its name of the new host may be another than ours.
+        let switched = if self.pooler.ini.is_some() { is(to) } else { !is(from) };
+        if switched {
+            return Ok(());
+        }
+        let (name, (host, port, database)) = (self.pooler.database.as_str(), now);
+        Err(Error::Route(format!("PgBouncer was reloaded and still leads {name} to {host}:{port}/{database}")))
+    }
+
+    async fn reload(&mut self) -> Result<(), Error> {
         exec::batch(&mut self.other, "reload the pooler", &sql!("reload")).await.map_err(|e| failed(&e))
     }
+
+    /// Gives where it leads the service's clients: host, port and database.
+    async fn place(&mut self) -> Result<(String, u16, String), Error> {
+        let name = self.pooler.database.as_str().to_owned();
+        let rows = self.databases().await?;
+        let found = rows.iter().find(|row| row.try_get::<&str, _>("name").is_ok_and(|n| n == name));
+        let place = found.and_then(|row| {
+            let host = row.try_get::<Option<String>, _>("host").ok()?.unwrap_or_default();
+            let port = u16::try_from(row.try_get::<i32, _>("port").ok()?).ok()?;
+            Some((host, port, row.try_get("database").ok()?))
+        });
+        place
+            .ok_or_else(|| Error::Route(format!("PgBouncer serves no database {name}, or does not say where it leads")))
+    }
+
+    /// Tells whether it serves a database of this name.
+    async fn serves(&mut self, name: &str) -> Result<bool, Error> {
+        let rows = self.databases().await?;
+        Ok(rows.iter().any(|row| row.try_get::<&str, _>("name").is_ok_and(|n| n == name)))
+    }
+
+    async fn databases(&mut self) -> Result<Vec<PgRow>, Error> {
+        let asked = sqlx::raw_sql("show databases").fetch_all(&mut self.other).await;
+        asked.map_err(|e| failed(&PgError::new("ask the pooler where it leads", &e)))
+    }
 }
+
+/// The name of a line that is written only to see whether the pooler reads the file; a split's id follows.
+const PROBE: &str = "pgcleave_probe_";
 
 async fn connect(pooler: &Pooler) -> Result<PgConnection, Error> {
     pooler.console.connect_console("pgcleave").await.map_err(|e| failed(&e))
@@ -173,6 +243,31 @@ fn rewritten(text: &str, name: &str, place: &Target) -> Result<String, String> {
     if found { Ok(out) } else { Err(format!("its section [databases] has no line for {name}")) }
 }
 
+/// Gives the configuration with a line of another name behind that of `name`, which leads where that one leads.
+fn probing(text: &str, name: &str, probe: &str) -> Result<String, String> {
+    let mut out = String::with_capacity(text.len() + 100);
+    let (mut inside, mut found) = (false, false);
+    for line in text.split_inclusive('\n') {
+        let trimmed = line.trim();
+        if trimmed.starts_with('[') {
+            inside = trimmed.eq_ignore_ascii_case("[databases]");
+        }
+        out.push_str(line);
+        let entry = trimmed.split_once('=').filter(|(key, _)| inside && key.trim().trim_matches('"') == name);
+        if let Some((_, value)) = entry {
+            found = true;
+            let end = if line.ends_with('\n') { "" } else { "\n" };
+            out.push_str(&format!("{end}{probe} = {}\n", value.trim()));
+        }
+    }
+    if found { Ok(out) } else { Err(format!("its section [databases] has no line for {name}")) }
+}
+
+/// Gives the configuration without such lines; a run that was killed may have left one.
+fn without_probes(text: &str) -> String {
+    text.split_inclusive('\n').filter(|line| !line.trim_start().starts_with(PROBE)).collect()
+}
+
 /// Keeps every parameter but those that say where.
 fn value_with(value: &str, place: &Target) -> String {
     let mut parts: Vec<String> = Vec::new();
@@ -224,5 +319,16 @@ mod tests {
     #[test]
     fn a_line_that_is_not_there_is_an_error() {
         assert!(rewritten(INI, "billing", &place()).is_err());
+        assert!(probing(INI, "billing", "pgcleave_probe_1").is_err());
+    }
+
+    #[test]
+    fn a_probe_leads_where_the_service_is_led_and_leaves_nothing() {
+        let probing = probing(INI, "orders", "pgcleave_probe_1").expect("there is such a line");
+        let line = "pgcleave_probe_1 = host=a port=5432 dbname=shop password='it''s host=x' pool_size=20\n";
+        assert!(probing.contains(line), "{probing}");
+        assert_eq!(without_probes(&probing), INI);
+        let last = super::probing("[databases]\norders = host=a", "orders", "pgcleave_probe_1");
+        assert_eq!(last.as_deref(), Ok("[databases]\norders = host=a\npgcleave_probe_1 = host=a\n"));
     }
 }

@@ -51,7 +51,7 @@ async fn send(between: &Between, lines: &mut Lines, to: Side, service: &str, opt
         run(command, between, to, service, options.command_seconds).await?;
     }
     for console in &mut lines.consoles {
-        console.reload().await?;
+        console.switch(between.target(to.other()), between.target(to)).await?;
     }
     Ok(())
 }

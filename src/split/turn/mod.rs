@@ -207,6 +207,9 @@ async fn change(
     listener: Listener<'_>,
 ) -> Result<(Split, Vec<String>), Error> {
     let mut lines = Lines::open(between, to.other(), options).await?;
+    for console in &mut lines.consoles {
+        console.rehearse(&split.id).await?;
+    }
     // From the first try's pause until writes go on and replication has turned round, a second signal changes nothing.
     let mut act = None;
     let done = try_often((&mut ends, &mut lines, readers), between, &mut split, to, &mut act, options, listener).await;

@@ -89,3 +89,44 @@ async fn a_command_that_fails_leaves_one_open_side_and_the_next_run_goes_on() {
     writers.settle(&service.target).await;
     service.expect_equal().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_configuration_that_the_pooler_does_not_read_is_refused_before_the_pause() {
+    let service = Move::new().await;
+    let bouncer = in_front_of(&service).await;
+    service.run(&["start"]).await.exits(0);
+    let text = std::fs::read_to_string(&bouncer.ini).expect("it is there");
+    let other = service.folder.path().join("other.ini").to_string_lossy().into_owned();
+    std::fs::write(&other, &text).expect("it can be written");
+    let console = bouncer.console();
+    let refused = service.run(&turn("cutover", &console, &other, &[])).await.exits(1);
+    assert!(refused.stderr.contains("split-route") && refused.stderr.contains("reads another file"), "{refused:?}");
+    assert_eq!(service.phase().await, "ready");
+    assert_eq!(std::fs::read_to_string(&other).expect("it is there"), text, "nothing stays of the trial");
+
+    let without = text.replace("bench = ", "bank = ");
+    std::fs::write(&other, &without).expect("it can be written");
+    let refused = service.run(&turn("cutover", &console, &other, &[])).await.exits(1);
+    assert!(refused.stderr.contains("no line for bench"), "{refused:?}");
+    assert_eq!(service.phase().await, "ready");
+    run(&service.source, &format!("insert into {}.nothing values (1)", service.name)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pooler_that_did_not_switch_is_switched_by_the_same_command_again() {
+    let service = Move::new().await;
+    let bouncer = in_front_of(&service).await;
+    service.run(&["start"]).await.exits(0);
+    let (console, ini) = (bouncer.console(), bouncer.ini.to_string_lossy().into_owned());
+    // Whoever writes the file has not written it.
+    let named = ["cutover", "--pgbouncer", &console, "--pgbouncer-database", "bench", "--on-cutover", "true"];
+    for _ in 0..2 {
+        let said = service.run(&named).await.exits(1);
+        assert!(said.stderr.contains("split-route") && said.stderr.contains("still leads bench to"), "{said:?}");
+        assert_eq!(service.phase().await, "reversed");
+    }
+    service.run(&turn("cutover", &console, &ini, &["--on-cutover", "true"])).await.exits(0);
+    run(&bouncer.url(), &format!("insert into {}.nothing values (1)", service.name)).await;
+    let rows = super::texts(&service.target, &format!("select id::text from {}.nothing", service.name)).await;
+    assert_eq!(rows, ["1"]);
+}
