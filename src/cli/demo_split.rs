@@ -14,7 +14,7 @@ use pgcleave::pg::exec;
 use pgcleave::pg::session::SessionKind;
 use pgcleave::report;
 use pgcleave::split::state::Split;
-use pgcleave::split::{Between, start, status, turn};
+use pgcleave::split::{Between, check, start, status, turn};
 use pgcleave::sql;
 use pgcleave::sql::Literal;
 
@@ -76,7 +76,7 @@ async fn there_and_back(context: &Context, between: &Between, project: &Project)
         max_bytes_per_second: None,
         lock_seconds: 30,
         max_wal_bytes: None,
-        superuser_objects: false,
+        known: check::Known::default(),
         interrupt: context.interrupt.clone(),
     };
     let tell = |split: &Split| context.answer(&report::split::human(&status::of(split)));

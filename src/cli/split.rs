@@ -7,6 +7,7 @@ use pgcleave::ident::Ident;
 use pgcleave::manifest::service::Project;
 use pgcleave::report;
 use pgcleave::split::afterwards::Left;
+use pgcleave::split::check::readiness::ALLOWABLE;
 use pgcleave::split::finish::StandIn;
 use pgcleave::split::pooler::Pooler;
 use pgcleave::split::state::Side;
@@ -77,8 +78,8 @@ pub(crate) struct BetweenArgs {
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     between: BetweenArgs,
-    /// Judge as start does with the same option: superuser-objects
-    #[arg(long, value_name = "KIND", value_parser = ["superuser-objects"])]
+    /// Judge as start does with the same option
+    #[arg(long, value_name = "KIND", value_parser = ALLOWABLE)]
     allow: Vec<String>,
 }
 
@@ -96,8 +97,9 @@ pub(crate) struct StartArgs {
     /// The most write-ahead log that the slot may hold back on the shared server: 20G
     #[arg(long, value_name = "BYTES", value_parser = super::export::rate)]
     max_wal: Option<u64>,
-    /// Have the administrator make objects of superusers, and what needs one, in the target: superuser-objects
-    #[arg(long, value_name = "KIND", value_parser = ["superuser-objects"])]
+    /// Go on although split check names blockers of this kind, which you have looked at; repeatable.
+    /// With superuser-objects the administrator makes objects of superusers, and what needs one, in the target
+    #[arg(long, value_name = "KIND", value_parser = ALLOWABLE)]
     allow: Vec<String>,
 }
 
@@ -217,7 +219,7 @@ pub(crate) async fn run(context: &Context, args: &SplitArgs) -> Result<Verdict, 
     let read = || between.read(context, project);
     let status = match &args.command {
         Command::Check(args) => {
-            return super::split_check::run(context, project, &read()?, !args.allow.is_empty()).await;
+            return super::split_check::run(context, project, &read()?, &args.allow).await;
         }
         Command::Start(args) => begin(context, &read()?, project, args).await?,
         Command::Status(args) if args.watch => return watch(context, &read()?, format).await,
@@ -306,7 +308,7 @@ async fn begin(
         max_bytes_per_second: args.copy.max_rate,
         lock_seconds: args.lock_wait,
         max_wal_bytes: args.max_wal,
-        superuser_objects: !args.allow.is_empty(),
+        known: super::split_check::known(project, between, &args.allow).await?,
         interrupt: context.interrupt.clone(),
     };
     let progress = Progress::new(context);

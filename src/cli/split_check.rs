@@ -5,7 +5,10 @@ use pgcleave::error::Verdict;
 use pgcleave::manifest::service::Project;
 use pgcleave::pg::session::SessionKind;
 use pgcleave::split::Between;
-use pgcleave::split::check::{self, readiness::Item};
+use pgcleave::split::check::{
+    self,
+    readiness::{Allowed, Item},
+};
 use pgcleave::{catalog, report};
 
 use super::context::{Context, Format};
@@ -19,18 +22,25 @@ pub(crate) async fn run(
     context: &Context,
     project: Option<&Project>,
     between: &Between,
-    superuser_objects: bool,
+    allow: &[String],
 ) -> Result<Verdict, Failure> {
     let format = context.format(&[Format::Human, Format::Json])?;
-    let mut readiness = check::check(between, project, superuser_objects).await?;
-    for (blocks, item) in in_texts(project, between).await? {
-        readiness.add(blocks, item);
-    }
+    let readiness = check::check(between, project, &known(project, between, allow).await?).await?;
     context.answer(&match format {
         Format::Json => report::readiness::json(&readiness),
         _ => report::readiness::human(&readiness),
     });
     Ok(if readiness.is_ready() { Verdict::Done } else { Verdict::Pending })
+}
+
+/// Gives what check and start know alike beside what they read themselves.
+pub(super) async fn known(
+    project: Option<&Project>,
+    between: &Between,
+    allow: &[String],
+) -> Result<check::Known, Failure> {
+    let allowed = Allowed::new(allow.iter().map(String::as_str));
+    Ok(check::Known { allowed, texts: in_texts(project, between).await? })
 }
 
 /// Audits the source for references that only texts hold, from and to the service.
@@ -40,21 +50,17 @@ async fn in_texts(project: Option<&Project>, between: &Between) -> Result<Vec<(b
     let services = project.map_or_else(Services::inferred, Services::from_project);
     let found = audit::run(&facts, &services, &Options { rules: RULES.map(str::to_owned).to_vec() });
     let schema = format!("{}.", between.schema.as_str());
-    let ours = found.findings.into_iter().filter(|finding| {
+    let mut findings = found.findings;
+    // A login of no service comes along, or is named as one that stays.
+    findings.retain(|finding| finding.rule != "CPL11" || finding.principal_service.is_some());
+    let ours = findings.into_iter().filter(|finding| {
         finding.service.as_deref() == Some(between.service.as_str())
             || finding.principal_service.as_deref() == Some(between.service.as_str())
             || finding.object.starts_with(&schema)
     });
     let item = |finding: audit::finding::Finding| {
         let blocks = !finding.declared && finding.severity != audit::finding::Severity::Info;
-        let item = Item {
-            kind: finding.rule.to_lowercase(),
-            object: finding.object,
-            message: finding.message,
-            fix: finding.fix,
-            cost: None,
-        };
-        (blocks, item)
+        (blocks, Item::new(&finding.rule.to_lowercase(), &finding.object, finding.message, finding.fix, None))
     };
     Ok(ours.map(item).collect())
 }

@@ -33,6 +33,19 @@ pub fn verifier(password: &SecretString) -> SecretString {
     SecretString::from(postgres_protocol::password::scram_sha_256(password.expose_secret().as_bytes()))
 }
 
+/// Tells whether a text is a password as the server stores it, which it takes as it is: a SCRAM verifier, or an MD5 hash.
+#[must_use]
+pub fn is_stored(text: &str) -> bool {
+    text.starts_with("SCRAM-SHA-256$") || is_md5(text)
+}
+
+/// Tells whether a stored password is an MD5 hash, which a `scram-sha-256` line of pg_hba.conf does not let in.
+#[must_use]
+pub fn is_md5(stored: &str) -> bool {
+    let hash = stored.strip_prefix("md5");
+    hash.is_some_and(|hash| hash.len() == 32 && hash.bytes().all(|digit| digit.is_ascii_hexdigit()))
+}
+
 /// Gives the SHA-256 of a verifier, in hexadecimal: it tells whether that is still the server's, and nothing of the password.
 #[must_use]
 pub fn fingerprint(verifier: &SecretString) -> String {
@@ -50,6 +63,20 @@ mod tests {
         assert_eq!(a.len(), 64);
         assert!(a.bytes().all(|c| c.is_ascii_hexdigit()), "{a}");
         assert_ne!(a, b);
+    }
+
+    #[test]
+    fn what_the_server_would_hash_anew_is_not_stored() {
+        let md5 = "md5d41d8cd98f00b204e9800998ecf8427e";
+        assert!(
+            is_stored(md5)
+                && is_md5(md5)
+                && is_stored("SCRAM-SHA-256$4096:a$b:c")
+                && !is_md5("SCRAM-SHA-256$4096:a$b:c")
+        );
+        for text in ["md5", "md5a", "secret", "", "md5d41d8cd98f00b204e9800998ecf8427z", "scram-sha-256$4096"] {
+            assert!(!is_stored(text), "{text}");
+        }
     }
 
     #[test]

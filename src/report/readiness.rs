@@ -104,10 +104,18 @@ fn list(out: &mut String, title: &str, style: anstyle::Style, sign: char, items:
     if items.is_empty() {
         return Ok(());
     }
+    let blocks = sign == '✗';
     writeln!(out, "{HEADING}{title}{HEADING:#}")?;
     for item in items {
         writeln!(out, "  {style}{sign}{style:#} {}  {FAINT}{}{FAINT:#}", plain(&item.message), plain(&item.kind))?;
-        writeln!(out, "      {ADDED}fix{ADDED:#} {}", plain(&item.fix))?;
+        let mut lines = item.fix.lines();
+        writeln!(out, "      {ADDED}fix{ADDED:#} {}", plain(lines.next().unwrap_or_default()))?;
+        for line in lines {
+            writeln!(out, "          {}", plain(line))?;
+        }
+        if blocks && item.allowable {
+            writeln!(out, "      or  --allow {}", plain(&item.kind))?;
+        }
         if let Some(cost) = &item.cost {
             writeln!(out, "      cost {}", plain(cost))?;
         }

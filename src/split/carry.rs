@@ -15,7 +15,7 @@ use crate::ident::Ident;
 use crate::manifest::service::Project;
 use crate::pg::session::{self, SessionKind};
 use crate::registry::{credential, moved};
-use crate::transfer::{logins, surroundings};
+use crate::transfer::logins;
 
 /// Gives the target the logins as they are on the source now: those that are new, and passwords that were rotated.
 pub(super) async fn logins(ends: &mut Ends, between: &Between, split: &mut Split) -> Result<(), Error> {
@@ -41,7 +41,7 @@ pub(super) async fn logins(ends: &mut Ends, between: &Between, split: &mut Split
         split.made_roles.extend(new);
         ends.write(split).await?;
     }
-    let around = surroundings::read(&mut ends.source, &between.schema, &between.service, &[], true).await?;
+    let around = copy::read(&mut ends.source, between, &[]).await?;
     for script in [&around.roles, &around.logins, &around.grants] {
         copy::run(&mut ends.target, script).await?;
     }

@@ -25,6 +25,7 @@ use crate::transfer::coupling::{self, Coupling};
 use crate::transfer::ddl;
 use crate::transfer::journal::Journal;
 use crate::transfer::loader::{self, Loader, Owners};
+use crate::transfer::logins;
 use crate::transfer::pg_dump::PgDump;
 use crate::transfer::readers::Readers;
 use crate::transfer::sequences;
@@ -71,8 +72,13 @@ async fn names(connection: &mut PgConnection) -> Result<(Vec<String>, Vec<String
     Ok((roles, extensions))
 }
 
-async fn read(source: &mut PgConnection, between: &Between, couplings: &[Coupling]) -> Result<Surroundings, PgError> {
-    surroundings::read(source, &between.schema, &between.service, couplings, true).await
+pub(super) async fn read(
+    source: &mut PgConnection,
+    between: &Between,
+    couplings: &[Coupling],
+) -> Result<Surroundings, PgError> {
+    let verifiers = logins::readable(source).await?;
+    surroundings::read(source, &between.schema, &between.service, couplings, verifiers).await
 }
 
 pub(super) async fn run(connection: &mut PgConnection, script: &str) -> Result<(), PgError> {
@@ -95,7 +101,7 @@ pub(super) async fn copy(
         schema: &schema,
         owner: around.owner.as_ref(),
         all: &around.owners,
-        superusers: options.superuser_objects,
+        superusers: options.known.allowed.contains("superuser-objects"),
         jobs: options.jobs,
     };
     loader::permitted(&mut ends.target, &owners).await?;

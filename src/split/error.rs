@@ -5,7 +5,6 @@ use crate::error::{Coded, Verdict};
 use crate::pg::error::Error as PgError;
 use crate::pg::lock::LockError;
 use crate::registry::RegistryError;
-use crate::transfer::coupling::{self, Coupling};
 use crate::transfer::error::Error as TransferError;
 
 /// Says why a split did not go on.
@@ -49,14 +48,6 @@ pub enum Error {
         service: String,
         /// What is in the way, each with what to do about it.
         blockers: Vec<String>,
-    },
-    /// What ties the schema to its database.
-    #[error("service {service} cannot move yet: {list}", list = coupling::listed(.couplings))]
-    Coupled {
-        /// The service.
-        service: String,
-        /// Each with its fix.
-        couplings: Vec<Coupling>,
     },
     /// Two sides' records contradict each other, or somebody else wrote meanwhile.
     #[error("{0}")]
@@ -204,7 +195,6 @@ impl Coded for Error {
             Self::WrongPhase { .. } => "split-phase",
             Self::WrongTarget(_) => "split-target",
             Self::Blocked { .. } => "split-blocked",
-            Self::Coupled { .. } => "coupled",
             Self::Overtaken(_) => "split-overtaken",
             Self::NotFenced { .. } => "split-not-fenced",
             Self::Silent => "split-silent",
@@ -234,7 +224,6 @@ impl Coded for Error {
             Self::Blocked { .. } => Verdict::Pending,
             Self::WrongPhase { .. }
             | Self::WrongTarget(_)
-            | Self::Coupled { .. }
             | Self::Overtaken(_)
             | Self::NotFenced { .. }
             | Self::DefinitionsChanged { .. }

@@ -29,7 +29,6 @@ mod link;
 mod members;
 mod pace;
 pub mod pooler;
-mod preflight;
 mod sequence;
 mod settle;
 mod slot;

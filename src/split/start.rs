@@ -10,11 +10,13 @@ use super::error::Error;
 use super::failpoint::{self, Failpoint};
 use super::settle::{self, Settled};
 use super::state::{Blocks, Phase, Place, Roles, Side, Split};
-use super::{Between, abort, applier, check, copy, fence, link, members, preflight, write_block};
+use super::{Between, abort, applier, check, copy, fence, link, members, write_block};
 use crate::event::{Event, Listener};
 use crate::interrupt::Interrupt;
 use crate::manifest::service::Project;
 use crate::registry;
+use crate::transfer::coupling;
+use crate::transfer::readers;
 use crate::transfer::table;
 
 /// How closely the target must follow to be ready: how long a row may take to arrive, in milliseconds.
@@ -37,8 +39,9 @@ pub struct Options {
     pub lock_seconds: u64,
     /// The most write-ahead log that the slot may hold back.
     pub max_wal_bytes: Option<u64>,
-    /// Whether objects of superusers, and what needs one, are made in the target by the administrator.
-    pub superuser_objects: bool,
+    /// What is allowed, and what texts say of other schemas. With `superuser-objects` the administrator makes objects of
+    /// superusers, and what needs one, in the target.
+    pub known: check::Known,
     /// A request to stop; the next start goes on.
     pub interrupt: Interrupt,
 }
@@ -134,10 +137,17 @@ async fn begin(
     project: Option<&Project>,
     options: &Options,
 ) -> Result<Split, Error> {
-    let couplings = preflight::look(ends, between).await?;
-    let readiness = check::check(between, project, options.superuser_objects).await?;
+    // Its own error, which says who may not read what.
+    if let Some(refusal) = readers::refusals(&mut ends.source, &between.schema).await?.into_iter().next() {
+        return Err(refusal.into());
+    }
+    let couplings = coupling::find(&mut ends.source, &between.schema).await?;
+    let readiness = check::check(between, project, &options.known).await?;
     if !readiness.is_ready() {
-        let told = |item: &check::readiness::Item| format!("{}: {}", item.message, item.fix);
+        let told = |item: &check::readiness::Item| {
+            let or = if item.allowable { format!(", or --allow {}", item.kind) } else { String::new() };
+            format!("{}: {}{or}", item.message, item.fix)
+        };
         let blockers = readiness.blockers.iter().map(told).collect();
         return Err(Error::Blocked { service: between.service.clone(), blockers });
     }

@@ -9,6 +9,7 @@ use sqlx::postgres::PgConnection;
 use super::roles;
 use crate::ident::Ident;
 use crate::pg::error::Error as PgError;
+use crate::pg::password;
 
 /// Logins with their SCRAM verifiers; without one where nobody lets us read it.
 pub type Logins = BTreeMap<Ident, Option<SecretString>>;
@@ -22,6 +23,17 @@ pub async fn of_service(connection: &mut PgConnection, schema: &Ident, service: 
     named(connection, &names).await
 }
 
+/// Tells whether this login may read stored passwords.
+///
+/// # Errors
+/// The server refused a query.
+pub async fn readable(connection: &mut PgConnection) -> Result<bool, PgError> {
+    sqlx::query_scalar("select pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'select')")
+        .fetch_one(connection)
+        .await
+        .map_err(|e| PgError::new("look for logins and their passwords", &e))
+}
+
 /// Reads those of these names that are there.
 ///
 /// # Errors
@@ -29,11 +41,7 @@ pub async fn of_service(connection: &mut PgConnection, schema: &Ident, service: 
 pub async fn named(connection: &mut PgConnection, names: &[Ident]) -> Result<Logins, PgError> {
     let failed = |e: sqlx::Error| PgError::new("look for logins and their passwords", &e);
     let names: Vec<&str> = names.iter().map(Ident::as_str).collect();
-    let readable: bool = sqlx::query_scalar("select pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'select')")
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(failed)?;
-    let query = if readable {
+    let query = if readable(&mut *connection).await? {
         "select rolname::pg_catalog.text as name, rolpassword as verifier from pg_catalog.pg_authid \
          where rolname = any ($1) and (rolcanlogin or rolpassword is not null)"
     } else {
@@ -43,6 +51,54 @@ pub async fn named(connection: &mut PgConnection, names: &[Ident]) -> Result<Log
     let rows = sqlx::query(query).bind(&names).fetch_all(connection).await.map_err(failed)?;
     let verifier = |text: Option<String>| text.map(SecretString::from);
     Ok(rows.iter().map(|row| (Ident::from_server(row.get("name")), verifier(row.get("verifier")))).collect())
+}
+
+/// A login that can use what is in a schema.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct User {
+    /// Its name.
+    pub name: Ident,
+    /// Whether it uses this schema and nothing else, or belongs to the service, so that it comes along.
+    pub own: bool,
+    /// The roles with privileges that it is a member of.
+    pub through: Vec<Ident>,
+    /// What its password is stored as.
+    pub password: Password,
+}
+
+/// What a password is stored as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Password {
+    /// A SCRAM verifier.
+    Scram,
+    /// An MD5 hash.
+    Md5,
+    /// It has none.
+    Absent,
+    /// This login may not read it.
+    Unreadable,
+}
+
+/// Reads the logins that can use what is in a schema: those that come along with it, and others.
+///
+/// # Errors
+/// The server refused a query.
+pub async fn users(connection: &mut PgConnection, schema: &Ident, service: &str) -> Result<Vec<User>, PgError> {
+    let found = roles::users(&mut *connection, schema, service).await?;
+    let may_read = readable(&mut *connection).await?;
+    let names: Vec<_> = found.iter().map(|user| user.name.clone()).collect();
+    let stored = named(connection, &names).await?;
+    let kind = |name: &Ident| match stored.get(name).and_then(text) {
+        _ if !may_read => Password::Unreadable,
+        None => Password::Absent,
+        Some(stored) if password::is_md5(stored) => Password::Md5,
+        Some(_) => Password::Scram,
+    };
+    let user = |user: roles::User| {
+        let password = kind(&user.name);
+        User { name: user.name, own: user.own, through: user.through, password }
+    };
+    Ok(found.into_iter().map(user).collect())
 }
 
 /// Gives the logins of a service that another server has already, with passwords that are not known to be the same.

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::ident::Ident;
 use crate::transfer::coupling::Coupling;
+use crate::transfer::logins::User;
 
 /// One side's server and database.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -76,6 +77,12 @@ pub struct Server {
     pub schema_exists: bool,
     /// How many relations and routines are in it.
     pub schema_objects: i64,
+    /// Event triggers that may refuse the DDL of a split.
+    pub refusing_triggers: Vec<String>,
+    /// Whether every login may connect to the database.
+    pub connects_public: bool,
+    /// The methods of the lines of pg_hba.conf; nothing where this login may not read it.
+    pub hba_methods: Option<Vec<String>>,
 }
 
 /// A transaction that has been open for long.
@@ -120,6 +127,10 @@ pub struct Schema {
     pub collations: Vec<String>,
     /// Extensions that it uses.
     pub extensions: Vec<String>,
+    /// How many relations it has, with indexes, sequences and what belongs to its tables.
+    pub relations: u64,
+    /// How many of them are tables or sequences, which a copy holds locked.
+    pub locked: u64,
 }
 
 /// A table.
@@ -135,6 +146,10 @@ pub struct Table {
     pub candidate: Option<String>,
     /// Whether its primary key is deferrable, so that it does not count.
     pub deferrable_key: bool,
+    /// Where whole rows identify it: columns whose type has no equality, so that the target cannot find a row.
+    pub incomparable: Vec<String>,
+    /// Generated columns of the index that identifies it: they are not replicated.
+    pub generated_key: Vec<String>,
     /// About how many rows it has.
     pub rows: u64,
     /// Its size without indexes.
@@ -183,6 +198,10 @@ pub struct Facts {
     pub schema: Schema,
     /// What ties it to its database.
     pub couplings: Vec<Coupling>,
+    /// The logins that can use the schema, on the source.
+    pub logins: Vec<User>,
+    /// Roles of other services of the manifests, and who logs in as them.
+    pub others: Vec<Ident>,
     /// Logins of the service that the target has already, with passwords that are not known to be the same.
     pub taken_logins: Vec<Ident>,
     /// Why relations of the schema cannot be read: code, relation, message, and what to do.
@@ -200,6 +219,18 @@ impl Server {
     #[must_use]
     pub fn major(&self) -> u32 {
         self.version / 10_000
+    }
+
+    /// Gives for how many locks the server has room, by its settings.
+    ///
+    /// <https://www.postgresql.org/docs/current/runtime-config-locks.html>
+    #[must_use]
+    pub fn lock_table(&self) -> Option<i64> {
+        let number = |name| self.number(name).unwrap_or(0);
+        let vacuum = number("autovacuum_worker_slots").max(number("autovacuum_max_workers"));
+        let sessions =
+            self.number("max_connections")? + vacuum + number("max_worker_processes") + number("max_wal_senders");
+        Some(self.number("max_locks_per_transaction")? * (sessions + 1 + number("max_prepared_transactions")))
     }
 
     /// Gives a setting that is a number.

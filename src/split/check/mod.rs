@@ -13,36 +13,68 @@ use super::bridge::Bridge;
 use super::bridge::contract::Direction;
 use super::state::Phase;
 use super::{Between, Error};
+use crate::ident::Ident;
 use crate::manifest::service::Project;
+use crate::model::naming::Slot;
 use crate::transfer::pg_dump::{PgDump, VARIABLE};
-use readiness::{Item, Readiness};
+use readiness::{Allowed, Item, Readiness};
 
-/// Looks at both sides and judges; writes nothing. What `start` would allow is allowed here with the same option.
+/// What somebody else knows of the service, and has decided.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// The kinds of blockers that are allowed.
+    pub allowed: Allowed,
+    /// What only the texts of functions and settings say of other schemas, and whether it blocks.
+    pub texts: Vec<(bool, Item)>,
+}
+
+/// Looks at both sides and judges; writes nothing. `start` refuses what this names, and nothing else.
 ///
 /// # Errors
 /// A side could not be reached or read, or there is no such schema.
-pub async fn check(between: &Between, project: Option<&Project>, superuser_objects: bool) -> Result<Readiness, Error> {
+pub async fn check(between: &Between, project: Option<&Project>, known: &Known) -> Result<Readiness, Error> {
     let mut facts = read::read(between).await?;
+    facts.others = project.map(|project| others(project, &between.service)).unwrap_or_default();
     let bridges = bridges(between, project).await?;
     let leads = |direction| bridges.iter().any(|bridge| bridge.direction() == direction);
     facts.bridged = [leads(Direction::Exposed), leads(Direction::Consumed)];
     // Once the copy is done, the target has the definitions, and start makes none there any more.
     let to_make = [Phase::Prepared, Phase::Copying, Phase::Aborted].map(Phase::as_str);
-    let made = facts.phase.as_deref().is_some_and(|phase| !to_make.contains(&phase));
-    let mut readiness = judge(&between.service, &between.schema, &facts, superuser_objects || made);
+    if facts.phase.as_deref().is_some_and(|phase| !to_make.contains(&phase)) {
+        facts.superuser_owners.clear();
+    }
+    let mut readiness = judge(&between.service, &between.schema, &facts, &known.allowed);
+    let mut add = |blocks, item| readiness.add(blocks, item, &known.allowed);
     let needs_dump = facts.phase.is_none() && facts.source.major() > 0;
     if let (true, Err(error)) = (needs_dump, PgDump::find(facts.source.major()).await) {
         let fix = format!("install the client programs of that version, or set {VARIABLE} to their folder");
-        let (kind, object) = ("pg-dump".to_owned(), "this machine".to_owned());
-        readiness.add(true, Item { kind, object, message: error.to_string(), fix, cost: None });
+        add(true, Item::new("pg-dump", "this machine", error.to_string(), fix, None));
     }
     for message in bridges.iter().flat_map(Bridge::refusals) {
         let object = message.split(' ').next().unwrap_or_default().to_owned();
         let fix = "let start and finish leave it out: --leave-out, or finish with --bridge none".to_owned();
         let cost = Some("a change to the consumers".to_owned());
-        readiness.add(false, Item { kind: "bridge".to_owned(), object, message, fix, cost });
+        add(false, Item::new("bridge", &object, message, fix, cost));
     }
+    known.texts.iter().for_each(|(blocks, item)| add(*blocks, item.clone()));
     Ok(readiness)
+}
+
+/// Names the roles and logins of the other services of the manifests.
+fn others(project: &Project, service: &str) -> Vec<Ident> {
+    let naming = &project.naming;
+    let all = project.services.values().chain(project.described.values()).chain(project.elsewhere.values());
+    let others = all.filter(|other| other.name.as_str() != service);
+    others
+        .flat_map(|other| {
+            let name = other.name.as_str();
+            let logins = other
+                .credentials
+                .keys()
+                .flat_map(move |credential| Slot::BOTH.map(|slot| naming.login(name, credential, slot)));
+            [naming.owner(name), naming.writer(name), naming.reader(name)].into_iter().chain(logins).flatten()
+        })
+        .collect()
 }
 
 /// Gives the bridges that the split needs, as far as manifests know of any.

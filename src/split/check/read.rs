@@ -38,10 +38,12 @@ pub(super) async fn read(between: &Between) -> Result<Facts, Error> {
     facts.unreadable = unreadable(&mut source, &between.schema).await?;
     let around = surroundings::read(&mut source, &between.schema, &between.service, &facts.couplings, false).await?;
     facts.phase = phase(&mut source, &between.service).await?;
+    facts.logins = logins::users(&mut source, &between.schema, &between.service).await?;
     let ours = logins::of_service(&mut source, &between.schema, &between.service).await?;
     end(source).await?;
     let mut target = begin(&between.target).await?;
     facts.target = server(&mut target, &between.schema, &facts.schema).await?;
+    facts.target.hba_methods = hba_methods(&mut target).await?;
     // On one server they are the same.
     if facts.source.system.is_none() || facts.source.system != facts.target.system {
         let names: Vec<_> = ours.keys().cloned().collect();
@@ -101,6 +103,18 @@ async fn end(mut connection: PgConnection) -> Result<(), Error> {
 async fn server(connection: &mut PgConnection, name: &Ident, schema: &Schema) -> Result<Server, PgError> {
     let lists = Some((&schema.extensions, &schema.collations));
     document(connection, "read what the server offers", include_str!("sql/server.sql"), name, lists).await
+}
+
+/// Gives the methods of the lines of pg_hba.conf; nothing where this login may not read it.
+async fn hba_methods(connection: &mut PgConnection) -> Result<Option<Vec<String>>, PgError> {
+    let failed = |e: sqlx::Error| PgError::new("look for the lines of pg_hba.conf", &e);
+    let readable = "select pg_catalog.has_table_privilege('pg_catalog.pg_hba_file_rules', 'select') \
+                    and pg_catalog.has_function_privilege('pg_catalog.pg_hba_file_rules()', 'execute')";
+    if !sqlx::query_scalar(readable).fetch_one(&mut *connection).await.map_err(failed)? {
+        return Ok(None);
+    }
+    let methods = "select distinct h.auth_method from pg_catalog.pg_hba_file_rules h where h.auth_method is not null";
+    Ok(Some(sqlx::query_scalar(methods).fetch_all(connection).await.map_err(failed)?))
 }
 
 /// Runs a query that gives one JSON document.

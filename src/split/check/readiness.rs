@@ -1,6 +1,29 @@
 //! What a check found.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
+
+/// The kinds of blockers that can be allowed: whoever allows one has looked at it, and accepts what it says.
+pub const ALLOWABLE: [&str; 7] =
+    ["cpl06", "cpl11", "event-trigger", "lock-table", "login", "needed-by", "superuser-objects"];
+
+/// The kinds of blockers that somebody has allowed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Allowed(BTreeSet<String>);
+
+impl Allowed {
+    /// Takes those of these words that name a kind that can be allowed.
+    pub fn new<'a>(kinds: impl IntoIterator<Item = &'a str>) -> Self {
+        Self(kinds.into_iter().filter(|kind| ALLOWABLE.contains(kind)).map(str::to_owned).collect())
+    }
+
+    /// Tells whether a kind is allowed.
+    #[must_use]
+    pub fn contains(&self, kind: &str) -> bool {
+        self.0.contains(kind)
+    }
+}
 
 /// Whether a service can move.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,6 +56,17 @@ pub struct Item {
     /// What doing it costs, where it costs anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<String>,
+    /// Whether `--allow` with its kind takes it out of the way.
+    pub allowable: bool,
+}
+
+impl Item {
+    /// Makes one.
+    #[must_use]
+    pub fn new(kind: &str, object: &str, message: String, fix: String, cost: Option<String>) -> Self {
+        let allowable = ALLOWABLE.contains(&kind);
+        Self { kind: kind.to_owned(), object: object.to_owned(), message, fix, cost, allowable }
+    }
 }
 
 /// How much there is to move, roughly.
@@ -63,9 +97,9 @@ impl Readiness {
         self.blockers.is_empty()
     }
 
-    /// Adds what somebody else has found.
-    pub fn add(&mut self, blocks: bool, item: Item) {
-        let list = if blocks { &mut self.blockers } else { &mut self.warnings };
+    /// Adds what somebody else has found; what is allowed does not block.
+    pub fn add(&mut self, blocks: bool, item: Item, allowed: &Allowed) {
+        let list = if blocks && !allowed.contains(&item.kind) { &mut self.blockers } else { &mut self.warnings };
         if let Err(at) = list.binary_search(&item) {
             list.insert(at, item);
         }

@@ -13,6 +13,7 @@ pub(crate) use self::script::{act, create_plainly, default, leave, membership, o
 use crate::ident::Ident;
 use crate::model::setting;
 use crate::pg::error::Error as PgError;
+use crate::pg::password;
 use crate::sql::Sql;
 
 /// A role as it is made where it is missing.
@@ -28,7 +29,7 @@ pub struct Role {
     pub connection_limit: Option<i64>,
     /// When its password ends.
     pub valid_until: Option<String>,
-    /// Its SCRAM verifier.
+    /// Its password as the server stores it.
     pub verifier: Option<String>,
 }
 
@@ -91,6 +92,17 @@ pub struct Extension {
     pub name: Ident,
     /// The schema that it is in; nothing for one that has its own.
     pub schema: Option<Ident>,
+}
+
+/// A login that can use what is in a schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct User {
+    /// Its name.
+    pub(super) name: Ident,
+    /// Whether it uses this schema and nothing else, or belongs to the service, so that it comes along.
+    pub(super) own: bool,
+    /// The roles with privileges that it is a member of.
+    pub(super) through: Vec<Ident>,
 }
 
 /// What two files of the archive say.
@@ -160,8 +172,22 @@ pub(super) async fn own(connection: &mut PgConnection, schema: &Ident, service: 
 
 async fn all(connection: &mut PgConnection, schema: &Ident, service: &str) -> Result<Vec<Found>, PgError> {
     let prefix = format!("{service}_");
-    let rows = fetch(sqlx::query(include_str!("sql/roles.sql")).bind(schema.as_str()).bind(prefix), connection).await?;
+    let query = concat!(include_str!("sql/who.sql"), include_str!("sql/roles.sql"));
+    let rows = fetch(sqlx::query(query).bind(schema.as_str()).bind(prefix), connection).await?;
     Ok(rows.iter().map(role).collect())
+}
+
+/// Reads the logins that can use what is in the schema, those of other services and of nobody, too.
+pub(super) async fn users(connection: &mut PgConnection, schema: &Ident, service: &str) -> Result<Vec<User>, PgError> {
+    let prefix = format!("{service}_");
+    let query = concat!(include_str!("sql/who.sql"), include_str!("sql/logins.sql"));
+    let rows = fetch(sqlx::query(query).bind(schema.as_str()).bind(prefix), connection).await?;
+    let user = |row: &PgRow| User {
+        name: ident(row, "name"),
+        own: row.get("own"),
+        through: row.get::<Vec<String>, _>("through").iter().map(|name| Ident::from_server(name)).collect(),
+    };
+    Ok(rows.iter().map(user).collect())
 }
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
@@ -195,14 +221,15 @@ fn ident(row: &PgRow, column: &str) -> Ident {
 }
 
 async fn secrets(connection: &mut PgConnection, own: &[i64]) -> Result<Vec<(i64, String)>, PgError> {
-    sqlx::query_as(
+    let stored: Vec<(i64, String)> = sqlx::query_as(
         "select oid::pg_catalog.int8, rolpassword from pg_catalog.pg_authid \
-         where oid = any ($1::pg_catalog.int8[]::pg_catalog.oid[]) and rolpassword like 'SCRAM-SHA-256$%' order by 1",
+         where oid = any ($1::pg_catalog.int8[]::pg_catalog.oid[]) and rolpassword is not null order by 1",
     )
     .bind(own)
     .fetch_all(connection)
     .await
-    .map_err(|e| PgError::new("read the SCRAM verifiers", &e))
+    .map_err(|e| PgError::new("read the stored passwords", &e))?;
+    Ok(stored.into_iter().filter(|(_, text)| password::is_stored(text)).collect())
 }
 
 async fn memberships(connection: &mut PgConnection, all: &[i64], own: &[i64]) -> Result<Sql, PgError> {

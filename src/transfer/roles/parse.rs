@@ -4,6 +4,7 @@
 use super::{CLASSES, DefaultPrivilege, Extension, Membership, OnDatabase, PRIVILEGES, Role, Setting};
 use crate::ident::Ident;
 use crate::model::extension_schema;
+use crate::pg::password;
 use crate::transfer::statement;
 
 /// What the administrator's files of an archive say.
@@ -122,7 +123,7 @@ fn role(cursor: &mut Cursor<'_>) -> Option<Role> {
         role.valid_until = Some(cursor.literal()?);
     }
     if cursor.skip(" password ").is_some() {
-        role.verifier = Some(cursor.literal()?).filter(|text| text.starts_with("SCRAM-SHA-256$"));
+        role.verifier = Some(cursor.literal()?).filter(|text| password::is_stored(text));
         role.verifier.as_ref()?;
     }
     Some(role)

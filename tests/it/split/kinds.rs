@@ -15,8 +15,7 @@ const KINDS: &str = r#"
       ip inet, bits bit varying, money money, r regclass, u uuid, tsv tsvector, ch char(5));
     create table {s}.whole (a int, b text);
     alter table {s}.whole replica identity full;
-    create table {s}.whole_json (j json, p point);
-    alter table {s}.whole_json replica identity full;
+    create table {s}.keyed_json (j json, p point, id int generated always as identity primary key);
     create table {s}.by_index (a int not null, b text);
     create unique index by_index_a on {s}.by_index (a);
     alter table {s}.by_index replica identity using index by_index_a;
@@ -53,7 +52,7 @@ const ROWS: &str = r#"
     insert into {s}.whole values ({n}, 'x'), ({n}, 'x'), (null, null);
     update {s}.whole set b = 'y' where ctid = (select min(ctid) from {s}.whole where a = {n});
     delete from {s}.whole where ctid = (select min(ctid) from {s}.whole where a is null);
-    insert into {s}.whole_json values ('{"a":  1}', '(1,2)'), (null, null);
+    insert into {s}.keyed_json values ('{"a":  1}', '(1,2)'), (null, null);
     insert into {s}.by_index values ({n}, 'x'), ({n} + 1, 'x');
     update {s}.by_index set a = a + 500000, b = null where a = {n};
     insert into {s}.large select {n}, string_agg(md5(g::text || {n}::text), ''), null from generate_series(1, 60000) g;

@@ -7,6 +7,7 @@ mod crash;
 mod differ;
 mod end;
 mod event_trigger;
+mod judgement;
 mod kill;
 mod kinds;
 mod late;

@@ -12,7 +12,7 @@ pub(super) fn judge(facts: &Facts, schema: &Ident, found: &mut Findings) {
         found.blocker("same-database", "target", message, "name another database with --to".to_owned(), None);
         return;
     }
-    if facts.phase.is_none() && target.schema_exists && target.schema_objects > 0 {
+    if facts.phase.is_none() && target.schema_exists {
         let name = schema.as_str();
         let message = format!("the target has a schema {name} already, with {} objects in it", target.schema_objects);
         let fix = "name an empty database, or drop that schema there".to_owned();

@@ -1,6 +1,7 @@
 //! Facts → what is in the way, and what to know.
 
 mod database;
+mod logins;
 mod schema;
 mod server;
 
@@ -8,7 +9,7 @@ mod server;
 mod tests;
 
 use super::facts::Facts;
-use super::readiness::{Estimate, Item, Readiness};
+use super::readiness::{Allowed, Estimate, Item, Readiness};
 use crate::ident::Ident;
 
 /// What a copy moves in a second, rows and indexes, in bytes: what a small server does without `--max-rate`.
@@ -17,12 +18,13 @@ const INDEX_BYTES_PER_SECOND: u64 = 25_000_000;
 
 /// Judges; the same facts give the same answer.
 #[must_use]
-pub fn judge(service: &str, schema: &Ident, facts: &Facts, superuser_objects: bool) -> Readiness {
+pub fn judge(service: &str, schema: &Ident, facts: &Facts, allowed: &Allowed) -> Readiness {
     let estimate = estimate(facts);
-    let mut found = Findings { superuser_objects, ..Findings::default() };
+    let mut found = Findings { allowed: allowed.clone(), blockers: Vec::new(), warnings: Vec::new() };
     server::judge(facts, &estimate, &mut found);
     database::judge(facts, schema, &mut found);
     schema::judge(facts, schema, &mut found);
+    logins::judge(facts, &mut found);
     found.blockers.sort();
     found.blockers.dedup();
     found.warnings.sort();
@@ -38,32 +40,22 @@ pub fn judge(service: &str, schema: &Ident, facts: &Facts, superuser_objects: bo
 }
 
 /// What was found so far.
-#[derive(Default)]
 struct Findings {
-    /// Whether objects of superusers are allowed.
-    superuser_objects: bool,
+    allowed: Allowed,
     blockers: Vec<Item>,
     warnings: Vec<Item>,
 }
 
 impl Findings {
+    /// Adds a blocker, or a warning where its kind is allowed.
     fn blocker(&mut self, kind: &str, object: &str, message: String, fix: String, cost: Option<String>) {
-        self.blockers.push(item(kind, object, message, fix, cost));
-    }
-
-    /// Adds a blocker, or a warning where it is allowed.
-    fn allowable(&mut self, kind: &str, object: &str, message: String, fix: String) {
-        let list = if self.superuser_objects { &mut self.warnings } else { &mut self.blockers };
-        list.push(item(kind, object, message, fix, None));
+        let list = if self.allowed.contains(kind) { &mut self.warnings } else { &mut self.blockers };
+        list.push(Item::new(kind, object, message, fix, cost));
     }
 
     fn warning(&mut self, kind: &str, object: &str, message: String, fix: String, cost: Option<String>) {
-        self.warnings.push(item(kind, object, message, fix, cost));
+        self.warnings.push(Item::new(kind, object, message, fix, cost));
     }
-}
-
-fn item(kind: &str, object: &str, message: String, fix: String, cost: Option<String>) -> Item {
-    Item { kind: kind.to_owned(), object: object.to_owned(), message, fix, cost }
 }
 
 fn estimate(facts: &Facts) -> Estimate {

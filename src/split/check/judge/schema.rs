@@ -8,7 +8,8 @@ use crate::transfer::coupling::{Coupling, CouplingKind};
 pub(super) fn judge(facts: &Facts, schema: &Ident, found: &mut Findings) {
     // a split under way has seen to it
     if facts.phase.is_none() {
-        for table in &facts.schema.tables {
+        // The rows of a partitioned table are its partitions'.
+        for table in facts.schema.tables.iter().filter(|table| !table.partitioned) {
             identity(table, schema, found);
         }
     }
@@ -20,9 +21,8 @@ pub(super) fn judge(facts: &Facts, schema: &Ident, found: &mut Findings) {
         let message = format!(
             "{owner} owns objects of the schema and is a superuser in the target: their definitions would run as one"
         );
-        let fix =
-            "give them to the service's owner, or look at each and allow them: --allow superuser-objects".to_owned();
-        found.allowable("superuser-objects", owner, message, fix);
+        let fix = "give them to the service's owner, or look at each".to_owned();
+        found.blocker("superuser-objects", owner, message, fix, None);
     }
     for coupling in &facts.couplings {
         couple(coupling, facts, found);
@@ -31,6 +31,17 @@ pub(super) fn judge(facts: &Facts, schema: &Ident, found: &mut Findings) {
         let message = format!("trigger {trigger} fires on the target too, for rows that it has fired for already");
         let fix = "alter table … enable trigger, so that it fires for sessions only".to_owned();
         found.blocker("trigger", trigger, message, fix, None);
+    }
+    for (side, server) in [("source", &facts.source), ("target", &facts.target)] {
+        for trigger in server.refusing_triggers.iter().filter(|_| facts.phase.is_none()) {
+            let message =
+                format!("event trigger {trigger} of the {side} may refuse the DDL of a split, also at its end");
+            let fix = format!(
+                "alter event trigger {} disable, as a superuser, until the split is finished",
+                Ident::from_server(trigger).sql()
+            );
+            found.blocker("event-trigger", &format!("{side} {trigger}"), message, fix, None);
+        }
     }
     for view in &facts.schema.materialized_views {
         let message = format!("materialized view {view} is not replicated");
@@ -48,6 +59,30 @@ fn identity(table: &Table, schema: &Ident, found: &mut Findings) {
         let fix = "give it a primary key".to_owned();
         let cost = Some(format!("an index on about {} rows", table.rows));
         found.warning("replica-identity", &name, message, fix, cost);
+    }
+    if !table.incomparable.is_empty() {
+        let columns = table.incomparable.join(", ");
+        let message = format!(
+            "{name} is identified by whole rows, and values of {columns} cannot be compared: its UPDATE and DELETE stop the \
+             target"
+        );
+        let fix = match &table.candidate {
+            Some(index) => {
+                let index = Ident::from_server(index).sql();
+                format!("alter table {sql} replica identity using index {index}")
+            }
+            None => "give it a primary key, and alter table … replica identity default".to_owned(),
+        };
+        found.blocker("replica-identity", &name, message, fix, None);
+    }
+    if !table.generated_key.is_empty() {
+        let columns = table.generated_key.join(", ");
+        let message = format!(
+            "{name} is identified by {columns}, which is generated and not replicated: its UPDATE and DELETE stop the target"
+        );
+        let fix =
+            format!("let a unique index of other columns identify it, or alter table {sql} replica identity full");
+        found.blocker("replica-identity", &name, message, fix, None);
     }
     if table.identity != Identity::Nothing {
         return;

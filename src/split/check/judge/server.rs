@@ -10,6 +10,9 @@ const OLDEST: u32 = 15;
 /// How many WAL senders each side needs free: for the stream, and on the source for the connection that makes the slot.
 const SENDERS: [(&str, i64); 2] = [("source", 2), ("target", 1)];
 
+/// How many sessions of a copy hold a lock on each table: it was measured with two connections that copy.
+const HOLDERS: u64 = 6;
+
 /// How much of its connections a server may use before a split's own are too many, in percent.
 const MOST_CONNECTIONS_PERCENT: i64 = 90;
 
@@ -29,6 +32,9 @@ pub(super) fn judge(facts: &Facts, estimate: &Estimate, found: &mut Findings) {
         rights(side, server, found);
         connections(side, server, found);
         prepared(side, server, found);
+    }
+    if !has_begun {
+        lock_table(facts, found);
     }
     for transaction in &source.long_transactions {
         long_transaction(transaction, found);
@@ -68,6 +74,29 @@ fn level(side: &str, server: &Server, found: &mut Findings) {
     };
     let fix = "alter system set wal_level = logical, then restart the server".to_owned();
     found.blocker("wal-level", side, message, fix, Some(cost.to_owned()));
+}
+
+/// The locks that a copy holds at once: on the source by each of its sessions, on the target by the one that makes everything.
+fn lock_table(facts: &Facts, found: &mut Findings) {
+    let schema = &facts.schema;
+    // A server has room for two holders of each lock.
+    let source = schema.locked * HOLDERS / 2;
+    for (side, server, needed) in [("source", &facts.source, source), ("target", &facts.target, schema.relations)] {
+        let needed = i64::try_from(needed).unwrap_or(i64::MAX);
+        let (Some(room), Some(each)) = (server.lock_table(), server.number("max_locks_per_transaction")) else {
+            continue;
+        };
+        if needed <= room {
+            continue;
+        }
+        let message = format!(
+            "the {side} has room for some {room} locks by its settings, and the copy needs about {needed} at once"
+        );
+        let enough = needed.saturating_mul(each) / room.max(1) + 64;
+        let fix = format!("alter system set max_locks_per_transaction = {enough}, then restart the server");
+        let cost = Some(format!("a restart of the {side}"));
+        found.blocker("lock-table", &format!("{side} max_locks_per_transaction"), message, fix, cost);
+    }
 }
 
 /// Slots, senders and workers: a split needs one of each on both sides, since it also replicates back.

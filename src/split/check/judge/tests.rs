@@ -3,6 +3,7 @@ use expect_test::expect;
 use super::super::facts::{Available, Facts, Identity, Schema, Server, Table, Transaction};
 use super::*;
 use crate::transfer::coupling::{Coupling, CouplingKind};
+use crate::transfer::logins::{Password, User};
 
 fn server(database: &str) -> Server {
     let settings = [
@@ -13,6 +14,7 @@ fn server(database: &str) -> Server {
         ("max_logical_replication_workers", "4"),
         ("max_slot_wal_keep_size", "1024"),
         ("max_connections", "100"),
+        ("max_locks_per_transaction", "64"),
     ];
     Server {
         version: 170_002,
@@ -29,6 +31,7 @@ fn server(database: &str) -> Server {
         settings: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         connections: Some(3),
         schema_exists: database == "shop",
+        connects_public: true,
         ..Server::default()
     }
 }
@@ -40,6 +43,8 @@ fn table(name: &str, identity: Identity, candidate: Option<&str>) -> Table {
         identity,
         candidate: candidate.map(str::to_owned),
         deferrable_key: false,
+        incomparable: Vec::new(),
+        generated_key: Vec::new(),
         rows: 1000,
         bytes: 100_000_000,
         index_bytes: 50_000_000,
@@ -55,7 +60,7 @@ fn facts() -> Facts {
 fn check(change: impl FnOnce(&mut Facts), expected: expect_test::Expect) {
     let mut facts = facts();
     change(&mut facts);
-    let found = judge("orders", &Ident::from_server("orders"), &facts, false);
+    let found = judge("orders", &Ident::from_server("orders"), &facts, &Allowed::default());
     let line = |sign: &str, item: &Item| {
         let cost = item.cost.as_ref().map(|cost| format!("\n    cost: {cost}")).unwrap_or_default();
         format!("{sign} {} {}: {}\n    fix: {}{cost}\n", item.kind, item.object, item.message, item.fix)
@@ -67,7 +72,7 @@ fn check(change: impl FnOnce(&mut Facts), expected: expect_test::Expect) {
 #[test]
 fn nothing_is_in_the_way_of_a_plain_schema() {
     check(|_| (), expect![""]);
-    let found = judge("orders", &Ident::from_server("orders"), &facts(), false);
+    let found = judge("orders", &Ident::from_server("orders"), &facts(), &Allowed::default());
     assert!(found.is_ready());
     assert_eq!((found.estimate.seconds, found.estimate.rows), (4, 1000));
     assert_eq!(found.unknown.len(), 2, "{:?}", found.unknown);
@@ -197,5 +202,103 @@ fn a_split_under_way_is_not_in_its_own_way() {
             facts.source.slots = vec!["pgcleave_x_forward (shop)".to_owned()];
         },
         expect![""],
+    );
+}
+
+#[test]
+fn rows_that_the_target_cannot_find_block() {
+    check(
+        |facts| {
+            let mut event = table("event", Identity::Full, None);
+            event.incomparable = vec!["body".to_owned()];
+            let mut price = table("price", Identity::Key, None);
+            price.generated_key = vec!["net".to_owned()];
+            let mut part = table("part", Identity::Nothing, None);
+            part.partitioned = true;
+            facts.schema.tables = vec![event, price, part];
+        },
+        expect![[r#"
+            blocker replica-identity orders.event: orders.event is identified by whole rows, and values of body cannot be compared: its UPDATE and DELETE stop the target
+                fix: give it a primary key, and alter table … replica identity default
+            blocker replica-identity orders.price: orders.price is identified by net, which is generated and not replicated: its UPDATE and DELETE stop the target
+                fix: let a unique index of other columns identify it, or alter table "orders"."price" replica identity full
+        "#]],
+    );
+}
+
+#[test]
+fn whoever_uses_the_schema_keeps_a_login_or_is_named() {
+    check(
+        |facts| {
+            let user = |name: &str, own, through: &[&str], password| User {
+                name: Ident::from_server(name),
+                own,
+                through: through.iter().map(|name| Ident::from_server(name)).collect(),
+                password,
+            };
+            facts.logins = vec![
+                user("app", true, &[], Password::Scram),
+                user("old_app", true, &[], Password::Md5),
+                user("hidden", true, &[], Password::Unreadable),
+                user("bi", false, &["readers"], Password::Scram),
+                user("billing_app_a", false, &["billing_reader"], Password::Scram),
+            ];
+            facts.others = vec![Ident::from_server("billing_reader")];
+            facts.target.hba_methods = Some(vec!["scram-sha-256".to_owned()]);
+            facts.target.connects_public = false;
+        },
+        expect![[r#"
+            blocker login bi: bi (as a member of readers) uses this schema and others: it stays behind, and reaches nothing of the service once that has moved
+                fix: declare a contract that the service it works for consumes, or give it a login of its own on the target
+            blocker login hidden: admin may not read the stored password of hidden, which would have none on the target
+                fix: connect to the source as a superuser, or give it a password on the target after the copy
+            blocker login old_app: the password of old_app is stored as an MD5 hash, and a line with scram-sha-256 in pg_hba.conf of the target does not let it in
+                fix: set the same password again while password_encryption is scram-sha-256
+            blocker login orders: every login may connect to the source's database, and not to orders: those of the service might be shut out
+                fix: grant connect on database "orders" to public, or to the service's logins once they are there
+        "#]],
+    );
+    check(
+        |facts| {
+            facts.logins = vec![User {
+                name: Ident::from_server("old_app"),
+                own: true,
+                through: Vec::new(),
+                password: Password::Md5,
+            }];
+            facts.target.hba_methods = Some(vec!["md5".to_owned()]);
+        },
+        expect![""],
+    );
+}
+
+#[test]
+fn what_is_allowed_is_a_warning() {
+    let mut facts = facts();
+    facts.source.refusing_triggers = vec!["no_ddl".to_owned()];
+    let of = |allowed: &Allowed| {
+        let found = judge("orders", &Ident::from_server("orders"), &facts, allowed);
+        (found.blockers.len(), found.warnings.len())
+    };
+    assert_eq!(of(&Allowed::default()), (1, 0));
+    assert_eq!(of(&Allowed::new(["event-trigger"])), (0, 1));
+    assert_eq!(of(&Allowed::new(["login", "wal-level"])), (1, 0), "nobody can allow what has no way");
+}
+
+#[test]
+fn a_copy_that_needs_more_locks_than_a_server_has_blocks() {
+    check(
+        |facts| {
+            facts.schema.locked = 3600;
+            facts.schema.relations = 9000;
+        },
+        expect![[r#"
+            blocker lock-table source max_locks_per_transaction: the source has room for some 7616 locks by its settings, and the copy needs about 10800 at once
+                fix: alter system set max_locks_per_transaction = 154, then restart the server
+                cost: a restart of the source
+            blocker lock-table target max_locks_per_transaction: the target has room for some 7616 locks by its settings, and the copy needs about 9000 at once
+                fix: alter system set max_locks_per_transaction = 139, then restart the server
+                cost: a restart of the target
+        "#]],
     );
 }

@@ -19,7 +19,8 @@ select pg_catalog.jsonb_build_object(
   'bytes', case when pg_catalog.has_database_privilege(d.oid, 'connect') then pg_catalog.pg_database_size(d.oid) end,
   'settings', (select pg_catalog.jsonb_object_agg(s.name, s.setting) from pg_catalog.pg_settings s where s.name in (
     'wal_level', 'max_replication_slots', 'max_wal_senders', 'max_worker_processes', 'max_logical_replication_workers',
-    'max_active_replication_origins', 'max_slot_wal_keep_size', 'max_connections', 'superuser_reserved_connections', 'reserved_connections')),
+    'max_active_replication_origins', 'max_slot_wal_keep_size', 'max_connections', 'superuser_reserved_connections', 'reserved_connections',
+    'max_locks_per_transaction', 'max_prepared_transactions', 'autovacuum_max_workers', 'autovacuum_worker_slots')),
   'slots', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.format('%s (%s%s)', s.slot_name, coalesce(s.database, 'physical'),
       case when s.active then '' else ', inactive' end) order by s.slot_name), '[]')
     from pg_catalog.pg_replication_slots s),
@@ -49,7 +50,22 @@ select pg_catalog.jsonb_build_object(
   'schema_exists', exists (select from pg_catalog.pg_namespace n where n.nspname = $1),
   'schema_objects', (select pg_catalog.count(*) from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where n.nspname = $1 and c.relkind <> 'i')
-    + (select pg_catalog.count(*) from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace where n.nspname = $1)
+    + (select pg_catalog.count(*) from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace where n.nspname = $1),
+  -- One whose function can raise an error, for what a split does; an extension's own is known to be harmless.
+  'refusing_triggers', (select coalesce(pg_catalog.jsonb_agg(e.evtname order by e.evtname), '[]')
+    from pg_catalog.pg_event_trigger e join pg_catalog.pg_proc p on p.oid = e.evtfoid
+    join pg_catalog.pg_language l on l.oid = p.prolang
+    where e.evtenabled in ('O', 'A') and e.evtevent in ('ddl_command_start', 'ddl_command_end', 'sql_drop', 'table_rewrite')
+      and not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_event_trigger'::pg_catalog.regclass
+        and d.objid = e.oid and d.deptype = 'e')
+      and (l.lanname <> 'plpgsql'
+        or p.prosrc ~* '\mraise\M(?!\s+(debug|log|info|notice|warning)\M)' or p.prosrc ~* '\massert\M')
+      and (e.evttags is null or e.evttags && array['CREATE SCHEMA', 'CREATE TABLE', 'CREATE FUNCTION', 'CREATE TRIGGER',
+        'CREATE PUBLICATION', 'CREATE SUBSCRIPTION', 'ALTER SCHEMA', 'ALTER TABLE', 'ALTER PUBLICATION', 'ALTER SUBSCRIPTION',
+        'DROP SCHEMA', 'DROP TABLE', 'DROP TRIGGER', 'DROP PUBLICATION', 'DROP SUBSCRIPTION', 'GRANT', 'REVOKE',
+        'CREATE INDEX', 'CREATE VIEW', 'CREATE SEQUENCE', 'CREATE TYPE', 'CREATE EXTENSION', 'CREATE SERVER',
+        'CREATE FOREIGN TABLE', 'CREATE USER MAPPING', 'COMMENT', 'ALTER TABLE', 'ALTER FUNCTION'])),
+  'connects_public', pg_catalog.has_database_privilege('public', d.oid, 'connect')
 )::pg_catalog.text
 from pg_catalog.pg_database d, pg_catalog.pg_roles r
 where d.datname = pg_catalog.current_database() and r.rolname = current_user
