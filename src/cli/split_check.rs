@@ -60,7 +60,9 @@ async fn in_texts(project: Option<&Project>, between: &Between) -> Result<Vec<(b
     });
     let item = |finding: audit::finding::Finding| {
         let blocks = !finding.declared && finding.severity != audit::finding::Severity::Info;
-        (blocks, Item::new(&finding.rule.to_lowercase(), &finding.object, finding.message, finding.fix, None))
+        let fix =
+            finding.fix.lines().map(|line| line.strip_prefix("-- ").unwrap_or(line)).collect::<Vec<_>>().join("\n");
+        (blocks, Item::new(&finding.rule.to_lowercase(), &finding.object, finding.message, fix, None))
     };
     Ok(ours.map(item).collect())
 }

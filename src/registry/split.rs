@@ -58,6 +58,18 @@ pub async fn all(connection: &mut PgConnection) -> Result<Vec<SplitRow>, Error> 
     Ok(rows.iter().map(row).collect())
 }
 
+/// Names the logins with which the other ends of splits' bridges come, as far as splits have recorded them.
+///
+/// # Errors
+/// The server could not be asked.
+pub async fn callers(connection: &mut PgConnection) -> Result<Vec<String>, Error> {
+    let caller = |row: SplitRow| {
+        let record = serde_json::from_str::<serde_json::Value>(&row.record).ok()?;
+        Some(record.get("caller")?.as_str()?.to_owned())
+    };
+    Ok(all(connection).await?.into_iter().filter_map(caller).collect())
+}
+
 /// Reads one service's row.
 ///
 /// # Errors

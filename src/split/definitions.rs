@@ -6,18 +6,19 @@ use super::ends::Ends;
 use super::error::Error;
 use super::state::{Side, Split};
 use crate::ident::Ident;
+use crate::registry;
 use crate::transfer::facts::{self, Facts};
 
 /// How many differences are named.
 const MAX_NAMED: usize = 10;
 
-/// Takes away what changes by itself, our own triggers, and what the split's own roles were granted: a `finish` that was cut
-/// off may have let that in already, and the way back is open still.
-fn lasting(facts: Facts, split: &Split) -> Facts {
+/// Takes away what changes by itself, our own triggers, and what the split's own roles and the callers of splits' bridges were
+/// granted: a `finish` that was cut off may have let its caller in already, and another split lets its own in when it starts.
+fn lasting(facts: Facts, split: &Split, callers: &[Ident]) -> Facts {
     let trigger = format!(".pgcleave_{}_moved", split.id);
     let ours = |object: &str| object.starts_with("trigger ") && object.ends_with(&trigger);
     let appliers = [Side::Source, Side::Target].map(|side| split.applier(side));
-    let own: Vec<&str> = appliers.iter().chain(&split.caller).map(Ident::as_str).collect();
+    let own: Vec<&str> = appliers.iter().chain(&split.caller).chain(callers).map(Ident::as_str).collect();
     let kept = |(object, fact): (String, String)| {
         if object.starts_with("position ") || ours(&object) {
             return None;
@@ -46,8 +47,13 @@ fn hash(facts: &Facts) -> String {
 
 /// Reads both sides' definitions, the source's first.
 pub(super) async fn read(ends: &mut Ends, split: &Split) -> Result<[Facts; 2], Error> {
-    let source = lasting(facts::read(ends.side(Side::Source), &split.schema).await?, split);
-    let target = lasting(facts::read(ends.side(Side::Target), &split.schema).await?, split);
+    let mut callers = Vec::new();
+    for side in [Side::Source, Side::Target] {
+        let names = registry::split::callers(ends.side(side)).await?;
+        callers.extend(names.iter().map(|name| Ident::from_server(name)));
+    }
+    let source = lasting(facts::read(ends.side(Side::Source), &split.schema).await?, split, &callers);
+    let target = lasting(facts::read(ends.side(Side::Target), &split.schema).await?, split, &callers);
     Ok([source, target])
 }
 
@@ -110,20 +116,22 @@ mod tests {
             ("grant schema ", "stg_orders_caller=USAGE"),
             ("table a", "x"),
         ]);
-        assert_eq!(lasting(after.clone(), &split), before);
-        assert_ne!(lasting(after, &example()), before, "no finish has made it");
+        assert_eq!(lasting(after.clone(), &split, &[]), before);
+        assert_ne!(lasting(after.clone(), &example(), &[]), before, "no split has made it");
+        let of_another = [Ident::from_server("stg_orders_caller")];
+        assert_eq!(lasting(after, &example(), &of_another), before, "another split has let it in");
     }
 
     #[test]
     fn a_name_that_only_looks_like_the_splits_own_is_somebody_elses() {
         let split = Split { id: "34d392e5".to_owned(), caller: Some(Ident::from_server("orders_caller")), ..example() };
         let own = facts(&[("trigger a.pgcleave_34d392e5_moved", "x"), ("grant schema ", "orders_caller=USAGE")]);
-        assert_eq!(lasting(own, &split), Facts::default());
+        assert_eq!(lasting(own, &split, &[]), Facts::default());
         let others = facts(&[
             ("grant schema ", "back_orders_caller=USAGE"),
             ("trigger a.pgcleave_34d392e5_moved_too", "x"),
             ("trigger a.pgcleave_stamp", "x"),
         ]);
-        assert_eq!(lasting(others.clone(), &split), others);
+        assert_eq!(lasting(others.clone(), &split, &[]), others);
     }
 }

@@ -94,6 +94,8 @@ pub async fn start(
                 failpoint::reach(Failpoint::StartCopied);
                 members::settle(&mut ends, between, project).await?;
                 if let Some(bridge) = consumed(between, project).await? {
+                    split.caller = Some(bridge.caller().clone());
+                    ends.write(&mut split).await?;
                     bridge.build().await?;
                 }
                 split.phase = Phase::CatchingUp;

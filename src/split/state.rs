@@ -120,8 +120,8 @@ pub struct Split {
     /// Why the target may hold rows that the source does not have. Read it with [`Split::doubt`].
     #[serde(default)]
     pub unequal: Option<Unequal>,
-    /// The login of the bridge on the target. Set by `finish` before it makes it; one that was cut off then can still be
-    /// rolled back, and this says what it has left.
+    /// The login with which the other end of a bridge comes, on both sides. Set before `start` or `finish` makes it: what it is
+    /// granted is no change of definitions, of other services' schemas neither.
     #[serde(default)]
     pub caller: Option<Ident>,
     /// Where the source's old schema is kept after `finish`.

@@ -3,6 +3,7 @@
 mod advice;
 mod end;
 mod midway;
+mod two;
 
 use std::process::{Command, Stdio};
 use std::time::Duration;

@@ -29,7 +29,7 @@ pub struct Crossing {
     pub kind: ContractKind,
     /// What the consumers may do with it.
     pub privileges: Privileges,
-    /// The consumers' readers.
+    /// The consumers' readers, and the logins with which consumers that have moved themselves come; some may not be there.
     pub readers: Vec<Ident>,
 }
 
@@ -42,8 +42,14 @@ pub fn crossings(project: &Project, moved: &Service, direction: Direction) -> Ve
         other.name != moved.name && !together
     };
     let crossing = |provider: &Service, exposed: &Exposed, consumers: Vec<&Service>| {
-        let reader = |consumer: &&Service| project.naming.reader(consumer.name.as_str()).ok();
-        let readers: Vec<_> = consumers.iter().filter_map(reader).collect();
+        let mut readers = Vec::new();
+        for consumer in consumers {
+            let name = consumer.name.as_str();
+            readers.extend(project.naming.reader(name));
+            if direction == Direction::Exposed {
+                readers.extend(project.naming.caller(name));
+            }
+        }
         (!readers.is_empty()).then(|| Crossing {
             provider: provider.name.clone(),
             schema: provider.schema.clone(),

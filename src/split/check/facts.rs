@@ -129,7 +129,7 @@ pub struct Schema {
     pub extensions: Vec<String>,
     /// How many relations it has, with indexes, sequences and what belongs to its tables.
     pub relations: u64,
-    /// How many of them are tables or sequences, which a copy holds locked.
+    /// How many of them are tables, which a copy holds locked.
     pub locked: u64,
 }
 

@@ -14,6 +14,7 @@ use crate::ident::Ident;
 use crate::model::setting;
 use crate::pg::error::Error as PgError;
 use crate::pg::password;
+use crate::registry;
 use crate::sql::Sql;
 
 /// A role as it is made where it is missing.
@@ -173,7 +174,8 @@ pub(super) async fn own(connection: &mut PgConnection, schema: &Ident, service: 
 async fn all(connection: &mut PgConnection, schema: &Ident, service: &str) -> Result<Vec<Found>, PgError> {
     let prefix = format!("{service}_");
     let query = concat!(include_str!("sql/who.sql"), include_str!("sql/roles.sql"));
-    let rows = fetch(sqlx::query(query).bind(schema.as_str()).bind(prefix), connection).await?;
+    let callers = registry::split::callers(&mut *connection).await?;
+    let rows = fetch(sqlx::query(query).bind(schema.as_str()).bind(prefix).bind(callers), connection).await?;
     Ok(rows.iter().map(role).collect())
 }
 
@@ -181,7 +183,8 @@ async fn all(connection: &mut PgConnection, schema: &Ident, service: &str) -> Re
 pub(super) async fn users(connection: &mut PgConnection, schema: &Ident, service: &str) -> Result<Vec<User>, PgError> {
     let prefix = format!("{service}_");
     let query = concat!(include_str!("sql/who.sql"), include_str!("sql/logins.sql"));
-    let rows = fetch(sqlx::query(query).bind(schema.as_str()).bind(prefix), connection).await?;
+    let callers = registry::split::callers(&mut *connection).await?;
+    let rows = fetch(sqlx::query(query).bind(schema.as_str()).bind(prefix).bind(callers), connection).await?;
     let user = |row: &PgRow| User {
         name: ident(row, "name"),
         own: row.get("own"),

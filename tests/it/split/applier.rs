@@ -12,6 +12,9 @@ const TRAP: &str = "create or replace function {s}.note() returns void language 
 /// A start that takes tables of a superuser along.
 const START_WITH_SUPERUSERS: [&str; 3] = ["start", "--allow", "superuser-objects"];
 
+/// The text of the trap's function names a table of schema `public`.
+const START_WITH_TRAPS: [&str; 3] = ["start", "--allow", "cpl06"];
+
 impl Move {
     /// Plants the table that the traps write to, on both sides, and a trap on each of these tables.
     async fn set_traps(&self, tables: &[&str]) {
@@ -73,7 +76,7 @@ async fn what_a_service_has_put_on_its_tables_runs_as_no_administrator_in_either
     service.set_traps(&["made"]).await;
     let before_16 = super::servers().await.1.major() < 16;
     let writes = ["insert into {s}.made values (5001)", "insert into {s}.made values (5002)"];
-    service.expect_no_administrator(&["start"], before_16, writes).await;
+    service.expect_no_administrator(&START_WITH_TRAPS, before_16, writes).await;
 }
 
 #[tokio::test]
@@ -89,7 +92,13 @@ async fn tables_of_a_superuser_and_forced_row_security_are_applied_by_a_role_of_
             "insert into {{s}}.loose values ({n}); insert into {{s}}.nothing values ({n}); update {{s}}.loose set id = -id where id = {n}; truncate {{s}}.part"
         )
     };
-    service.expect_no_administrator(&START_WITH_SUPERUSERS, true, [&both(6001), &both(6002)]).await;
+    service
+        .expect_no_administrator(
+            &[&START_WITH_SUPERUSERS[..], &START_WITH_TRAPS[1..]].concat(),
+            true,
+            [&both(6001), &both(6002)],
+        )
+        .await;
 }
 
 #[tokio::test]

@@ -78,5 +78,5 @@ select pg_catalog.jsonb_build_object(
         where u.refclassid = d.classid and u.refobjid = d.objid))),
   'relations', (select pg_catalog.count(*) from relation) + (select pg_catalog.count(*) from relation c
     join pg_catalog.pg_class o on o.oid = c.reltoastrelid left join pg_catalog.pg_index i on i.indrelid = o.oid) * 2,
-  'locked', (select pg_catalog.count(*) from relation c where c.relkind in ('r', 'p', 'S'))
+  'locked', (select pg_catalog.count(*) from relation c where c.relkind in ('r', 'p'))
 )::pg_catalog.text

@@ -60,11 +60,9 @@ select pg_catalog.jsonb_build_object(
         and d.objid = e.oid and d.deptype = 'e')
       and (l.lanname <> 'plpgsql'
         or p.prosrc ~* '\mraise\M(?!\s+(debug|log|info|notice|warning)\M)' or p.prosrc ~* '\massert\M')
-      and (e.evttags is null or e.evttags && array['CREATE SCHEMA', 'CREATE TABLE', 'CREATE FUNCTION', 'CREATE TRIGGER',
-        'CREATE PUBLICATION', 'CREATE SUBSCRIPTION', 'ALTER SCHEMA', 'ALTER TABLE', 'ALTER PUBLICATION', 'ALTER SUBSCRIPTION',
-        'DROP SCHEMA', 'DROP TABLE', 'DROP TRIGGER', 'DROP PUBLICATION', 'DROP SUBSCRIPTION', 'GRANT', 'REVOKE',
-        'CREATE INDEX', 'CREATE VIEW', 'CREATE SEQUENCE', 'CREATE TYPE', 'CREATE EXTENSION', 'CREATE SERVER',
-        'CREATE FOREIGN TABLE', 'CREATE USER MAPPING', 'COMMENT', 'ALTER TABLE', 'ALTER FUNCTION'])),
+      and (e.evttags is null or exists (select from pg_catalog.unnest(e.evttags) t where t in ('GRANT', 'REVOKE', 'COMMENT')
+        or t ~ '^(CREATE|ALTER|DROP) (SCHEMA|TABLE|INDEX|VIEW|SEQUENCE|TYPE|FUNCTION|TRIGGER|PUBLICATION|SUBSCRIPTION)$'
+        or t ~ '^(CREATE|ALTER|DROP) (EXTENSION|SERVER|FOREIGN TABLE|USER MAPPING|MATERIALIZED VIEW)$'))),
   'connects_public', pg_catalog.has_database_privilege('public', d.oid, 'connect')
 )::pg_catalog.text
 from pg_catalog.pg_database d, pg_catalog.pg_roles r

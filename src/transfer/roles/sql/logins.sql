@@ -4,6 +4,7 @@ select r.rolname::pg_catalog.text as name, exists (select from own o where o.rol
     join pg_catalog.pg_roles g on g.oid = a.above where a.role = r.oid and g.oid <> r.oid order by g.rolname) as through
 from pg_catalog.pg_roles r
 where r.rolcanlogin and not r.rolsuper and r.oid in (select u.role from users u union select o.role from own o)
+  and r.rolname::pg_catalog.text <> all ($3::pg_catalog.text[])
   and r.rolname !~ '^pgcleave_[0-9a-f]{8}_apply_(source|target)$'
   and r.rolname::pg_catalog.text !~ 'pgcleave_tmp_[0-9a-f]{8}_[0-9a-f]{8}$'
 order by r.rolname collate "C"

@@ -1,4 +1,5 @@
 -- Who uses a schema ($1): the roles that it names, and those that belong to its service, by their names' prefix ($2) too.
+-- The logins of splits' bridges ($3) are nobody's: each split makes its own.
 with recursive
   target as (select n.oid, n.nspowner, n.nspacl from pg_catalog.pg_namespace n where n.nspname = $1),
   ours as (
@@ -64,7 +65,8 @@ with recursive
   -- Who uses this schema and nothing else comes along with it.
   only_here as (
     select u.role from users u
-    where not exists (select from above a join elsewhere e on e.role = a.above where a.role = u.role)
+    where pg_catalog.pg_get_userbyid(u.role)::pg_catalog.text <> all ($3::pg_catalog.text[])
+      and not exists (select from above a join elsewhere e on e.role = a.above where a.role = u.role)
       and not exists (select from above a join pg_catalog.pg_roles g on g.oid = a.above
         where a.role = u.role and (g.rolsuper or g.rolname like 'pg\_%'))
   ),
