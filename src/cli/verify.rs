@@ -12,7 +12,7 @@ use super::export::location;
 use super::failure::Failure;
 use super::progress::Progress;
 
-/// Compares rows, definitions, positions and grants of two sides, each an archive or a database
+/// Compares rows, definitions, positions, grants and roles of two sides, each an archive or a database; ends with 4 if they differ
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
     /// An archive's folder or address, a connection string, or `-` for the database of --database-url or DATABASE_URL
@@ -53,7 +53,7 @@ pub(crate) async fn run(context: &Context, args: &VerifyArgs) -> Result<Verdict,
         Format::Json => report::verify::json(&verified),
         _ => report::verify::human(&verified),
     });
-    Ok(if verified.equal { Verdict::Done } else { Verdict::Failed })
+    Ok(if verified.equal { Verdict::Done } else { Verdict::Findings })
 }
 
 fn place(context: &Context, text: &SecretString) -> Result<Place, Failure> {
