@@ -326,6 +326,7 @@ impl Administrator {
                 all.push(&roles::on_database(grant));
             }
         }
+        all.push(&self.defaults_of_others());
         if !kept.is_empty() {
             let names: Vec<_> = kept.into_iter().collect();
             let message = format!("roles that the target had before keep their settings: {}", names.join(", "));
@@ -345,6 +346,19 @@ impl Administrator {
 
     fn brings(&self, role: &Ident) -> bool {
         self.parsed.roles.iter().any(|brought| brought.name == *role)
+    }
+
+    /// Gives the global default privileges of the other roles that this import has made.
+    fn defaults_of_others(&self) -> Sql {
+        let mut out = Sql::new();
+        for default in &self.parsed.defaults {
+            let creator = &default.creator;
+            let made = self.brings(creator) && self.of_the_target(creator).is_none();
+            if made && !self.owners.contains(creator) {
+                out.push(&sql!(roles::act(creator), roles::default(default), roles::leave(creator)));
+            }
+        }
+        out
     }
 
     /// Gives the global default privileges of the owners, which the loading login sets.

@@ -40,4 +40,5 @@ pub mod sum;
 pub mod superuser;
 pub mod surroundings;
 pub mod table;
+pub mod views;
 pub mod wires;

@@ -1,8 +1,11 @@
 //! Compares two sides of a schema, each a database or an archive, and names the first rows that differ.
 
 mod difference;
+mod own;
+mod roles;
 mod side;
 mod sums;
+mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -51,12 +54,38 @@ pub struct Options {
 pub struct Verified {
     /// `pgcleave.verify/1`.
     pub format: &'static str,
-    /// Whether rows, definitions, positions and grants are all the same.
+    /// Whether all that was compared is the same.
     pub equal: bool,
     /// All tables of both sides, by name.
     pub tables: Vec<TableResult>,
-    /// Definitions, positions and grants that differ.
+    /// The materialized views that both sides have populated; their differing rows are not named.
+    pub materialized_views: Vec<TableResult>,
+    /// Definitions, positions, grants and roles that differ.
     pub definitions: Vec<FactDifference>,
+    /// What was not compared.
+    pub not_compared: Vec<NotCompared>,
+}
+
+/// Something that was not compared, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum NotCompared {
+    /// Roles, memberships, passwords and settings for all databases: both are databases of one server, which has each once.
+    SameServer,
+    /// Passwords: the login of a side may not read `pg_authid`.
+    Passwords,
+    /// Passwords: the archive was written without them.
+    PasswordsOfArchive,
+    /// A materialized view's rows: an archive does not hold them.
+    ViewOfArchive {
+        /// `schema.view`.
+        view: String,
+    },
+    /// A materialized view's rows: no login of a side may read it.
+    ViewUnreadable {
+        /// `schema.view`.
+        view: String,
+    },
 }
 
 /// One table.
@@ -75,6 +104,13 @@ pub struct TableResult {
     pub chunks: Option<Chunks>,
     /// The first rows that differ, by key.
     pub first_differences: Vec<Difference>,
+}
+
+impl TableResult {
+    /// Begins with nothing known.
+    fn unknown(table: String) -> Self {
+        Self { table, rows: 0, other_rows: 0, equal: false, chunks: None, first_differences: Vec::new() }
+    }
 }
 
 /// Rows are spread over chunks by the hash of their key, which is the same on both sides whatever their order.
@@ -129,24 +165,36 @@ async fn compare(
         let Place::Archive(path) = b else { unreachable!("a database is asked for the first side's schema") };
         return Err(Error::NotAnArchive { path: path.label(), why });
     }
-    let definitions = differing(&first.facts(&schema).await?, &second.facts(&schema).await?);
-    let (first, second) = (&*first, &*second);
+    let facts = [first.facts(&schema).await?, second.facts(&schema).await?];
+    let mut definitions = differing(&facts[0], &facts[1]);
+    let (roles, mut not_compared) = roles::compare(first, second).await?;
+    definitions.extend(roles);
     let (one, two) = (first.tables(), second.tables());
     let names: BTreeSet<TableName> = one.keys().chain(two.keys()).cloned().collect();
-    let pairs: Vec<Pair> = names.iter().filter_map(|name| Pair::of(one.get(name)?, two.get(name)?)).collect();
-    let sums = sums::both(first, second, &pairs, options, control, listener).await?;
+    let archived = matches!(second, Side::Archive(..));
+    let pair = |name: &TableName| Pair::of(one.get(name)?, two.get(name)?, archived);
+    let pairs: Vec<Pair> = names.iter().filter_map(pair).collect();
+    first.reorder(&pairs);
+    second.reorder(&pairs);
+    let tables = tables(first, second, (&names, &pairs), (options, control, listener)).await?;
+    let (materialized_views, others) = views::compare(first, second, [&facts[0], &facts[1]], control).await?;
+    not_compared.extend(others);
+    let equal = definitions.is_empty() && tables.iter().chain(&materialized_views).all(|t| t.equal);
+    Ok(Verified { format: "pgcleave.verify/1", equal, tables, materialized_views, definitions, not_compared })
+}
+
+/// Compares the tables' rows.
+async fn tables(
+    first: &Side,
+    second: &Side,
+    (names, pairs): (&BTreeSet<TableName>, &[Pair]),
+    (options, control, listener): (&Options, &Arc<Control>, Listener<'_>),
+) -> Result<Vec<TableResult>, Error> {
+    let sums = sums::both(first, second, pairs, options, control, listener).await?;
     let mut tables = Vec::new();
-    for name in &names {
-        let pair = pairs.iter().position(|p| p.name == *name);
-        let mut result = TableResult {
-            table: name.label(),
-            rows: 0,
-            other_rows: 0,
-            equal: false,
-            chunks: None,
-            first_differences: Vec::new(),
-        };
-        if let Some(i) = pair {
+    for name in names {
+        let mut result = TableResult::unknown(name.label());
+        if let Some(i) = pairs.iter().position(|p| p.name == *name) {
             let (a, b) = sums[i];
             (result.rows, result.other_rows, result.equal) = (a.rows, b.rows, a == b);
             if a != b {
@@ -159,8 +207,7 @@ async fn compare(
         }
         tables.push(result);
     }
-    let equal = definitions.is_empty() && tables.iter().all(|t| t.equal);
-    Ok(Verified { format: "pgcleave.verify/1", equal, tables, definitions })
+    Ok(tables)
 }
 
 /// A table that both sides have, with the same columns.
@@ -182,18 +229,19 @@ struct Known {
 }
 
 impl Pair {
-    /// Pairs two tables; nothing if their columns are not the same, which the definitions tell.
-    fn of(a: &Known, b: &Known) -> Option<Self> {
-        if !a.columns.iter().map(|c| &c.name).eq(b.columns.iter().map(|c| &c.name)) {
-            return None;
-        }
-        let both = a.columns.iter().zip(&b.columns).map(|(a, b)| {
-            let base_type = if a.base_type == b.base_type { a.base_type.clone() } else { String::new() };
-            Column { name: a.name.clone(), base_type }
+    /// Pairs two tables; nothing if their columns are not the same, which the definitions tell. Their order is the first
+    /// side's, or the second's where that is an archive: an archive's rows are hashed as they are written.
+    fn of(a: &Known, b: &Known, second_is_archive: bool) -> Option<Self> {
+        let (leads, other) = if second_is_archive { (b, a) } else { (a, b) };
+        let both = leads.columns.iter().map(|one| {
+            let two = other.columns.iter().find(|column| column.name == one.name)?;
+            let base_type = if one.base_type == two.base_type { one.base_type.clone() } else { String::new() };
+            Some(Column { name: one.name.clone(), base_type })
         });
-        let place = |name: &Ident| a.columns.iter().position(|c| c.name == *name);
+        let columns = both.collect::<Option<Vec<_>>>().filter(|both| both.len() == other.columns.len())?;
+        let place = |name: &Ident| columns.iter().position(|c| c.name == *name);
         let key = a.key.iter().map(place).collect::<Option<Vec<_>>>().unwrap_or_default();
-        Some(Self { name: a.name.clone(), columns: both.collect(), key })
+        Some(Self { name: a.name.clone(), columns, key })
     }
 }
 

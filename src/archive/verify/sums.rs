@@ -50,18 +50,28 @@ pub(super) async fn both(
     }
     for (number, side) in [first, second].into_iter().enumerate() {
         for (table, pair) in pairs.iter().enumerate() {
-            if let Some(written) = side.written(&pair.name) {
-                sums[table][number] = written;
+            if let Side::Archive(..) = side {
+                sums[table][number] = match side.written(pair) {
+                    Some(written) => written,
+                    None => hashed(side, pair, control).await?,
+                };
             }
         }
     }
     Ok(sums.into_iter().map(|[a, b]| (a, b)).collect())
 }
 
+/// Hashes an archive's rows in the pair's order of columns.
+async fn hashed(side: &Side, pair: &Pair, control: &Control) -> Result<RowSum, Error> {
+    let mut sum = RowSum::default();
+    side.lines(pair, control, |line| sum.add(line)).await?;
+    Ok(sum)
+}
+
 fn bytes(side: &Side) -> u64 {
     match side {
         Side::Database { tables, .. } => tables.iter().map(|t| t.bytes).sum(),
-        Side::Archive(_) => 0,
+        Side::Archive(..) => 0,
     }
 }
 

@@ -17,12 +17,14 @@ pub(super) struct Me {
     pub(super) gives_bypassrls: bool,
 }
 
-/// A table or a sequence, and who may do what with it.
+/// A table, a sequence or a materialized view, and who may do what with it.
 #[derive(Debug, Clone)]
 pub(super) struct Relation {
     pub(super) oid: u32,
     pub(super) name: Ident,
     pub(super) sequence: bool,
+    /// Whether it is a materialized view.
+    pub(super) view: bool,
     pub(super) owner: Ident,
     /// Whether the owner is a superuser, or can become one.
     pub(super) owner_superuser: bool,
@@ -131,6 +133,7 @@ mod tests {
             oid: 1,
             name: Ident::from_server("t"),
             sequence: false,
+            view: false,
             owner: Ident::from_server(owner),
             owner_superuser: false,
             grantable: true,

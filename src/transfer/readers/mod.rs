@@ -49,6 +49,10 @@ pub struct Readers {
     /// Which reader reads which relation, by OID.
     of: HashMap<u32, usize>,
     sequences: Vec<(u32, Ident)>,
+    /// Whether populated materialized views are read too.
+    reads_views: bool,
+    /// Those that are, and those that no login may read; by OID.
+    views: Vec<(u32, Ident)>,
     /// What the login for relations of superusers may read, by OID.
     granted: BTreeSet<u32>,
     /// The login that runs pg_dump, where neither the connecting one nor a reader can.
@@ -104,9 +108,17 @@ impl Readers {
             readers: Vec::new(),
             of: HashMap::new(),
             sequences: Vec::new(),
+            reads_views: false,
+            views: Vec::new(),
             granted: BTreeSet::new(),
             dumper: None,
         })
+    }
+
+    /// Reads populated materialized views as well, as far as somebody may.
+    #[must_use]
+    pub fn with_materialized_views(self) -> Self {
+        Self { reads_views: true, ..self }
     }
 
     /// Drops the logins, and takes back what they were granted; returns what the work came to, or why they stay.
@@ -136,10 +148,14 @@ impl Readers {
 
     /// Finds the readers of all relations as they are now, and makes the logins that are not there yet.
     pub(super) async fn cover(&mut self) -> Result<(), Error> {
-        let relations = relations(&mut self.admin, &self.schema).await?;
+        let relations = relations(&mut self.admin, &self.schema, self.reads_views).await?;
         let mut wanted: BTreeMap<Who, Vec<&Relation>> = BTreeMap::new();
         for relation in &relations {
-            wanted.entry(decide(&self.me, relation, &self.schema)?).or_default().push(relation);
+            match decide(&self.me, relation, &self.schema) {
+                Ok(who) => wanted.entry(who).or_default().push(relation),
+                Err(_) if relation.view => {}
+                Err(error) => return Err(error),
+            }
         }
         let granted: BTreeSet<u32> = wanted.get(&Who::Granted).into_iter().flatten().map(|r| r.oid).collect();
         if !granted.is_subset(&self.granted) {
@@ -147,6 +163,7 @@ impl Readers {
             self.granted = granted;
         }
         self.sequences = relations.iter().filter(|r| r.sequence).map(|r| (r.oid, r.name.clone())).collect();
+        self.views = relations.iter().filter(|r| r.view).map(|r| (r.oid, r.name.clone())).collect();
         self.of.clear();
         for (who, relations) in wanted {
             let at = match self.readers.iter().position(|reader| reader.who == who) {
@@ -257,6 +274,11 @@ impl Readers {
         })
     }
 
+    /// Returns the populated materialized views with their readers; none where no login may read one.
+    pub(super) fn views(&self) -> impl Iterator<Item = (u32, &Ident, Option<usize>)> {
+        self.views.iter().map(|(oid, name)| (*oid, name, self.of.get(oid).copied()))
+    }
+
     /// Returns the schema.
     pub(super) fn schema(&self) -> &Ident {
         &self.schema
@@ -298,12 +320,12 @@ impl Readers {
 /// The server refused a query.
 pub async fn refusals(connection: &mut PgConnection, schema: &Ident) -> Result<Vec<Error>, Error> {
     let Some(me) = me(connection, schema).await? else { return Ok(Vec::new()) };
-    let relations = relations(connection, schema).await?;
+    let relations = relations(connection, schema, false).await?;
     Ok(relations.iter().filter_map(|relation| decide(&me, relation, schema).err()).collect())
 }
 
 /// Tells whether a session holds a lock on each of these relations: a name may mean another one by now.
-async fn holds(session: &mut PgConnection, oids: impl Iterator<Item = u32>) -> Result<bool, PgError> {
+pub(super) async fn holds(session: &mut PgConnection, oids: impl Iterator<Item = u32>) -> Result<bool, PgError> {
     let query = "select l.relation::pg_catalog.int8 from pg_catalog.pg_locks l \
         where l.pid = pg_catalog.pg_backend_pid() and l.locktype = 'relation' and l.mode = 'AccessShareLock' and l.granted";
     let held: Vec<i64> = sqlx::query_scalar(query)
@@ -353,9 +375,10 @@ async fn me(connection: &mut PgConnection, schema: &Ident) -> Result<Option<Me>,
     }))
 }
 
-async fn relations(connection: &mut PgConnection, schema: &Ident) -> Result<Vec<Relation>, PgError> {
+async fn relations(connection: &mut PgConnection, schema: &Ident, views: bool) -> Result<Vec<Relation>, PgError> {
     let rows = sqlx::query(include_str!("sql/readers.sql"))
         .bind(schema.as_str())
+        .bind(views)
         .fetch_all(connection)
         .await
         .map_err(|e| PgError::new("look for the owners of tables and sequences", &e))?;
@@ -363,6 +386,7 @@ async fn relations(connection: &mut PgConnection, schema: &Ident) -> Result<Vec<
         oid: u32::try_from(row.get::<i64, _>("oid")).expect("an OID has 32 bits"),
         name: Ident::from_server(row.get("name")),
         sequence: row.get("sequence"),
+        view: row.get("view"),
         owner: Ident::from_server(row.get("owner")),
         owner_superuser: row.get("owner_superuser"),
         grantable: row.get("grantable"),

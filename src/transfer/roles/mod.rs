@@ -1,5 +1,6 @@
 //! The roles that a schema needs around it: read from a source, written as SQL, and read back from an archive.
 
+mod carried;
 mod existing;
 mod parse;
 mod script;
@@ -7,6 +8,7 @@ mod script;
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
+pub use self::carried::{Carried, State, carried, server, state};
 pub use self::existing::{Existing, Held, read as existing};
 pub use self::parse::Parsed;
 pub(crate) use self::script::{act, create_plainly, default, leave, membership, on_database, setting};
@@ -159,9 +161,11 @@ pub(super) async fn read(
             out.owners.push(found.role.name.clone());
         }
     }
-    out.grant.push(&memberships(connection, &all, &own).await?);
-    out.grant.push(&settings(connection, &own).await?);
-    out.grant.push(&privileges(connection, &all, &own).await?);
+    memberships(connection, &all, &own).await?.iter().for_each(|m| out.grant.push(&script::membership(m)));
+    settings(connection, &own).await?.iter().for_each(|s| out.grant.push(&script::setting(s)));
+    let (on_database, defaults) = privileges(connection, &all, &own).await?;
+    on_database.iter().for_each(|grant| out.grant.push(&script::on_database(grant)));
+    defaults.iter().for_each(|default| out.grant.push(&script::default(default)));
     Ok(out)
 }
 
@@ -176,7 +180,7 @@ async fn all(connection: &mut PgConnection, schema: &Ident, service: &str) -> Re
     let query = concat!(include_str!("sql/who.sql"), include_str!("sql/roles.sql"));
     let callers = registry::split::callers(&mut *connection).await?;
     let rows = fetch(sqlx::query(query).bind(schema.as_str()).bind(prefix).bind(callers), connection).await?;
-    Ok(rows.iter().map(role).collect())
+    Ok(rows.iter().map(found).collect())
 }
 
 /// Reads the logins that can use what is in the schema, those of other services and of nobody, too.
@@ -199,23 +203,26 @@ async fn fetch(query: Query<'_>, connection: &mut PgConnection) -> Result<Vec<Pg
     query.fetch_all(connection).await.map_err(|e| PgError::new("read the schema's roles", &e))
 }
 
-fn role(row: &PgRow) -> Found {
+fn found(row: &PgRow) -> Found {
+    Found {
+        oid: row.get("oid"),
+        role: role(row),
+        own: row.get("own"),
+        predefined: row.get("predefined"),
+        superuser: row.get("superuser"),
+        owns: row.get("owns"),
+    }
+}
+
+fn role(row: &PgRow) -> Role {
     let limit: i32 = row.get("connection_limit");
-    let role = Role {
+    Role {
         name: ident(row, "name"),
         login: row.get("login"),
         inherit: row.get("inherit"),
         connection_limit: (limit >= 0).then(|| i64::from(limit)),
         valid_until: row.get("valid_until"),
         verifier: None,
-    };
-    Found {
-        oid: row.get("oid"),
-        role,
-        own: row.get("own"),
-        predefined: row.get("predefined"),
-        superuser: row.get("superuser"),
-        owns: row.get("owns"),
     }
 }
 
@@ -235,50 +242,49 @@ async fn secrets(connection: &mut PgConnection, own: &[i64]) -> Result<Vec<(i64,
     Ok(stored.into_iter().filter(|(_, text)| password::is_stored(text)).collect())
 }
 
-async fn memberships(connection: &mut PgConnection, all: &[i64], own: &[i64]) -> Result<Sql, PgError> {
+async fn memberships(connection: &mut PgConnection, all: &[i64], own: &[i64]) -> Result<Vec<Membership>, PgError> {
     let rows = fetch(sqlx::query(include_str!("sql/memberships.sql")).bind(all).bind(own), connection).await?;
-    let mut out = Sql::new();
-    for row in rows {
-        let (inherit, set) = (row.get("inherit"), row.get("set"));
-        let admin = row.get::<Option<bool>, _>("admin") == Some(true);
-        let membership = Membership { role: ident(&row, "role"), member: ident(&row, "member"), admin, inherit, set };
-        out.push(&script::membership(&membership));
-    }
-    Ok(out)
+    let membership = |row: &PgRow| Membership {
+        role: ident(row, "role"),
+        member: ident(row, "member"),
+        admin: row.get::<Option<bool>, _>("admin") == Some(true),
+        inherit: row.get("inherit"),
+        set: row.get("set"),
+    };
+    Ok(rows.iter().map(membership).collect())
 }
 
-async fn settings(connection: &mut PgConnection, own: &[i64]) -> Result<Sql, PgError> {
-    let mut out = Sql::new();
+async fn settings(connection: &mut PgConnection, own: &[i64]) -> Result<Vec<Setting>, PgError> {
+    let mut out = Vec::new();
     for row in fetch(sqlx::query(include_str!("sql/settings.sql")).bind(own), connection).await? {
         let (name, value): (&str, &str) = (row.get("name"), row.get("value"));
         let Ok(parameter) = name.split('.').map(Ident::new).collect::<Result<Vec<_>, _>>() else { continue };
         let (role, in_database, values) = (ident(&row, "role"), row.get("in_database"), setting::values(name, value));
-        out.push(&script::setting(&Setting { role, in_database, parameter, values }));
+        out.push(Setting { role, in_database, parameter, values });
     }
     Ok(out)
 }
 
-async fn privileges(connection: &mut PgConnection, all: &[i64], own: &[i64]) -> Result<Sql, PgError> {
-    let mut out = Sql::new();
+/// Reads privileges on the database and global default privileges.
+async fn privileges(
+    connection: &mut PgConnection,
+    all: &[i64],
+    own: &[i64],
+) -> Result<(Vec<OnDatabase>, Vec<DefaultPrivilege>), PgError> {
+    let (mut on_database, mut defaults) = (Vec::new(), Vec::new());
     for row in fetch(sqlx::query(include_str!("sql/privileges.sql")).bind(all).bind(own), connection).await? {
         let word: &str = row.get("privilege");
         let Some(privilege) = PRIVILEGES.into_iter().find(|known| *known == word) else { continue };
         let grantee = Ident::new(row.get("grantee")).ok();
         let Some(creator) = row.get::<Option<&str>, _>("creator").map(Ident::from_server) else {
-            out.push(&script::on_database(&OnDatabase { privilege, grantee }));
+            on_database.push(OnDatabase { privilege, grantee });
             continue;
         };
         let class: &str = row.get("class");
         let class = CLASSES.into_iter().find(|c| *c == class).expect("the query names only these");
-        out.push(&script::default(&DefaultPrivilege {
-            creator,
-            granted: row.get("granted"),
-            privilege,
-            class,
-            grantee,
-        }));
+        defaults.push(DefaultPrivilege { creator, granted: row.get("granted"), privilege, class, grantee });
     }
-    Ok(out)
+    Ok((on_database, defaults))
 }
 
 /// The classes of default privileges.

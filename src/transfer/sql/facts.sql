@@ -133,6 +133,18 @@ select kind, object, fact from (
   select 'trigger', c.relname || '.' || g.tgname, pg_catalog.pg_get_triggerdef(g.oid) || ' enabled=' || g.tgenabled::pg_catalog.text
   from rel c join pg_catalog.pg_trigger g on g.tgrelid = c.oid where not g.tgisinternal
   union all
+  -- What enforces a foreign key or a deferrable key is told only where it does not. A partition's part has the whole's name.
+  select 'constraint trigger', c.relname || '.' || (
+      with recursive up as (
+        select k.conname, k.conparentid from pg_catalog.pg_constraint k where k.oid = g.tgconstraint
+        union all
+        select k.conname, k.conparentid from up join pg_catalog.pg_constraint k on k.oid = up.conparentid
+      )
+      select up.conname from up where up.conparentid = 0),
+    pg_catalog.format('%s enabled=%s', g.tgfoid::pg_catalog.regproc, g.tgenabled)
+  from rel c join pg_catalog.pg_trigger g on g.tgrelid = c.oid
+  where g.tgisinternal and g.tgconstraint <> 0 and g.tgenabled <> 'O'
+  union all
   select 'rule', c.relname || '.' || r.rulename, pg_catalog.pg_get_ruledef(r.oid) || ' enabled=' || r.ev_enabled::pg_catalog.text
   from rel c join pg_catalog.pg_rewrite r on r.ev_class = c.oid where r.rulename <> '_RETURN'
   union all

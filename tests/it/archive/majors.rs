@@ -72,6 +72,7 @@ async fn the_example_shop_moves_service_by_service() {
         // What it needs of the services before it is there by then.
         let mut accepting = options(&source, service).await;
         accepting.allow = vec![CouplingKind::Needs];
+        accepting.verifiers = true;
         pgcleave::archive::export::export(&target(&source), &archive.clone().into(), &accepting, &|_| {})
             .await
             .expect("an export");

@@ -9,6 +9,7 @@ mod majors;
 mod order;
 mod refusal;
 mod round_trip;
+mod tamper;
 mod trouble;
 mod upheaval;
 mod verify;

@@ -1,9 +1,9 @@
--- Tables and sequences of a schema, their owners, and what this login and the owners may do with them.
+-- Tables and sequences of a schema, with $2 also its populated materialized views, their owners, and what this login and the owners may do with them.
 with
   relation as (
     select c.oid, c.relname, c.relkind, c.relowner, c.relnamespace, c.relrowsecurity, c.relforcerowsecurity
     from pg_catalog.pg_class c
-    where c.relnamespace = (select n.oid from pg_catalog.pg_namespace n where n.nspname = $1) and c.relkind in ('r', 'p', 'S')
+    where c.relnamespace = (select n.oid from pg_catalog.pg_namespace n where n.nspname = $1) and (c.relkind in ('r', 'p', 'S') or ($2 and c.relkind = 'm' and c.relispopulated))
       and not exists (
         select from pg_catalog.pg_depend d
         where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid and d.deptype = 'e')
@@ -27,7 +27,7 @@ with
       select pg_catalog.bool_or(u.rolsuper) as superuser from up join pg_catalog.pg_roles u on u.oid = up.role
     ) up
   )
-select r.oid::pg_catalog.int8 as oid, r.relname::pg_catalog.text as name, r.relkind = 'S' as sequence, o.name as owner,
+select r.oid::pg_catalog.int8 as oid, r.relname::pg_catalog.text as name, r.relkind = 'S' as sequence, r.relkind = 'm' as view, o.name as owner,
   o.superuser as owner_superuser, o.grantable, o.settable,
   r.relrowsecurity as secured, r.relrowsecurity and r.relforcerowsecurity as forced,
   pg_catalog.has_schema_privilege(r.relowner, r.relnamespace, 'usage') as owner_uses,
