@@ -34,20 +34,22 @@ pub struct State {
 
 /// Names the roles that an export of a schema carries.
 ///
-/// An administrator is left out where it is only a member of the owners: from 16 on, whoever creates a role is.
+/// Administrators (CREATEROLE) that own nothing in the schema are left out: they are members of the owners as their server
+/// makes them, from 16 on of every role that they create.
 ///
 /// # Errors
 /// The server refused a query.
 pub async fn carried(connection: &mut PgConnection, schema: &Ident, service: &str) -> Result<Carried, PgError> {
-    let query = "select r.rolname::pg_catalog.text from pg_catalog.pg_roles r \
-        where r.rolname = current_user and r.rolcreaterole and not r.rolsuper";
-    let administrator: Option<String> = sqlx::query_scalar(query)
-        .fetch_optional(&mut *connection)
+    let query = "select r.rolname::pg_catalog.text from pg_catalog.pg_roles r where r.rolcreaterole and not r.rolsuper";
+    let administrators: BTreeSet<String> = sqlx::query_scalar(query)
+        .fetch_all(&mut *connection)
         .await
-        .map_err(|e| PgError::new("ask who connects", &e))?;
+        .map_err(|e| PgError::new("ask who administers roles", &e))?
+        .into_iter()
+        .collect();
     let mut carried = Carried::default();
     for found in all(connection, schema, service).await? {
-        if !found.owns && administrator.as_deref() == Some(found.role.name.as_str()) {
+        if !found.owns && administrators.contains(found.role.name.as_str()) {
             continue;
         }
         if found.own && !found.superuser && !found.predefined {

@@ -117,10 +117,10 @@ async fn no_command_takes_much_more_room_than_the_widest_row() {
         (&db, vec!["export", "heavy", "--to", &rows, "--as", "jsonl"], 0),
         (&restored, vec!["import", &archive, "--allow", "superuser-objects"], 0),
         (&restored, vec!["verify", &archive, "-"], 0),
-        (&restored, vec!["verify", &archive, "-"], 1),
+        (&restored, vec!["verify", &archive, "-"], 4),
     ];
     for (db, arguments, code) in commands {
-        if code == 1 {
+        if code == 4 {
             restored.run("update heavy.files set body = body || 'x'").await;
         }
         let child = pgcleave(db, &arguments).await;
