@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use anstream::ColorChoice;
 use clap::{Args, ValueEnum};
 use pgcleave::event::Event;
+use pgcleave::ident::Ident;
 use pgcleave::interrupt::Interrupt;
 use pgcleave::manifest::Choice;
 use pgcleave::manifest::service::Project;
@@ -101,11 +102,13 @@ pub(crate) struct Context {
     pub(crate) interrupt: Interrupt,
     /// The servers that a warning has named: each is named once.
     unverified: Mutex<BTreeSet<String>>,
+    /// The administrator that the project declares, once it is read.
+    administrator: OnceLock<Ident>,
 }
 
 impl Context {
     pub(crate) fn new(global: Global, interrupt: Interrupt) -> Self {
-        Self { global, interrupt, unverified: Mutex::default() }
+        Self { global, interrupt, unverified: Mutex::default(), administrator: OnceLock::new() }
     }
 
     /// Gives the format, if it is one of those that the command can write.
@@ -121,7 +124,12 @@ impl Context {
 
     /// Reads the manifests, with the environment that is asked for.
     pub(crate) fn project(&self) -> Result<Project, Failure> {
-        Ok(pgcleave::load::project(&self.global.config, self.choice())?)
+        let project = pgcleave::load::project(&self.global.config, self.choice())?;
+        if let Some(administrator) = &project.administrator {
+            // Read twice, it is the same.
+            let _ = self.administrator.set(administrator.clone());
+        }
+        Ok(project)
     }
 
     /// Tells which environment is asked for.
@@ -162,7 +170,10 @@ impl Context {
 
     /// Reads a connection string; warns, once, of a server on another machine that need not prove who it is.
     pub(crate) fn read_target(&self, url: &SecretString) -> Result<Target, Error> {
-        let target = Target::parse(url)?;
+        let mut target = Target::parse(url)?;
+        if let Some(administrator) = self.administrator.get() {
+            target = target.administered_by(administrator.clone());
+        }
         if let Some(server) = target.unverified()
             && self.unverified.lock().unwrap_or_else(PoisonError::into_inner).insert(server.clone())
         {

@@ -10,7 +10,8 @@ pub(crate) fn of(code: &str) -> Option<String> {
         "hazard-not-allowed" => "pgcleave plan shows them; allow each by its name, such as --allow revoke",
         "database-moved" | "plan-outdated" => "make a new plan with pgcleave plan --out, and review it",
         "foreign-registry" => {
-            "connect as the administrator that made the registry; docs/security.md says who is trusted"
+            "connect as the administrator that made the registry, or name it in pgcleave.yaml: \
+             operators: { NAME: { purpose: administrator of pgcleave } }; docs/security.md says who is trusted"
         }
         "credential-not-issued" | "login-not-ready" => {
             "run pgcleave apply first: it makes logins and their memberships"

@@ -14,6 +14,7 @@ use pgcleave::plan::databases::Plans;
 use pgcleave::report;
 
 use super::context::{Context, Format};
+use super::databases::{Database, worst};
 use super::failure::Failure;
 
 /// What is planned for, as plan and apply both take it.
@@ -78,14 +79,20 @@ pub(crate) async fn run(context: &Context, args: &PlanArgs) -> Result<Verdict, F
     }
     let project = context.project()?;
     let options = args.selection.options(&project, &args.services)?;
-    let (mut plans, mut sql) = (Vec::new(), String::new());
-    for database in context.databases(&project, &options.services).await? {
-        let mut connection = database.target.connect(SessionKind::Administrator, "pgcleave plan").await?;
-        let (plan, observed) = pgcleave::apply::plan(&mut connection, &database.project, &options).await?;
-        sql += &report::plan::sql(&plan, &observed);
-        plans.push(plan);
+    let (mut plans, mut sql, mut failures) = (Vec::new(), String::new(), Vec::new());
+    let databases = context.databases(&project, &options.services).await?;
+    let several = databases.len() > 1;
+    for database in databases {
+        match of(&database, &options).await {
+            Ok((plan, text)) => {
+                sql += &text;
+                plans.push(plan);
+            }
+            Err(failure) if !several => return Err(failure),
+            Err(failure) => failures.push(failure.at(&database.target.label())),
+        }
     }
-    let plans = Plans::new(plans).expect("a project has at least one database");
+    let Some(plans) = Plans::new(plans) else { return Ok(worst(context, Verdict::Done, failures)) };
     let answer = match format {
         _ if args.sql => sql,
         Format::Json => report::plan::json(&plans),
@@ -94,11 +101,23 @@ pub(crate) async fn run(context: &Context, args: &PlanArgs) -> Result<Verdict, F
     };
     context.answer(&answer);
     if let Some(file) = &args.out {
-        save(context, &plans, file)?;
+        if failures.is_empty() {
+            save(context, &plans, file)?;
+        } else {
+            context.story(&format!("{} is not written: a database could not be planned", file.display()));
+        }
     }
     let is_left = |plan: &Plan| !plan.is_empty() || !plan.blocked.is_empty() || plan.leaves_drift();
     let pending = args.detailed_exitcode && plans.iter().any(is_left);
-    Ok(if pending { Verdict::Pending } else { Verdict::Done })
+    Ok(worst(context, if pending { Verdict::Pending } else { Verdict::Done }, failures))
+}
+
+/// Plans one database; gives the plan, and its SQL.
+async fn of(database: &Database, options: &Options) -> Result<(Plan, String), Failure> {
+    let mut connection = database.target.connect(SessionKind::Administrator, "pgcleave plan").await?;
+    let (plan, observed) = pgcleave::apply::plan(&mut connection, &database.project, options).await?;
+    let sql = report::plan::sql(&plan, &observed);
+    Ok((plan, sql))
 }
 
 /// Writes the plan's file whole or not at all.

@@ -11,16 +11,22 @@ use super::report::Report;
 use super::service::{AuditPolicy, MigrateLimits, SecretSink, Waiver};
 use super::value;
 use super::yaml::Span;
+use crate::ident::Ident;
 
 /// What pgcleave.yaml says.
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) environments: BTreeMap<String, Environment>,
     pub(crate) default_environment: Option<String>,
+    /// The operator whose registry is trusted, besides the connecting login's.
+    pub(crate) administrator: Option<Ident>,
     pub(crate) secrets: SecretSink,
     pub(crate) limits: MigrateLimits,
     pub(crate) audit: AuditPolicy,
 }
+
+/// The purpose of the operator whose registry is trusted.
+const ADMINISTRATOR: &str = "administrator of pgcleave";
 
 /// How often a file may be tried again.
 const MOST_LOCK_RETRIES: u32 = 100;
@@ -134,10 +140,37 @@ pub(crate) fn check(raw: &RawConfig, report: &mut Report<'_>) -> Config {
     Config {
         environments,
         default_environment,
+        administrator: administrator(raw, report),
         secrets: secrets.unwrap_or_else(|| SecretSink::Directory(PathBuf::from(".secrets"))),
         limits: raw.migrate.as_ref().map(|m| limits(&m.value, report)).unwrap_or_default(),
         audit: raw.audit.as_ref().map(|a| audit(&a.value, report)).unwrap_or_default(),
     }
+}
+
+/// Checks the operators, and finds the administrator among them.
+fn administrator(raw: &RawConfig, report: &mut Report<'_>) -> Option<Ident> {
+    let mut found = None;
+    for (name, operator) in raw.operators.iter().flat_map(|named| &named.0) {
+        let Some(purpose) = operator.value.purpose.get() else { continue };
+        if purpose.value != ADMINISTRATOR {
+            let message = format!("{} is not a purpose that is known", quoted(&purpose.value));
+            report.push(
+                Kind::BadValue,
+                purpose.span,
+                message,
+                format!("write `{ADMINISTRATOR}`, or leave the operator out"),
+            );
+        } else if found.is_some() {
+            let message = format!("{} is a second {ADMINISTRATOR}", quoted(&name.value));
+            report.push(Kind::BadValue, name.span, message, "a database has one registry: leave one of them out");
+        } else {
+            match Ident::new(&name.value) {
+                Ok(role) => found = Some(role),
+                Err(error) => report.push(Kind::BadName, name.span, error.to_string(), "write the login's name"),
+            }
+        }
+    }
+    found
 }
 
 fn limits(raw: &RawMigrate, report: &mut Report<'_>) -> MigrateLimits {

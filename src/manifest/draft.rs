@@ -143,6 +143,7 @@ impl Draft {
                 root,
                 naming: Naming { prefix: chosen.role_prefix },
                 database_url_env: chosen.database_url_env,
+                administrator: config.administrator,
                 secrets: config.secrets,
                 client_sslrootcert: chosen.client_sslrootcert,
                 close_database: !chosen.keep_open,

@@ -147,6 +147,7 @@ mod tests {
             root: Default::default(),
             naming: Naming::default(),
             database_url_env: None,
+            administrator: None,
             secrets: SecretSink::Directory(Default::default()),
             client_sslrootcert: None,
             close_database: true,

@@ -175,12 +175,23 @@ record! {
         environments: Option<Named<At<RawEnvironment>>>,
         /// The environment that is used without `--env`; it does not count together with `--database-url`.
         default_environment: Option<At<String>>,
+        /// Logins that belong to no service and have a purpose of their own, by their names on the server.
+        operators: Option<Named<At<RawOperator>>>,
         /// Where new passwords are written; the folder `.secrets` by default.
         secrets: Option<At<RawSecrets>>,
         /// What a migration file may take before it is stopped.
         migrate: Option<At<RawMigrate>>,
         /// How the audit judges.
         audit: Option<At<RawAudit>>,
+    }
+
+    /// A login that belongs to no service.
+    #[schemars(rename = "Operator")]
+    RawOperator {
+        /// What it is for. `administrator of pgcleave` makes a registry that it owns trusted: for superusers who run a split
+        /// where somebody else runs `apply`.
+        #[schemars(extend("enum" = ["administrator of pgcleave"]))]
+        purpose: Must<String>,
     }
 
     /// What a migration file may take before it is stopped.

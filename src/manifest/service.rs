@@ -20,6 +20,8 @@ pub struct Project {
     pub naming: Naming,
     /// The environment variable that holds the chosen environment's connection string.
     pub database_url_env: Option<String>,
+    /// The operator with the purpose `administrator of pgcleave`, whose registry is trusted besides the connecting login's.
+    pub administrator: Option<Ident>,
     /// Where new passwords are written.
     pub secrets: SecretSink,
     /// `sslrootcert` in published secrets, where it is not the administrator's.

@@ -440,7 +440,7 @@ fn bytes_that_are_no_text_are_told_with_their_place() {
     draft.add(&SourceFile { path: "m/a.yaml".into(), bytes: b"service: a\nteam: \xff\n".to_vec() });
     expect![[r#"
         m/a.yaml:2:7: byte 18 of the file, 0xff, is not UTF-8 [not-text]; save the file as UTF-8
-        pgcleave.yaml:1:1: the file must be a mapping, but is a text [wrong-type]; write `{ manifests: … }`; the keys here are manifests, environments, default_environment, secrets, migrate, audit
+        pgcleave.yaml:1:1: the file must be a mapping, but is a text [wrong-type]; write `{ manifests: … }`; the keys here are manifests, environments, default_environment, operators, secrets, migrate, audit
     "#]].assert_eq(&told(&draft.check(None, &Disk::new())));
 }
 

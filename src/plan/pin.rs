@@ -158,6 +158,8 @@ fn declared(project: &Project) -> Value {
         root,
         naming,
         database_url_env,
+        // whose registry is trusted is no part of what is wanted
+        administrator: _,
         secrets: _,
         client_sslrootcert,
         close_database,

@@ -5,6 +5,7 @@ mod error;
 mod history;
 pub mod interrupted;
 pub mod moved;
+pub mod owner;
 mod plan;
 mod service;
 pub mod split;

@@ -58,7 +58,8 @@ pub async fn all(connection: &mut PgConnection) -> Result<Vec<SplitRow>, Error> 
     Ok(rows.iter().map(row).collect())
 }
 
-/// Names the logins with which the other ends of splits' bridges come, as far as splits have recorded them.
+/// Names the logins with which the other ends of splits' bridges come, as far as splits have recorded them; none where this
+/// login may not read that.
 ///
 /// # Errors
 /// The server could not be asked.
@@ -67,6 +68,9 @@ pub async fn callers(connection: &mut PgConnection) -> Result<Vec<String>, Error
         let record = serde_json::from_str::<serde_json::Value>(&row.record).ok()?;
         Some(record.get("caller")?.as_str()?.to_owned())
     };
+    if !trust::verified(connection).await?.is_some_and(|registry| registry.reads("split")) {
+        return Ok(Vec::new());
+    }
     Ok(all(connection).await?.into_iter().filter_map(caller).collect())
 }
 

@@ -13,8 +13,9 @@ use crate::credentials::sink::Sink;
 use crate::event::{Event, Listener};
 use crate::ident::Ident;
 use crate::manifest::service::Project;
+use crate::pg::error::Error as PgError;
 use crate::pg::session::{self, SessionKind};
-use crate::registry::{credential, moved};
+use crate::registry::{credential, moved, owner};
 use crate::transfer::logins;
 
 /// Gives the target the logins as they are on the source now: those that are new, and passwords that were rotated.
@@ -51,6 +52,38 @@ pub(super) async fn logins(ends: &mut Ends, between: &Between, split: &mut Split
 /// Gives the target's registry what the source's knows of the service: its credentials, and its applied migrations.
 pub(super) async fn registry(ends: &mut Ends, split: &Split) -> Result<(), Error> {
     Ok(moved::carry(&mut ends.source, &mut ends.target, &split.service, &split.schema).await?)
+}
+
+/// Lets the administrator of the source's registry look after the target, too, where another login has made the split.
+pub(super) async fn administrator(ends: &mut Ends, listener: Listener<'_>) -> Result<(), Error> {
+    let Some((owner, false)) = owner::owner(&mut ends.source).await? else { return Ok(()) };
+    let Some((there, _)) = owner::owner(&mut ends.target).await? else { return Ok(()) };
+    if there == owner {
+        return Ok(());
+    }
+    let able: (bool, bool) = sqlx::query_as(
+        "select (select rolsuper from pg_catalog.pg_roles where rolname = current_user), \
+           exists (select from pg_catalog.pg_roles where rolname = $1 and rolcreaterole)",
+    )
+    .bind(owner.as_str())
+    .fetch_one(&mut ends.target)
+    .await
+    .map_err(|e| PgError::new("look for the registry's administrator", &e))?;
+    if able == (true, true) {
+        return Ok(owner::give(&mut ends.target, &owner).await?);
+    }
+    let statements = owner::statements(&mut ends.target, &owner).await?;
+    let statements: Vec<_> = statements.iter().map(|statement| format!("\n  {};", statement.as_str())).collect();
+    listener(Event::Note {
+        message: format!(
+            "the registry of the target belongs to {there}. For {owner}, who looks after the shared database, to look after the \
+             target, too, make it a role with CREATEROLE there and run as a superuser:{}",
+            statements.concat(),
+            there = there.as_str(),
+            owner = owner.as_str()
+        ),
+    });
+    Ok(())
 }
 
 /// Publishes the service's secrets once more, with the same passwords and the new place.

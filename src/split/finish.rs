@@ -132,6 +132,7 @@ pub async fn finish(between: &Between, options: &Options<'_>, listener: Listener
     if copies.is_some() {
         applier::settle(&mut ends.source, &split, Side::Target).await?;
         link::refresh(&mut ends.source, &split.link(Side::Target), false).await?;
+        carry::administrator(&mut ends, listener).await?;
         return Ok(split);
     }
     if let Some(bridge) = bridge {
@@ -140,6 +141,7 @@ pub async fn finish(between: &Between, options: &Options<'_>, listener: Listener
     for side in [Side::Source, Side::Target] {
         registry::split::remove_fence(ends.side(side), &split.id).await?;
     }
+    carry::administrator(&mut ends, listener).await?;
     Ok(split)
 }
 

@@ -219,6 +219,11 @@ async fn what_fails_in_one_database_leaves_the_others_result() {
     assert_eq!(told["databases"][1]["error"]["code"], "connect", "{told:#}");
     assert!(told["services"].as_array().expect("a list").iter().any(|s| s["service"] == "billing"), "{told:#}");
     assert!(two.holds_here("to_regclass('billing.invoice_status') is not null").await);
+    let planned = two.run_with(&["plan", "--format", "json", "--out", "p.json"], &nowhere).exits(1);
+    let label = format!("127.0.0.1:{port}/orders: ");
+    assert!(planned.stderr.contains(&label), "the database is named: {}", planned.stderr);
+    assert!(planned.json()["changes"].is_array(), "the other's plan is there: {}", planned.stdout);
+    assert!(planned.stderr.contains("p.json is not written"), "{}", planned.stderr);
     let unset = two.run_with(&["plan"], "").exits(2);
     assert!(unset.stderr.contains("no-database-url") && unset.stderr.contains("ORDERS_URL"), "{}", unset.stderr);
 }

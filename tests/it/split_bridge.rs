@@ -2,6 +2,7 @@
 
 mod advice;
 mod end;
+mod hostile;
 mod midway;
 mod two;
 

@@ -1,6 +1,7 @@
 //! Which environment is used: the one that is named, or the only possible one; none is guessed.
 
 use super::*;
+use crate::ident::Ident;
 
 const SEVERAL: &str = "environments: { staging: { role_prefix: stg_ }, prod: { role_prefix: prd_ } }\n";
 const ONE: &str = "environments: { only: { role_prefix: one_ } }\n";
@@ -37,4 +38,26 @@ fn a_connection_string_is_of_no_environment_unless_it_is_named() {
 fn a_default_that_is_no_environment_is_told() {
     let wrong = chosen(&format!("{SEVERAL}default_environment: stagin\n"), Choice::Named("prod"));
     assert!(wrong.expect_err("there is none").contains("unknown-environment"));
+}
+
+#[test]
+fn an_operator_has_a_purpose_that_is_known() {
+    let administrator = |operators: &str| {
+        let config = format!("operators: {operators}\n");
+        let draft = Draft::new(SourceFile { path: "pgcleave.yaml".into(), bytes: config.into() });
+        let loaded = draft.check(Choice::Default, &Disk::new());
+        loaded.map(|project| project.administrator).map_err(|invalid| invalid.to_string())
+    };
+    let of = "{ purpose: administrator of pgcleave }";
+    assert_eq!(administrator("{}"), Ok(None));
+    assert_eq!(administrator(&format!("{{ Admin-1: {of} }}")), Ok(Ident::new("Admin-1").ok()));
+    let wrong = [
+        ("{ metabase: { purpose: business intelligence } }".to_owned(), "administrator of pgcleave"),
+        ("{ admin: {} }".to_owned(), "purpose"),
+        (format!("{{ a: {of}, b: {of} }}"), "one registry"),
+    ];
+    for (operators, told) in wrong {
+        let refused = administrator(&operators).expect_err(&operators);
+        assert!(refused.contains(told), "{refused}");
+    }
 }

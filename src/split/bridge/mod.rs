@@ -351,7 +351,8 @@ async fn drop_role(connection: &mut PgConnection, role: &Ident, side: &Side) -> 
 }
 
 async fn open(target: &Target) -> Result<PgConnection, PgError> {
-    target.connect(SessionKind::Tested, "pgcleave split, bridge").await
+    // Pinned, since the administrator makes things here; what it reads are views over foreign tables.
+    target.connect(SessionKind::Loading { owner: None, search_path: &[] }, "pgcleave split, bridge").await
 }
 
 /// Reads the shapes in a snapshot with an empty search path.

@@ -240,14 +240,15 @@ async fn two_databases_of_one_server_have_the_same_roles() {
     a.run(&format!("create role {role} login")).await;
     for db in [&a, &b] {
         db.run(&format!(
-            "create schema shop; grant usage on schema shop to {role}; grant connect on database {} to {role}",
+            "create schema shop; grant usage on schema shop to {role}; grant connect on database {} to {role};
+             create table public.other (id int); grant select on public.other to {role}",
             db.name()
         ))
         .await;
     }
     a.run(&format!("alter role {role} in database {} set work_mem = '5MB'", a.name())).await;
     let verified = super::compare(super::database(&a), super::database(&b), "shop").await;
-    // The role is only named by a grant: its settings do not go along.
+    // It uses other schemas, too, and is only named by a grant: its settings do not go along.
     assert!(verified.equal, "{}", differing(&verified));
     assert_eq!(verified.not_compared, [NotCompared::SameServer]);
     b.run(&format!("revoke connect on database {} from {role}", b.name())).await;

@@ -108,6 +108,7 @@ impl Shop {
             naming: Naming { prefix: db.prefix().to_owned() },
             database_url_env: None,
             secrets: sink,
+            administrator: None,
             client_sslrootcert: None,
             close_database: true,
             limits: MigrateLimits::default(),

@@ -141,6 +141,7 @@ fn project(folder: &Path, naming: Naming, services: &[&str]) -> Project {
         naming,
         database_url_env: None,
         secrets: SecretSink::Directory(folder.join(".secrets")),
+        administrator: None,
         client_sslrootcert: None,
         close_database: true,
         limits: MigrateLimits::default(),

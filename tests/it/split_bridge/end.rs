@@ -82,3 +82,48 @@ async fn a_contract_that_cannot_be_bridged_is_left_out_by_its_name_and_the_other
     let planned = moving.shop.run(&["plan", "-v"]).exits(0);
     assert!(planned.stdout.contains("a function cannot be bridged to this one"), "{}", planned.stdout);
 }
+
+#[tokio::test]
+async fn the_administrator_of_the_shared_registry_looks_after_the_targets_once_it_is_finished() {
+    let moving = Moving::new(&together(), SHIPPING).await;
+    if !moving.can_move().await {
+        return;
+    }
+    // 15 lets nobody but a superuser subscribe, and the registry is the CI job's, who is none.
+    let keeper = format!("{}keeper", moving.shop.db.prefix());
+    let give = "create role {k} login createrole password 'k'; grant create, connect on database shop to {k};
+        alter schema pgcleave owner to {k}; alter function pgcleave.split_moved() owner to {k};
+        do $$ declare t text; begin for t in select format('alter table pgcleave.%I owner to {k}', relname) from pg_class
+          where relnamespace = 'pgcleave'::regnamespace and relkind = 'r' loop execute t; end loop; end $$";
+    let give = give.replace("{k}", &keeper);
+    run(&moving.shared.url("shop"), &give).await;
+    let refused = moving.split(&["start"]).await.exits(5);
+    assert!(refused.stderr.contains("foreign-registry") && refused.stderr.contains("operators:"), "{refused:?}");
+    let config = std::fs::read_to_string(moving.shop.project.path().join("pgcleave.yaml")).expect("it is there");
+    let operators = format!("operators: {{ {keeper}: {{ purpose: administrator of pgcleave }} }}\n");
+    moving.shop.project.write("pgcleave.yaml", &(config + &operators));
+    moving.split(&["start"]).await.exits(0);
+    moving.split(&["cutover"]).await.exits(0);
+    let without = moving.split(&["finish"]).await.exits(0);
+    let line = format!("alter schema \"pgcleave\" owner to \"{keeper}\";");
+    assert!(without.stderr.contains(&line), "{}", without.stderr);
+    let role =
+        format!("create role {keeper} login createrole password 'k'; grant connect on database orders to {keeper}");
+    run(&moving.shop.own.url("orders"), &role).await;
+    let with = moving.split(&["finish"]).await.exits(0);
+    assert!(!with.stderr.contains("owner to"), "{}", with.stderr);
+    let others = "select string_agg(relname, ' ') from pg_class where relnamespace = 'pgcleave'::regnamespace and relkind = 'r' \
+                  and relowner <> '@keeper'::regrole";
+    assert_eq!(moving.shop.there(&format!("select coalesce(({others}), 'none')")).await, "none");
+
+    moving.shop.project.manifest("orders", ORDERS);
+    let as_keeper = |url: String| url.replace("postgres:postgres@", &format!("{keeper}:k@"));
+    let mut plan = moving.shop.project.command(&["plan", "--format", "json"]);
+    plan.env("ORDERS_URL", as_keeper(moving.shop.own.url("orders")));
+    plan.env("TEST_URL", as_keeper(moving.shared.url("shop")));
+    let planned = answer(plan.output().expect("the binary runs")).exits(0).json();
+    let others = planned["databases"].as_array().expect("a list");
+    let names =
+        [&planned["server"], &others[0]["server"]].map(|server| [&server["database"], &server["administrator"]]);
+    assert_eq!(names, [["shop", &keeper], ["orders", &keeper]], "{planned:#}");
+}
