@@ -34,6 +34,7 @@ use crate::transfer::load::{self, Fed, Feed, Load, Marks, Piece};
 use crate::transfer::loader::{Loader, Owners};
 use crate::transfer::post_data::PostData;
 use crate::transfer::psql;
+use crate::transfer::sequences;
 use crate::transfer::statement;
 use crate::transfer::superuser;
 use crate::transfer::table::{Form, copy_in};
@@ -334,7 +335,8 @@ async fn refreshes(done: &HashSet<String>, opened: &Opened) -> Result<Vec<load::
         let view = refresh.strip_prefix("refresh materialized view ").unwrap_or(refresh);
         // A policy that hides rows from the owner hides them from its view, too.
         let script = format!("set local row_security = on; {refresh}; analyze {view}");
-        load::Marked { name: refresh.to_owned(), script }
+        let optional = Some(sequences::not_filled(refresh));
+        load::Marked { name: refresh.to_owned(), script, optional }
     };
     Ok(statement::split(&text).into_iter().filter(|refresh| !done.contains(*refresh)).map(marked).collect())
 }

@@ -12,7 +12,7 @@ use super::error::Error;
 use super::start::Options;
 use super::state::{Side, Split};
 use super::{applier, drop_schema, link, slot};
-use crate::event::Listener;
+use crate::event::{Event, Listener};
 use crate::ident::Ident;
 use crate::pg::error::Error as PgError;
 use crate::pg::exec;
@@ -24,12 +24,14 @@ use crate::transfer::control::{Control, Step};
 use crate::transfer::coupling::{self, Coupling};
 use crate::transfer::ddl;
 use crate::transfer::journal::Journal;
+use crate::transfer::load;
 use crate::transfer::loader::{self, Loader, Owners};
 use crate::transfer::logins;
 use crate::transfer::pg_dump::PgDump;
 use crate::transfer::readers::Readers;
 use crate::transfer::sequences;
 use crate::transfer::snapshot::Locks;
+use crate::transfer::statement;
 use crate::transfer::surroundings::{self, Surroundings};
 
 /// How often to look at what the slot holds back, in milliseconds.
@@ -116,7 +118,7 @@ pub(super) async fn copy(
     readers.end(copied).await?;
     let after = read(&mut ends.source, between, &couplings).await?;
     run(&mut ends.target, &after.grants).await?;
-    as_owners(&mut ends.target, between, &owners, &after.refreshes).await?;
+    fill_views(&mut ends.target, between, &owners, &after.refreshes, listener).await?;
     Ok(session::pin(&mut ends.target, SessionKind::Loading { owner: None, search_path: &[] }).await?)
 }
 
@@ -180,6 +182,37 @@ async fn as_owners(
         let mut session = loader.connect("pgcleave split").await?;
         run(&mut session, script).await?;
         // Its end is awaited: the login is dropped next.
+        let _ = session.close().await;
+        Ok(())
+    }
+    .await;
+    let finished = loader.finish(admin).await;
+    done?;
+    Ok(finished?)
+}
+
+/// Fills the materialized views as their owners; one whose query fails here stays empty, and is named.
+async fn fill_views(
+    admin: &mut PgConnection,
+    between: &Between,
+    owners: &Owners<'_>,
+    refreshes: &str,
+    listener: Listener<'_>,
+) -> Result<(), Error> {
+    if refreshes.is_empty() {
+        return Ok(());
+    }
+    let loader = Loader::start(admin, &between.target, owners).await?;
+    let done: Result<(), Error> = async {
+        let mut session = loader.connect("pgcleave split").await?;
+        for refresh in statement::split(refreshes) {
+            match run(&mut session, refresh).await {
+                Err(error) if load::is_its_own(&error) => {
+                    listener(Event::Warning { message: format!("{}: {error}", sequences::not_filled(refresh)) });
+                }
+                filled => filled?,
+            }
+        }
         let _ = session.close().await;
         Ok(())
     }

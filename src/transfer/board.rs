@@ -31,6 +31,8 @@ pub(super) struct Board {
     progress: bool,
     /// What an earlier load has done.
     done: HashSet<String>,
+    /// What the server has refused and the load goes on without, in sentences.
+    pub(super) left_out: Vec<String>,
     pub(super) load: Arc<Load>,
 }
 
@@ -39,6 +41,7 @@ impl Board {
         let mut board = Self {
             ready: Vec::new(),
             running: 0,
+            left_out: Vec::new(),
             filling: HashMap::new(),
             pieces: HashMap::new(),
             indexes: HashMap::new(),

@@ -19,6 +19,8 @@ use super::journal::Journal;
 use super::loader::Loader;
 use super::post_data::PostData;
 use super::table::{Form, TableName};
+use crate::event::Event;
+use crate::pg::error::Error as PgError;
 use crate::pg::exec;
 use crate::sql;
 use crate::sql::Sql;
@@ -96,6 +98,8 @@ pub struct Marked {
     pub name: String,
     /// What is to be done.
     pub script: String,
+    /// What is not done where the server refuses it: the load goes on, and says so. Without it the load ends.
+    pub optional: Option<String>,
 }
 
 /// Loads all rows, then all that follows them but for the foreign keys' look at the rows, see [`settle()`]. Steps that the
@@ -149,19 +153,22 @@ pub async fn settle(
     let access = access(load, journal.done);
     let journal = journal.journal;
     let steps = (!steps.is_empty()).then_some(Task::Steps(steps));
-    if access.is_empty() {
-        return together(validations, steps, loader, jobs, journal, control, step).await;
-    }
-    // A view that is filled sees what policies let its owner see, and a check of a key sees all rows.
-    together(validations, None, loader, jobs, journal, control, step).await?;
-    together(Vec::new(), Some(Task::Steps(access)), loader, 1, journal, control, step).await?;
-    together(Vec::new(), steps, loader, 1, journal, control, step).await
+    let refused = if access.is_empty() {
+        together(validations, steps, loader, jobs, journal, control, step).await?
+    } else {
+        // A view that is filled sees what policies let its owner see, and a check of a key sees all rows.
+        together(validations, None, loader, jobs, journal, control, step).await?;
+        together(Vec::new(), Some(Task::Steps(access)), loader, 1, journal, control, step).await?;
+        together(Vec::new(), steps, loader, 1, journal, control, step).await?
+    };
+    refused.into_iter().for_each(|message| (step.listener)(Event::Warning { message }));
+    Ok(())
 }
 
 /// Gives what limits access to relations and has not been done yet.
 fn access(load: &Load, done: &HashSet<String>) -> Vec<Marked> {
     let all = load.post.access.iter().enumerate();
-    let marked = all.map(|(i, sql)| Marked { name: format!("access {i}"), script: sql.clone() });
+    let marked = all.map(|(i, sql)| Marked { name: format!("access {i}"), script: sql.clone(), optional: None });
     marked.filter(|step| !done.contains(&step.name)).collect()
 }
 
@@ -173,7 +180,7 @@ async fn together(
     journal: &Journal,
     control: &Arc<Control>,
     step: &Step<'_>,
-) -> Result<(), Error> {
+) -> Result<Vec<String>, Error> {
     ready.extend(more);
     let mut board = Board::new(&Arc::default(), HashSet::new());
     board.ready = ready;
@@ -214,9 +221,9 @@ async fn run<F: Feed>(
     journal: &Journal,
     control: &Arc<Control>,
     step: &Step<'_>,
-) -> Result<(), Error> {
+) -> Result<Vec<String>, Error> {
     if board.ready.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let load = Arc::clone(&board.load);
     let shared = Arc::new((Mutex::new(board), Notify::new()));
@@ -230,11 +237,13 @@ async fn run<F: Feed>(
             journal: journal.clone(),
             control: Arc::clone(control),
             as_text: HashSet::new(),
+            left_out: Vec::new(),
         });
     }
     let workers = workers.into_iter().map(|worker| worker.work(Arc::clone(&shared))).collect();
     control.run(step, workers).await?;
-    Ok(())
+    let mut board = shared.0.lock().expect("no worker panics while it holds the board");
+    Ok(std::mem::take(&mut board.left_out))
 }
 
 /// Connects a worker.
@@ -258,6 +267,13 @@ fn may_need_other_rows(error: &Error) -> bool {
     error.sqlstate().is_some_and(|code| ["22", "23", "P0"].iter().any(|class| code.starts_with(class)))
 }
 
+/// Tells whether a statement was refused for what it is: not for want of room, and not since somebody ended it.
+#[must_use]
+pub(crate) fn is_its_own(error: &PgError) -> bool {
+    let PgError::Statement(statement) = error else { return false };
+    !["08", "53", "57", "58", "XX"].iter().any(|class| statement.sqlstate.starts_with(class))
+}
+
 struct Worker<F> {
     connection: PgConnection,
     loader: Loader,
@@ -267,6 +283,8 @@ struct Worker<F> {
     control: Arc<Control>,
     /// Tables some of whose rows cannot be given in their piece's form.
     as_text: HashSet<TableName>,
+    /// What the server has refused and the load goes on without, in sentences.
+    left_out: Vec<String>,
 }
 
 impl<F: Feed> Worker<F> {
@@ -306,7 +324,9 @@ impl<F: Feed> Worker<F> {
                     connection.map(|connection| self.connection = connection)
                 }
                 (Ok(()), task) => {
-                    board.lock().expect("no worker panics while it holds the board").finished(task);
+                    let mut board = board.lock().expect("no worker panics while it holds the board");
+                    board.left_out.append(&mut self.left_out);
+                    board.finished(task);
                     Ok(())
                 }
                 (Err(error), _) => Err(error),
@@ -335,9 +355,14 @@ impl<F: Feed> Worker<F> {
                 done.map_err(|e| e.error.into())
             }
             Task::Steps(steps) => {
-                for Marked { name, script } in steps {
+                for Marked { name, script, optional } in steps {
                     self.control.check()?;
-                    self.journal.step(&mut self.connection, name, script).await?;
+                    match (self.journal.step(&mut self.connection, name, script).await, optional) {
+                        (Err(Error::Server(error)), Some(what)) if is_its_own(&error) => {
+                            self.left_out.push(format!("{what}: {error}"));
+                        }
+                        (done, _) => done?,
+                    }
                 }
                 Ok(())
             }

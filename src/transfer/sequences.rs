@@ -82,6 +82,15 @@ async fn read(
     Err(Error::TablesChanging { schema: schema.as_str().to_owned() })
 }
 
+/// Says what becomes of a materialized view whose REFRESH the server refuses; the error follows.
+#[must_use]
+pub fn not_filled(refresh: &str) -> String {
+    format!(
+        "the view stays empty, since its query fails here: give the names in it and in its functions their schema, or the \
+         functions a search_path, and run: {refresh}"
+    )
+}
+
 /// Gives a REFRESH for each materialized view that is filled, in an order that works.
 pub(super) async fn refreshes(connection: &mut PgConnection, schema: &Ident) -> Result<Sql, PgError> {
     let mut out = Sql::new();

@@ -1,6 +1,10 @@
 //! What names a constraint or an index travels with it, wherever a load puts that.
 
-use super::{Room, assert_equal, can_export, export, import};
+use pgcleave::archive::import as archive_import;
+use pgcleave::event::Event;
+use pgcleave::interrupt::Interrupt;
+
+use super::{Room, assert_equal, can_export, export, import, importing, target};
 use crate::support::TestDb;
 
 #[tokio::test]
@@ -78,4 +82,41 @@ async fn a_forced_policy_hides_no_row_from_the_check_of_a_key() {
         union all select id::text from depot.seen order by 1";
     assert_eq!(copy.texts(facts).await, source.texts(facts).await);
     assert_eq!(copy.texts("select count(*)::text from depot.box").await, ["2"]);
+}
+
+#[tokio::test]
+async fn a_materialized_view_whose_query_fails_in_the_copy_stays_empty_and_is_named() {
+    let (source, copy) = (TestDb::new().await, TestDb::new().await);
+    if !can_export(&source).await {
+        return;
+    }
+    source
+        .run(&format!(
+            "create role {p}o; create schema depot authorization {p}o; set role {p}o;
+             create table depot.box (id int primary key); insert into depot.box values (1), (2);
+             create function depot.count_boxes() returns bigint language plpgsql as
+               'begin if current_database() <> ''{here}'' then raise exception ''not here''; end if; return (select count(*) from depot.box); end';
+             create materialized view depot.counted as select depot.count_boxes() as n;
+             create materialized view depot.twice as select 2 * n as n from depot.counted;
+             create materialized view depot.seen as select id from depot.box",
+            p = source.prefix(),
+            here = source.name()
+        ))
+        .await;
+    let room = Room::new();
+    export(&source, "depot", &room.at("a")).await.expect("an export");
+    let said = std::sync::Mutex::new(Vec::new());
+    let listener = |event: Event| {
+        if let Event::Warning { message } = event {
+            said.lock().expect("nobody panics with it").push(message);
+        }
+    };
+    let options = importing(Interrupt::default());
+    archive_import::import(&room.at("a").into(), &target(&copy), &options, &listener).await.expect("an import");
+    let filled =
+        "select relname::text || ' ' || relispopulated from pg_catalog.pg_class where relkind = 'm' order by 1";
+    assert_eq!(copy.texts(filled).await, ["counted false", "seen true", "twice false"]);
+    let said = said.into_inner().expect("nobody panics with it");
+    let of = |view: &str, why: &str| said.iter().any(|s| s.contains(&format!("\"{view}\"")) && s.contains(why));
+    assert!(said.len() == 2 && of("counted", "not here") && of("twice", "has not been populated"), "{said:#?}");
 }
