@@ -89,6 +89,7 @@ async fn there_and_back(context: &Context, between: &Between, project: &Project)
         command: None,
         command_seconds: 60,
         jobs: 2,
+        refresh: false,
         interrupt: context.interrupt.clone(),
     };
     tell(&turn::cutover(between, &options, &listener).await?);

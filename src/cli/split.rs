@@ -139,6 +139,9 @@ pub(crate) struct TurnArgs {
     /// How long that may take before it is killed with all that it has started, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     on_cutover_timeout: u64,
+    /// Refreshes the materialized views that are filled, as their owners, once the other side has the writes
+    #[arg(long)]
+    refresh: bool,
 }
 
 /// Ends it: nothing follows any more, and the old schema is put aside
@@ -370,6 +373,7 @@ impl TurnArgs {
             command: self.on_cutover.clone(),
             command_seconds: self.on_cutover_timeout,
             jobs: 2,
+            refresh: self.refresh,
             interrupt: context.interrupt.clone(),
         })
     }

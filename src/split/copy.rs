@@ -14,6 +14,7 @@ use super::state::{Side, Split};
 use super::{applier, drop_schema, link, slot};
 use crate::event::{Event, Listener};
 use crate::ident::Ident;
+use crate::pg::connect::Target;
 use crate::pg::error::Error as PgError;
 use crate::pg::exec;
 use crate::pg::session::{self, SessionKind};
@@ -118,7 +119,7 @@ pub(super) async fn copy(
     readers.end(copied).await?;
     let after = read(&mut ends.source, between, &couplings).await?;
     run(&mut ends.target, &after.grants).await?;
-    fill_views(&mut ends.target, between, &owners, &after.refreshes, listener).await?;
+    fill_views(&mut ends.target, &between.target, &owners, &after.refreshes, listener).await?;
     Ok(session::pin(&mut ends.target, SessionKind::Loading { owner: None, search_path: &[] }).await?)
 }
 
@@ -192,9 +193,9 @@ async fn as_owners(
 }
 
 /// Fills the materialized views as their owners; one whose query fails here stays empty, and is named.
-async fn fill_views(
+pub(super) async fn fill_views(
     admin: &mut PgConnection,
-    between: &Between,
+    target: &Target,
     owners: &Owners<'_>,
     refreshes: &str,
     listener: Listener<'_>,
@@ -202,7 +203,7 @@ async fn fill_views(
     if refreshes.is_empty() {
         return Ok(());
     }
-    let loader = Loader::start(admin, &between.target, owners).await?;
+    let loader = Loader::start(admin, target, owners).await?;
     let done: Result<(), Error> = async {
         let mut session = loader.connect("pgcleave split").await?;
         for refresh in statement::split(refreshes) {

@@ -14,6 +14,7 @@ mod late;
 mod order;
 mod pause;
 pub(super) mod recover;
+mod views;
 mod way;
 
 use std::time::{Duration, Instant};
@@ -68,6 +69,8 @@ pub struct Options {
     pub command_seconds: u64,
     /// How many connections compare at once, on each side.
     pub jobs: usize,
+    /// Whether the materialized views that are filled are refreshed at the end.
+    pub refresh: bool,
     /// A request to stop, obeyed until the old side is closed.
     pub interrupt: Interrupt,
 }
@@ -80,6 +83,7 @@ pub struct Options {
 pub async fn cutover(between: &Between, options: &Options, listener: Listener<'_>) -> Result<Split, Error> {
     let (split, differ) = turn(between, Side::Target, true, options, listener).await?;
     if differ.is_empty() {
+        views::settle(between, &split, options.refresh, listener).await;
         return Ok(split);
     }
     let message = format!("rows differ at the fence in {}: the writes go back", differ.join(", "));
@@ -102,7 +106,11 @@ fn differs(split: Split, tables: Vec<String>) -> Error {
 /// As [`cutover`]; where the two sides differ, the writes stay on the source.
 pub async fn rollback(between: &Between, options: &Options, listener: Listener<'_>) -> Result<Split, Error> {
     let (split, differ) = turn(between, Side::Source, true, options, listener).await?;
-    if differ.is_empty() { Ok(split) } else { Err(differs(split, differ)) }
+    if !differ.is_empty() {
+        return Err(differs(split, differ));
+    }
+    views::settle(between, &split, options.refresh, listener).await;
+    Ok(split)
 }
 
 /// Compares all rows of both sides at a point of its own, and gives the tables that differ; nothing changes sides.
@@ -122,6 +130,7 @@ pub(super) async fn compare_now(
         command: None,
         command_seconds: 0,
         jobs: COMPARE_JOBS,
+        refresh: false,
         interrupt: Interrupt::default(),
     };
     late::compare(ends, between, split, &options, listener).await

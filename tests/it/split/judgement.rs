@@ -123,6 +123,29 @@ async fn what_only_looks_like_a_blocker_moves_there_and_back() {
 }
 
 #[tokio::test]
+async fn a_materialized_view_is_named_or_refreshed_once_the_other_side_has_the_writes() {
+    let service = Move::new().await;
+    let s = &service.name;
+    let views = format!(
+        "set role {s}_owner; create materialized view {s}.seen as select count(*) as n from {s}.nothing; \
+         create materialized view {s}.never as select 1 as n with no data"
+    );
+    run(&service.source, &views).await;
+    service.run(&["start"]).await.exits(0);
+    run(&service.source, &format!("insert into {s}.nothing values (1), (2)")).await;
+    let seen = format!("select n::text from {s}.seen");
+    let told = service.run(&["cutover"]).await.exits(0);
+    assert!(told.stderr.contains("--refresh") && told.stderr.contains("\"seen\""), "{}", told.stderr);
+    assert!(!told.stderr.contains("\"never\""), "it was empty before: {}", told.stderr);
+    assert_eq!(texts(&service.target, &seen).await, ["0"]);
+    let told = service.run(&["cutover", "--refresh"]).await.exits(0);
+    assert!(!told.stderr.contains("--refresh"), "{}", told.stderr);
+    assert_eq!(texts(&service.target, &seen).await, ["2"]);
+    service.run(&["rollback", "--refresh"]).await.exits(0);
+    assert_eq!(texts(&service.source, &seen).await, ["2"]);
+}
+
+#[tokio::test]
 async fn whoever_uses_only_this_schema_logs_in_afterwards_with_the_same_password() {
     let service = Move::new().await;
     let s = &service.name;
