@@ -4,7 +4,7 @@ use pgcleave::archive::import as archive_import;
 use pgcleave::event::Event;
 use pgcleave::interrupt::Interrupt;
 
-use super::{Room, assert_equal, can_export, export, import, importing, target};
+use super::{Room, assert_equal, can_export, export, import, importing, restore, target};
 use crate::support::TestDb;
 
 #[tokio::test]
@@ -116,6 +116,12 @@ async fn a_materialized_view_whose_query_fails_in_the_copy_stays_empty_and_is_na
     let filled =
         "select relname::text || ' ' || relispopulated from pg_catalog.pg_class where relkind = 'm' order by 1";
     assert_eq!(copy.texts(filled).await, ["counted false", "seen true", "twice false"]);
+    let restored = TestDb::new().await;
+    let output = restore(&room.at("a"), &restored.url(), &format!("{}restorer", restored.prefix())).await;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && errors.contains("not here"), "{errors}");
+    assert_eq!(errors.matches("a materialized view stays empty").count(), 2, "{errors}");
+    assert_eq!(restored.texts(filled).await, ["counted false", "seen true", "twice false"]);
     let said = said.into_inner().expect("nobody panics with it");
     let of = |view: &str, why: &str| said.iter().any(|s| s.contains(&format!("\"{view}\"")) && s.contains(why));
     assert!(said.len() == 2 && of("counted", "not here") && of("twice", "has not been populated"), "{said:#?}");
