@@ -10,7 +10,7 @@ use pgcleave::error::Coded as _;
 use pgcleave::interrupt::Interrupt;
 
 use super::round_trip::museum;
-use super::{can_export, compare, database, options, pgcleave_with, shop, target};
+use super::{compare, database, needs_pg_dump, options, pgcleave_with, shop, target};
 use crate::support::{Storage, TestDb};
 
 fn location(storage: &Storage, prefix: &str) -> Location {
@@ -24,9 +24,7 @@ fn importing() -> import::Options {
 #[tokio::test]
 async fn one_of_everything_comes_back_from_object_storage() {
     let (source, copy) = (TestDb::new().await, TestDb::new().await);
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     museum(&source).await;
     // More than one part, and hardly to be compressed.
     source
@@ -54,9 +52,7 @@ async fn one_of_everything_comes_back_from_object_storage() {
 #[tokio::test]
 async fn an_object_that_is_not_what_was_written_is_found_before_anything_is_loaded() {
     let (source, copy) = (TestDb::new().await, TestDb::new().await);
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     shop(&source).await;
     let storage = Storage::start().await;
     let place = location(&storage, "shop");
@@ -85,9 +81,7 @@ async fn an_object_that_is_not_what_was_written_is_found_before_anything_is_load
 #[tokio::test]
 async fn an_export_that_was_cut_off_never_looks_whole_and_does_not_hinder_the_next() {
     let source = TestDb::new().await;
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     shop(&source).await;
     let storage = Storage::start().await;
     let place = location(&storage, "shop");
@@ -117,9 +111,7 @@ async fn an_export_that_was_cut_off_never_looks_whole_and_does_not_hinder_the_ne
 #[tokio::test]
 async fn objects_of_somebody_else_are_never_touched() {
     let source = TestDb::new().await;
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     shop(&source).await;
     let storage = Storage::start().await;
     std::fs::create_dir(storage.file("mine")).expect("writable");

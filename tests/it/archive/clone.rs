@@ -18,7 +18,7 @@ use pgcleave::transfer::surroundings::{self, Surroundings};
 use sqlx::{Connection as _, PgConnection, Row as _};
 
 use super::round_trip::{in_the_museum, museum};
-use super::{can_export, compare, database, ident, pg_dump, shop, target};
+use super::{compare, database, ident, needs_pg_dump, pg_dump, shop, target};
 use crate::support::{Dedicated, TestDb};
 
 /// Clones what a snapshot sees, with all that stands around it.
@@ -77,9 +77,7 @@ async fn plain_types(db: &TestDb) {
 #[tokio::test]
 async fn one_of_everything_is_cloned_within_a_server() {
     let (source, copy) = (TestDb::new().await, TestDb::new().await);
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     museum(&source).await;
     plain_types(&source).await;
     let mut readers = readers(&source, "museum").await;
@@ -98,9 +96,7 @@ async fn one_of_everything_is_cloned_within_a_server() {
 #[tokio::test]
 async fn a_table_that_goes_in_binary_goes_as_text_where_a_row_is_too_wide_for_it() {
     let (source, copy) = (TestDb::new().await, TestDb::new().await);
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     source
         .run(
             r"create schema odd; create table odd.wide (id int primary key, body text, doc jsonb);
@@ -121,9 +117,7 @@ async fn a_table_that_goes_in_binary_goes_as_text_where_a_row_is_too_wide_for_it
 #[tokio::test]
 async fn one_of_everything_is_cloned_to_a_newer_server() {
     let source = TestDb::new().await;
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     museum(&source).await;
     plain_types(&source).await;
     let newest = Dedicated::newest().await;
@@ -139,9 +133,7 @@ async fn one_of_everything_is_cloned_to_a_newer_server() {
 #[tokio::test]
 async fn a_snapshot_that_somebody_else_has_exported_is_adopted() {
     let (source, copy) = (TestDb::new().await, TestDb::new().await);
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     shop(&source).await;
     let mut readers = readers(&source, "shop").await;
     let locks = Locks::take(&target(&source), &mut readers, 10).await.expect("the locks");
@@ -176,9 +168,7 @@ async fn a_snapshot_with_a_table_that_was_not_locked_is_not_adopted() {
 #[tokio::test]
 async fn a_clone_never_adds_to_a_table_that_is_there() {
     let (source, copy) = (TestDb::new().await, TestDb::new().await);
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     shop(&source).await;
     copy.run("create schema shop; create table shop.orders (id int)").await;
     let mut readers = readers(&source, "shop").await;

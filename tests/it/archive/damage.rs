@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use pgcleave::archive::Error;
 use pgcleave::error::Coded as _;
 
-use super::{Room, can_export, export, import, shop};
+use super::{Room, export, import, needs_pg_dump, shop};
 use crate::support::TestDb;
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -29,9 +29,7 @@ async fn assert_refused(archive: &Path, target: &TestDb, what: &str) {
 #[tokio::test]
 async fn one_wrong_byte_anywhere_is_found_before_anything_is_loaded() {
     let db = TestDb::new().await;
-    if !can_export(&db).await {
-        return;
-    }
+    needs_pg_dump(&db).await;
     shop(&db).await;
     let room = Room::new();
     let archive = room.at("a");
@@ -65,9 +63,7 @@ async fn one_wrong_byte_anywhere_is_found_before_anything_is_loaded() {
 #[tokio::test]
 async fn names_that_lead_out_and_links_are_refused() {
     let db = TestDb::new().await;
-    if !can_export(&db).await {
-        return;
-    }
+    needs_pg_dump(&db).await;
     shop(&db).await;
     let room = Room::new();
     let archive = room.at("a");

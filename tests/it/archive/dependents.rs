@@ -4,15 +4,13 @@ use pgcleave::archive::import as archive_import;
 use pgcleave::event::Event;
 use pgcleave::interrupt::Interrupt;
 
-use super::{Room, assert_equal, can_export, export, import, importing, restore, target};
+use super::{Room, assert_equal, export, import, importing, needs_pg_dump, restore, target};
 use crate::support::TestDb;
 
 #[tokio::test]
 async fn comments_choices_and_statistics_follow_what_they_name() {
     let (source, copy) = (TestDb::new().await, TestDb::new().await);
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     source
         .run(&format!(
             "create role {p}o; create schema depot authorization {p}o; create extension citext; set role {p}o;
@@ -58,9 +56,7 @@ async fn comments_choices_and_statistics_follow_what_they_name() {
 #[tokio::test]
 async fn a_forced_policy_hides_no_row_from_the_check_of_a_key() {
     let (source, copy) = (TestDb::new().await, TestDb::new().await);
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     source
         .run(&format!(
             "create role {p}o; create schema depot authorization {p}o; set role {p}o;
@@ -87,9 +83,7 @@ async fn a_forced_policy_hides_no_row_from_the_check_of_a_key() {
 #[tokio::test]
 async fn a_materialized_view_whose_query_fails_in_the_copy_stays_empty_and_is_named() {
     let (source, copy) = (TestDb::new().await, TestDb::new().await);
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     source
         .run(&format!(
             "create role {p}o; create schema depot authorization {p}o; set role {p}o;

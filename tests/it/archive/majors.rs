@@ -10,7 +10,7 @@ use pgcleave::pg::connect::Target;
 use pgcleave::transfer::coupling::CouplingKind;
 
 use super::round_trip::museum;
-use super::{Room, can_export, compare, database, export, importing, options, restore_with, target};
+use super::{Room, compare, database, export, importing, needs_pg_dump, options, restore_with, target};
 use crate::support::{Dedicated, Project, TestDb};
 
 /// The example shop's services, each after those that it consumes from.
@@ -29,9 +29,7 @@ async fn assert_same(a: Place, to: &Target, schema: &str) {
 #[tokio::test]
 async fn one_of_everything_comes_back_on_the_newest_server() {
     let source = TestDb::new().await;
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     museum(&source).await;
     let room = Room::new();
     let archive = room.at("museum");
@@ -52,9 +50,7 @@ async fn one_of_everything_comes_back_on_the_newest_server() {
 #[tokio::test]
 async fn the_example_shop_moves_service_by_service() {
     let source = TestDb::new().await;
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     let project = Project::new(&source);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for folder in ["manifests", "migrations"] {

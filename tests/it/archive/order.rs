@@ -1,6 +1,6 @@
 //! Rows whose checks read other tables: they are loaded once those are full.
 
-use super::{Room, assert_equal, can_export, export, import, restore_with};
+use super::{Room, assert_equal, export, import, needs_pg_dump, restore_with};
 use crate::support::TestDb;
 
 /// Three tables, each larger than the next: a check of each reads the next one, without naming its schema.
@@ -24,7 +24,7 @@ async fn chain(source: &TestDb) {
 #[tokio::test]
 async fn rows_whose_checks_read_other_tables_follow_those() {
     let (source, copy, restored) = (TestDb::new().await, TestDb::new().await, TestDb::new().await);
-    assert!(can_export(&source).await, "pg_dump is needed");
+    needs_pg_dump(&source).await;
     chain(&source).await;
     let room = Room::new();
     let archive = room.at("a");
@@ -39,7 +39,7 @@ async fn rows_whose_checks_read_other_tables_follow_those() {
 #[tokio::test]
 async fn rows_that_stay_refused_are_named() {
     let (source, copy, restored) = (TestDb::new().await, TestDb::new().await, TestDb::new().await);
-    assert!(can_export(&source).await, "pg_dump is needed");
+    needs_pg_dump(&source).await;
     chain(&source).await;
     source.run("delete from depot.size").await;
     let room = Room::new();

@@ -5,7 +5,7 @@ use pgcleave::error::Coded as _;
 use pgcleave::pg::connect::Target;
 use pgcleave::transfer::coupling::CouplingKind;
 
-use super::{Room, can_export, export, import, options, shop, target};
+use super::{Room, export, import, needs_pg_dump, options, shop, target};
 use crate::support::TestDb;
 
 fn kinds(error: &Error) -> Vec<(CouplingKind, &str)> {
@@ -18,9 +18,7 @@ fn kinds(error: &Error) -> Vec<(CouplingKind, &str)> {
 #[tokio::test]
 async fn an_archive_is_never_overwritten() {
     let db = TestDb::new().await;
-    if !can_export(&db).await {
-        return;
-    }
+    needs_pg_dump(&db).await;
     shop(&db).await;
     let room = Room::new();
     std::fs::write(room.at("file"), "mine").expect("writable");
@@ -48,9 +46,7 @@ async fn an_archive_is_never_overwritten() {
 #[tokio::test]
 async fn a_target_that_holds_the_schema_is_refused() {
     let (source, copy) = (TestDb::new().await, TestDb::new().await);
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     shop(&source).await;
     let room = Room::new();
     export(&source, "shop", &room.at("a")).await.expect("an export");
@@ -68,9 +64,7 @@ async fn a_target_that_holds_the_schema_is_refused() {
 #[tokio::test]
 async fn what_reaches_over_the_edge_is_named_before_anything_is_written() {
     let db = TestDb::new().await;
-    if !can_export(&db).await {
-        return;
-    }
+    needs_pg_dump(&db).await;
     db.run(
         "create schema other; create schema shop;
          create table other.t (id int primary key); create domain other.d as int; create function other.f() returns int language sql as 'select 1';
@@ -128,9 +122,7 @@ async fn what_reaches_over_the_edge_is_named_before_anything_is_written() {
 #[tokio::test]
 async fn rows_that_the_exporting_role_cannot_see_are_an_error_even_when_allowed() {
     let db = TestDb::new().await;
-    if !can_export(&db).await {
-        return;
-    }
+    needs_pg_dump(&db).await;
     let role = format!("{}reader", db.prefix());
     db.run(&format!(
         "create role {role} login password 'x'; create schema shop; grant usage on schema shop to {role};
@@ -154,9 +146,7 @@ async fn rows_that_the_exporting_role_cannot_see_are_an_error_even_when_allowed(
 #[tokio::test]
 async fn a_table_that_stays_locked_is_not_waited_for_without_end() {
     let db = TestDb::new().await;
-    if !can_export(&db).await {
-        return;
-    }
+    needs_pg_dump(&db).await;
     shop(&db).await;
     let mut other = db.connect().await;
     let lock = "begin; lock table shop.orders in access exclusive mode";

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::{Room, assert_equal, can_export, export, import, options, pg_dump, restore_with, shop, target};
+use super::{Room, assert_equal, export, import, needs_pg_dump, options, pg_dump, restore_with, shop, target};
 use crate::support::TestDb;
 
 pub(super) async fn museum(db: &TestDb) {
@@ -33,9 +33,7 @@ fn dump(db: &TestDb, program: &std::path::Path) -> String {
 #[tokio::test]
 async fn one_of_everything_comes_back_through_import_and_through_psql() {
     let (source, imported, restored) = (TestDb::new().await, TestDb::new().await, TestDb::new().await);
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     museum(&source).await;
     let room = Room::new();
     let archive = room.at("museum");
@@ -75,9 +73,7 @@ async fn one_of_everything_comes_back_through_import_and_through_psql() {
 #[tokio::test]
 async fn a_table_cut_into_pieces_comes_back_whole() {
     let (source, copy) = (TestDb::new().await, TestDb::new().await);
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     // Three pieces of 32 MiB, wide rows that are not compressed, and rows that have moved.
     source
         .run(
@@ -98,9 +94,7 @@ async fn a_table_cut_into_pieces_comes_back_whole() {
 #[tokio::test]
 async fn rows_written_meanwhile_are_in_it_all_together_or_not_at_all() {
     let (source, copy) = (TestDb::new().await, TestDb::new().await);
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     source
         .run("create schema shop; create table shop.a (id int primary key, n int); create table shop.b (like shop.a including all);
               insert into shop.a select g, 100 from generate_series(1, 2000) g; insert into shop.b select * from shop.a")
@@ -128,9 +122,7 @@ async fn rows_written_meanwhile_are_in_it_all_together_or_not_at_all() {
 #[tokio::test]
 async fn verifiers_settings_and_memberships_travel_when_asked_for() {
     let source = TestDb::new().await;
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     shop(&source).await;
     let p = source.prefix();
     source

@@ -7,7 +7,7 @@ use pgcleave::interrupt::Interrupt;
 use pgcleave::pg::connect::Target;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use super::{Room, can_export, compare, importing, options, pgcleave};
+use super::{Room, compare, importing, needs_pg_dump, options, pgcleave};
 use crate::support::{Dedicated, TestDb};
 
 /// What is changed, how it is changed back, and what differs in between.
@@ -110,11 +110,9 @@ struct Depot {
 }
 
 impl Depot {
-    async fn new() -> Option<Self> {
+    async fn new() -> Self {
         let shared = TestDb::new().await;
-        if !can_export(&shared).await {
-            return None;
-        }
+        needs_pg_dump(&shared).await;
         let (source, target) = (Dedicated::start().await, Dedicated::start().await);
         run(&source.url("postgres"), "create database shop").await;
         run(&target.url("postgres"), "create database copy").await;
@@ -126,7 +124,7 @@ impl Depot {
         export::export(&depot.first(), &archive, &with, &|_| {}).await.expect("an export");
         let how = importing(Interrupt::default());
         import::import(&archive, &depot.second(), &how, &|_| {}).await.expect("an import");
-        Some(depot)
+        depot
     }
 
     fn first(&self) -> Target {
@@ -148,7 +146,7 @@ impl Depot {
 
 #[tokio::test]
 async fn each_tampering_is_a_difference_and_is_none_once_it_is_undone() {
-    let Some(depot) = Depot::new().await else { return };
+    let depot = Depot::new().await;
     let (equal, archived) = (depot.databases().await, depot.with_archive().await);
     assert_eq!((differing(&equal).as_str(), differing(&archived).as_str()), ("", ""));
     assert!(equal.equal && archived.equal && equal.not_compared.is_empty());
@@ -185,7 +183,7 @@ async fn each_tampering_is_a_difference_and_is_none_once_it_is_undone() {
 
 #[tokio::test]
 async fn what_belongs_to_pgcleave_on_one_server_is_no_difference() {
-    let Some(depot) = Depot::new().await else { return };
+    let depot = Depot::new().await;
     run(
         &depot.source.url("shop"),
         "create role pgcleave_connect; grant pgcleave_connect to depot_app; grant connect on database shop to pgcleave_connect;
@@ -214,7 +212,7 @@ async fn what_belongs_to_pgcleave_on_one_server_is_no_difference() {
 
 #[tokio::test]
 async fn a_verifier_that_nobody_may_read_is_named_and_not_compared() {
-    let Some(depot) = Depot::new().await else { return };
+    let depot = Depot::new().await;
     run(
         &depot.target.url("copy"),
         "create role reader login password 'reads'; grant usage on schema depot to reader;
@@ -259,9 +257,7 @@ async fn two_databases_of_one_server_have_the_same_roles() {
 #[tokio::test]
 async fn inherited_columns_in_another_order_are_the_same_rows() {
     let (a, b) = (TestDb::new().await, TestDb::new().await);
-    if !can_export(&a).await {
-        return;
-    }
+    needs_pg_dump(&a).await;
     let start = "create schema shop; create table shop.pet (id int primary key, name text);";
     a.run(&format!(
         "{start} create table shop.dog (bark text) inherits (shop.pet); alter table shop.pet add age int;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pgcleave::error::Coded as _;
 
-use super::{Room, assert_equal, can_export, export, import, options, pgcleave, shop, shop_of, target};
+use super::{Room, assert_equal, export, import, needs_pg_dump, options, pgcleave, shop, shop_of, target};
 use crate::support::TestDb;
 
 /// Gives pseudo-random numbers, the same in every run.
@@ -17,9 +17,7 @@ fn random(state: &mut u64) -> u64 {
 #[tokio::test]
 async fn an_import_that_is_killed_again_and_again_ends_with_every_row_once() {
     let (source, copy) = (TestDb::new().await, TestDb::new().await);
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     // So that the kills meet its rows, too.
     shop_of(&source, 60_000).await;
     let room = Room::new();
@@ -51,9 +49,7 @@ async fn an_import_that_is_killed_again_and_again_ends_with_every_row_once() {
 #[tokio::test]
 async fn a_killed_export_leaves_nothing_that_looks_whole_and_does_not_hinder_the_next() {
     let source = TestDb::new().await;
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     shop(&source).await;
     let room = Room::new();
     let path = room.at("a").display().to_string();
@@ -72,9 +68,7 @@ async fn a_killed_export_leaves_nothing_that_looks_whole_and_does_not_hinder_the
 #[tokio::test]
 async fn ctrl_c_leaves_nothing_behind() {
     let source = TestDb::new().await;
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     shop(&source).await;
     let room = Room::new();
     let path = room.at("a").display().to_string();
@@ -91,9 +85,7 @@ async fn ctrl_c_leaves_nothing_behind() {
 #[tokio::test]
 async fn a_cut_connection_is_an_error_and_leaves_nothing_behind() {
     let source = TestDb::new().await;
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     shop(&source).await;
     // More than the sockets' buffers take in: otherwise a cut can come after the last row.
     let bulk = "set role {p}shop_owner; create table shop.bulk (id int primary key, body text); \
@@ -126,9 +118,7 @@ async fn a_cut_connection_is_an_error_and_leaves_nothing_behind() {
 #[tokio::test]
 async fn a_full_disk_is_an_error_and_leaves_nothing_behind() {
     let source = TestDb::new().await;
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     shop(&source).await;
     let room = Room::new();
     let small = room.at("small");

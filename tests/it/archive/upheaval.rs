@@ -6,7 +6,7 @@ use pgcleave::pg::connect::Target;
 use pgcleave::transfer::pg_dump::PgDump;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use super::{Room, assert_equal, can_export, compare, export, import, importing, options, restore, shop, target};
+use super::{Room, assert_equal, compare, export, import, importing, needs_pg_dump, options, restore, shop, target};
 use crate::support::{Dedicated, TestDb, pg_dump_folder};
 
 async fn run(url: &str, sql: &str) {
@@ -17,9 +17,7 @@ async fn run(url: &str, sql: &str) {
 #[tokio::test]
 async fn a_table_that_is_altered_meanwhile_is_as_it_was_and_the_alteration_waits() {
     let (source, copy) = (TestDb::new().await, TestDb::new().await);
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     shop(&source).await;
     let room = Room::new();
     let mut slow = options(&source, "shop").await;
@@ -49,9 +47,8 @@ async fn a_server_that_ends_all_sessions_leaves_no_archive_and_no_row_twice() {
     let server = Dedicated::start().await;
     let (at, other) = (server.url("postgres"), server.url("template1"));
     let folder = pg_dump_folder(server.major()).await;
-    if PgDump::find_in(folder.as_deref(), server.major()).await.is_err() {
-        return;
-    }
+    let found = PgDump::find_in(folder.as_deref(), server.major()).await;
+    found.expect("the client programs of the server's version, or Docker");
     run(
         &at,
         "create schema shop; create table shop.orders (id int primary key, note text);
@@ -112,9 +109,7 @@ fn plain_options() -> export::Options {
 #[tokio::test]
 async fn an_administrator_that_is_no_superuser_can_import() {
     let (source, copy) = (TestDb::new().await, TestDb::new().await);
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     shop(&source).await;
     let room = Room::new();
     export(&source, "shop", &room.at("a")).await.expect("an export");
@@ -131,9 +126,7 @@ async fn an_administrator_that_is_no_superuser_can_import() {
 #[tokio::test]
 async fn an_administrator_that_is_no_superuser_brings_the_roles_along() {
     let source = TestDb::new().await;
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     shop(&source).await;
     let (p, room) = (source.prefix(), Room::new());
     source.run(&format!("create role {p}shop_app login; grant {p}shop_owner to {p}shop_app")).await;
@@ -173,9 +166,7 @@ async fn an_administrator_that_is_no_superuser_brings_the_roles_along() {
 #[tokio::test]
 async fn an_import_loads_again_what_has_gone_meanwhile() {
     let (source, copy) = (TestDb::new().await, TestDb::new().await);
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     shop(&source).await;
     // The largest, so that it comes first.
     source
@@ -213,9 +204,7 @@ async fn an_import_loads_again_what_has_gone_meanwhile() {
 #[tokio::test]
 async fn a_restore_that_fails_half_way_says_so_and_runs_again_once_its_schema_is_dropped() {
     let (source, restored) = (TestDb::new().await, TestDb::new().await);
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     shop(&source).await;
     let room = Room::new();
     export(&source, "shop", &room.at("a")).await.expect("an export");

@@ -2,15 +2,13 @@
 
 use pgcleave::archive::verify::{Place, What};
 
-use super::{Room, can_export, compare, database, export, import, shop_of};
+use super::{Room, compare, database, export, import, needs_pg_dump, shop_of};
 use crate::support::TestDb;
 
 #[tokio::test]
 async fn the_rows_that_differ_are_named_by_their_key() {
     let (source, copy) = (TestDb::new().await, TestDb::new().await);
-    if !can_export(&source).await {
-        return;
-    }
+    needs_pg_dump(&source).await;
     shop_of(&source, 60_000).await;
     let room = Room::new();
     export(&source, "shop", &room.at("a")).await.expect("an export");

@@ -13,7 +13,7 @@ use pgcleave::transfer::rows;
 use pgcleave::transfer::snapshot::Snapshot;
 use pgcleave::transfer::table::Form;
 
-use super::{Room, assert_equal, can_export, export, ident, import, pgcleave, target};
+use super::{Room, assert_equal, export, ident, import, needs_pg_dump, pgcleave, target};
 use crate::support::{TestDb, answer};
 
 /// The wide row's text, in bytes.
@@ -42,9 +42,7 @@ async fn both_ways(db: &TestDb, schema: &str, table: &str, form: Form) -> [RowSu
 #[tokio::test]
 async fn a_wide_row_of_any_kind_is_written_as_copy_writes_it() {
     let (db, restored) = (TestDb::new().await, TestDb::new().await);
-    if !can_export(&db).await {
-        return;
-    }
+    needs_pg_dump(&db).await;
     db.run(
         r#"create schema odd; create type odd.pair as (a int, b text); create domain odd.long as text;
            create view odd.noise as select string_agg(md5(g::text), '') as noise from generate_series(1, 150000) g;
@@ -101,9 +99,7 @@ fn peak(mut child: Child) -> (i32, u64) {
 #[tokio::test]
 async fn no_command_takes_much_more_room_than_the_widest_row() {
     let (db, restored) = (TestDb::new().await, TestDb::new().await);
-    if !can_export(&db).await {
-        return;
-    }
+    needs_pg_dump(&db).await;
     db.run(&format!(
         "create schema heavy; create table heavy.files (id int primary key, body text);
          alter table heavy.files alter body set storage external;

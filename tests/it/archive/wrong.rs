@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use super::{Room, can_export, export, restore_with, shop};
+use super::{Room, export, needs_pg_dump, restore_with, shop};
 use crate::support::{Answer, TestDb, answer, pg_dump_folder};
 
 /// Runs the command line in a folder.
@@ -17,9 +17,7 @@ async fn run(db: &TestDb, room: &Room, arguments: &[&str]) -> Answer {
 #[tokio::test]
 async fn an_export_that_cannot_begin_says_why_and_leaves_nothing() {
     let db = TestDb::new().await;
-    if !can_export(&db).await {
-        return;
-    }
+    needs_pg_dump(&db).await;
     shop(&db).await;
     let room = Room::new();
     let nobody = db.url().replace(db.url().rsplit_once('/').expect("a database").1, "no_such_database");
@@ -78,9 +76,7 @@ async fn an_export_that_cannot_begin_says_why_and_leaves_nothing() {
 #[tokio::test]
 async fn a_restore_that_cannot_reach_its_target_says_so_and_nothing_else() {
     let db = TestDb::new().await;
-    if !can_export(&db).await {
-        return;
-    }
+    needs_pg_dump(&db).await;
     shop(&db).await;
     let room = Room::new();
     export(&db, "shop", &room.at("a")).await.expect("an export");
@@ -103,9 +99,7 @@ async fn a_view_over_a_table_that_is_called_like_its_schema_is_the_same_on_a_new
     use pgcleave::archive::verify::Place;
     use pgcleave::pg::connect::Target;
     let db = TestDb::new().await;
-    if !can_export(&db).await {
-        return;
-    }
+    needs_pg_dump(&db).await;
     db.run(
         "create schema shop; create table shop.shop (id int primary key, shop int, at timestamp);
          create view shop.every as select id, shop, extract(year from at) as year from shop.shop where shop.shop > 1;

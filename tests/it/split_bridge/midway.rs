@@ -40,9 +40,7 @@ impl Moving {
 #[tokio::test]
 async fn a_database_written_into_the_manifest_in_the_middle_counts_from_the_splits_end_on() {
     let moving = Moving::new(&together(), SHIPPING).await;
-    if !moving.can_move().await {
-        return;
-    }
+    moving.needs_pg_dump().await;
     moving.split(&["start"]).await.exits(0);
     moving.shop.project.manifest("orders", ORDERS);
     let made = "select (select count(*) from pg_class where relnamespace::regnamespace::text not like 'pg_%') || ' ' \
@@ -78,9 +76,7 @@ async fn a_database_written_into_the_manifest_in_the_middle_counts_from_the_spli
 #[tokio::test]
 async fn passwords_and_definitions_change_only_where_the_service_is_written() {
     let moving = Moving::new(&together(), SHIPPING).await;
-    if !moving.can_move().await {
-        return;
-    }
+    moving.needs_pg_dump().await;
     moving.split(&["start"]).await.exits(0);
     let v2 = "migrations/orders/V2__more.sql";
     moving.split(&["cutover"]).await.exits(0);
@@ -128,9 +124,7 @@ async fn passwords_and_definitions_change_only_where_the_service_is_written() {
 #[tokio::test]
 async fn an_abort_after_a_finish_that_was_cut_off_and_rolled_back_leaves_no_role_of_the_bridge() {
     let moving = Moving::new(&together(), SHIPPING).await;
-    if !moving.can_move().await {
-        return;
-    }
+    moving.needs_pg_dump().await;
     moving.split(&["start"]).await.exits(0);
     moving.split(&["cutover"]).await.exits(0);
     moving.cut_off_finish().await;
@@ -162,9 +156,7 @@ async fn an_abort_after_a_finish_that_was_cut_off_and_rolled_back_leaves_no_role
 #[tokio::test]
 async fn the_audit_of_both_sides_in_the_middle_tells_no_leak_of_the_splits_own_and_every_real_one() {
     let moving = Moving::new(&together(), SHIPPING).await;
-    if !moving.can_move().await {
-        return;
-    }
+    moving.needs_pg_dump().await;
     let errors = |url: &str| {
         let arguments = ["--database-url", url, "audit", "--format", "json", "--fail-on", "never"];
         let audited = moving.shop.run(&arguments).exits(0).json();
@@ -218,9 +210,7 @@ async fn the_audit_of_both_sides_in_the_middle_tells_no_leak_of_the_splits_own_a
 #[tokio::test]
 async fn the_first_plan_after_the_end_revokes_nothing_of_the_service_on_a_newer_server() {
     let moving = Moving::to(Dedicated::newest().await, &together(), SHIPPING).await;
-    if !moving.can_move().await {
-        return;
-    }
+    moving.needs_pg_dump().await;
     moving.split(&["start"]).await.exits(0);
     moving.split(&["cutover"]).await.exits(0);
     moving.split(&["finish"]).await.exits(0);
@@ -239,9 +229,7 @@ async fn the_first_plan_after_the_end_revokes_nothing_of_the_service_on_a_newer_
 #[tokio::test]
 async fn on_one_server_the_bridges_of_both_directions_answer() {
     let mut moving = Moving::new(&together(), SHIPPING).await;
-    if !moving.can_move().await {
-        return;
-    }
+    moving.needs_pg_dump().await;
     run(&moving.shared.url("postgres"), "create database orders").await;
     std::mem::swap(&mut moving.shop.own, &mut moving.shared);
     let url = moving.shop.own.url("orders");
@@ -275,9 +263,7 @@ async fn on_one_server_the_bridges_of_both_directions_answer() {
 #[tokio::test]
 async fn a_finished_split_is_forgotten_once_its_service_is_back_and_needs_no_dedicated_server_for_that() {
     let moving = Moving::new(&together(), SHIPPING).await;
-    if !moving.can_move().await {
-        return;
-    }
+    moving.needs_pg_dump().await;
     moving.split(&["start"]).await.exits(0);
     let refused = moving.split(&["forget"]).await.exits(5);
     assert!(refused.stderr.contains("only one that is finished"), "{}", refused.stderr);
