@@ -1,10 +1,13 @@
-//! What a manifest cannot change yet: which schema a service that lives here has, and which environment a database is of.
+//! What a manifest cannot ask for: another schema for a service that lives here, another environment for a database, groups
+//! with the names of logins.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::build::Options;
+use super::managed::Names;
 use crate::ident::Ident;
-use crate::manifest::service::Project;
+use crate::manifest::service::{Project, Service};
 use crate::model::state::Observed;
 
 /// Why a project does not fit a database that already has services, with the line to write instead.
@@ -28,6 +31,15 @@ pub enum Misfit {
         /// The service that has it.
         before: Ident,
     },
+    /// Logins have the names of the groups of a service that does not live here yet: as groups they could not log in.
+    Logins {
+        /// The service.
+        service: Ident,
+        /// The schema that its manifest declares.
+        schema: Ident,
+        /// The logins, sorted.
+        logins: BTreeSet<Ident>,
+    },
     /// The services were set up with another role prefix.
     Prefix {
         /// The first such service.
@@ -46,6 +58,7 @@ impl Misfit {
         match self {
             Self::Schema { .. } => "schema-changed",
             Self::Renamed { .. } => "service-renamed",
+            Self::Logins { .. } => "login-named-like-group",
             Self::Prefix { .. } => "wrong-environment",
         }
     }
@@ -70,6 +83,17 @@ impl fmt::Display for Misfit {
                 schema.as_str(),
                 before.as_str()
             ),
+            Self::Logins { service, schema, logins } => {
+                let names: Vec<_> = logins.iter().map(Ident::as_str).collect();
+                write!(
+                    f,
+                    "service {} needs groups that cannot log in, and their names belong to logins: {}; write another name \
+                     after `service:`, with a file of that name, and `schema: {}`, or choose another `role_prefix`",
+                    service.as_str(),
+                    names.join(", "),
+                    schema.as_str()
+                )
+            }
             Self::Prefix { service, is, chosen } => write!(
                 f,
                 "service {} was set up in this database with the role prefix {is:?}, and the chosen environment has {chosen:?}: \
@@ -113,8 +137,18 @@ pub fn misfits(project: &Project, observed: &Observed, options: &Options) -> Vec
                     schema: schema.clone(),
                     before: before.clone(),
                 }));
+                found.extend(logins_named_like_groups(project, service, observed));
             }
         }
     }
     found
+}
+
+/// Finds the logins that a plan would take as the service's groups, and lock out by that.
+fn logins_named_like_groups(project: &Project, service: &Service, observed: &Observed) -> Option<Misfit> {
+    let Names { owner, writer, reader, .. } = Names::of(&project.naming, service);
+    let is_login = |role: &Ident| observed.state.roles.get(role).is_some_and(|found| found.login);
+    let logins: BTreeSet<Ident> = [owner, writer, reader].into_iter().filter(is_login).collect();
+    let (service, schema) = (service.name.clone(), service.schema.clone());
+    (!logins.is_empty()).then_some(Misfit::Logins { service, schema, logins })
 }

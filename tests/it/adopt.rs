@@ -89,6 +89,8 @@ async fn the_prefix_comes_from_the_registry_where_nothing_else_says_it() {
     let config = std::fs::read_to_string(folder.path().join("new/pgcleave.yaml")).expect("it was written");
     assert!(config.contains(&format!("adopted: {{ role_prefix: \"{}\" }}", db.prefix())), "{config}");
     bare(&folder, &db, &["--config", "new", "--env", "adopted", "plan", "--detailed-exitcode"]).exits(0);
+    // the only environment is the one that is used, whether or not somebody names it
+    bare(&folder, &db, &["--config", "new", "plan", "--detailed-exitcode"]).exits(0);
 }
 
 #[tokio::test]
@@ -177,6 +179,70 @@ async fn logins_with_other_names_are_listed_and_lose_nothing() {
         from (values ('@orders_app', 'delete'), ('@orders_ro', 'select'), ('@billing_app', 'insert')) as t (r, p)";
     assert_eq!(db.texts(&at(still)).await, ["true,true,true"]);
     project.expect_no_changes();
+}
+
+#[tokio::test]
+async fn logins_with_the_names_of_groups_stay_logins() {
+    let db = TestDb::new().await;
+    let at = |text: &str| text.replace('@', db.prefix());
+    db.run(&at("
+        create role @depot_owner login password 'pw'; create role @depot_writer login password 'pw';
+        create role @depot_reader login password 'pw';
+        create schema depot authorization @depot_owner;
+        set role @depot_owner;
+        create table depot.part (id int primary key, n text);
+        grant usage on schema depot to @depot_writer, @depot_reader;
+        grant select, insert, update, delete on depot.part to @depot_writer;
+        grant select on depot.part to @depot_reader;
+    "))
+        .await;
+    let expect_access = async |logins: &[(&str, &'static str)]| {
+        for (login, statement) in logins {
+            let mut connection =
+                db.connect_as(&at(login), "pw").await.unwrap_or_else(|error| panic!("{login}: {error}"));
+            let done = sqlx::raw_sql(*statement).execute(&mut connection).await;
+            done.unwrap_or_else(|error| panic!("{login}: {statement}: {error}"));
+        }
+    };
+    let owner = ("@depot_owner", "create table depot.more (); drop table depot.more; select * from depot.part");
+    let writer = ("@depot_writer", "insert into depot.part values (1, 'a'); delete from depot.part");
+    let reader = ("@depot_reader", "select * from depot.part");
+    expect_access(&[owner, writer, reader]).await;
+
+    let project = Project::new(&db);
+    let told = misfits(&adopt(&project, &[])).join("\n");
+    let logins = at("3 logins with the names of groups: @depot_owner, @depot_writer, @depot_reader");
+    assert!(told.contains(&format!("depot_service: {logins}: a group cannot log in")), "{told}");
+    let manifest = read(&project, "manifests/depot_service.yaml");
+    assert!(manifest.contains("service: depot_service\nschema: depot\n"), "{manifest}");
+    for line in ["#  reader: { access: read }", "#  writer: { access: write }", "#  owner: { access: owner }"] {
+        assert!(manifest.contains(line), "{line}\n{manifest}");
+    }
+    project.run(&["check"]).exits(0);
+    project.expect_no_changes();
+
+    // under the schema's own name the plan is refused, with the names of all three
+    project.remove("manifests/depot_service.yaml");
+    project.manifest("depot", "");
+    for command in [&["plan"][..], &["apply", "--allow", "revoke,change-owner,close-database"]] {
+        let refused = project.run(command).exits(5);
+        assert!(refused.stderr.contains("login-named-like-group"), "{}", refused.stderr);
+        assert!(refused.stderr.contains(&at("@depot_owner, @depot_reader, @depot_writer")), "{}", refused.stderr);
+        assert!(refused.stderr.contains("`schema: depot`"), "{}", refused.stderr);
+    }
+    expect_access(&[owner, writer, reader]).await;
+
+    // managed as adopted, nothing happens to the logins before the hazards are allowed
+    project.remove("manifests/depot.yaml");
+    project.write("manifests/depot_service.yaml", &manifest.replace("\nmanaged: false\n", "\n"));
+    project.run(&["apply", "--allow", "revoke"]).exits(5);
+    expect_access(&[owner, writer, reader]).await;
+    project.run(&["apply", "--allow", "revoke,change-owner"]).exits(5);
+    expect_access(&[writer, reader]).await;
+    // what the login holds has not become the groups' nor anybody's who is in them
+    let members = "select count(*)::text from pg_auth_members where roleid in ('@depot_writer'::regrole, '@depot_reader'::regrole, \
+                   '@depot_owner'::regrole) and member <> current_user::regrole";
+    assert_eq!(db.texts(&at(members)).await, ["0"]);
 }
 
 #[tokio::test]

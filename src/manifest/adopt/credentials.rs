@@ -219,12 +219,15 @@ fn unnamed(
     let why = format!("a login is named {begin}_<name>_a or _b: this one is left alone{holds}, as unmanaged");
     misfits.add(Some(service), format!("login {}", role.as_str()), why);
 
-    let short = role.as_str().strip_prefix(&begin).map_or(role.as_str(), |rest| rest.trim_start_matches('_'));
+    let by_schema = format!("{}{}", given.naming.prefix, schema.as_str());
+    let rest = role.as_str().strip_prefix(&begin).or_else(|| role.as_str().strip_prefix(&by_schema));
+    let short = rest.map_or(role.as_str(), |rest| rest.trim_start_matches('_'));
     let short = short.strip_suffix("_a").or_else(|| short.strip_suffix("_b")).unwrap_or(short);
     let above = reachable(role, &state.memberships, |m| (&m.member, &m.role), |o| o.inherit || o.set);
     let in_role = |access| given.naming.access(service.as_str(), access).is_ok_and(|r| above.contains(&r));
     let writes = held.iter().any(|held| !held.intersection(WRITING).is_empty());
-    let access = if in_role(Access::Owner) || above.contains(&state.schemas[schema].owner) {
+    let owner = &state.schemas[schema].owner;
+    let access = if in_role(Access::Owner) || above.contains(owner) || role == owner {
         Access::Owner
     } else if writes || in_role(Access::Write) {
         Access::Write

@@ -73,6 +73,7 @@ fn services(given: &Given<'_>, misfits: &mut Misfits) -> BTreeMap<Ident, Ident> 
     for (name, schema) in left {
         let by_owner = named_by_owner(given, name, schema).filter(|service| !found.contains_key(service));
         let service = by_owner.unwrap_or_else(|| name.clone());
+        let service = beside_logins(given, (name, service), &found, misfits);
         let fits = accept::service(service.as_str())
             && Access::ALL.into_iter().all(|access| given.naming.access(service.as_str(), access).is_ok());
         if !fits || found.contains_key(&service) {
@@ -83,6 +84,46 @@ fn services(given: &Given<'_>, misfits: &mut Misfits) -> BTreeMap<Ident, Ident> 
         found.insert(service, name.clone());
     }
     found
+}
+
+/// Gives the service another name where logins have the names of its groups: a group cannot log in.
+fn beside_logins(
+    given: &Given<'_>,
+    (schema, service): (&Ident, Ident),
+    found: &BTreeMap<Ident, Ident>,
+    misfits: &mut Misfits,
+) -> Ident {
+    let logins = group_names_of_logins(given, &service);
+    if logins.is_empty() {
+        return service;
+    }
+    let is_free = |name: &Ident| {
+        let taken = found.contains_key(name) || given.observed.state.schemas.contains_key(name);
+        !taken && accept::service(name.as_str()) && group_names_of_logins(given, name).is_empty()
+    };
+    let others = ["service", "schema", "data"].into_iter();
+    let mut others = others.filter_map(|end| Ident::new(&format!("{}_{end}", service.as_str())).ok());
+    let (count, list) = (logins.len(), logins.iter().map(Ident::as_str).collect::<Vec<_>>().join(", "));
+    let object = format!("{count} logins with the names of groups: {list}");
+    let object = if count == 1 { format!("login {list}, which has the name of a group") } else { object };
+    if let Some(other) = others.find(is_free) {
+        let why = format!(
+            "a group cannot log in: service {} has another name than schema {}",
+            other.as_str(),
+            schema.as_str()
+        );
+        misfits.add(Some(&other), object, why);
+        return other;
+    }
+    let why = "a group cannot log in: before it is managed, give the service a name of which no login has a group's";
+    misfits.add(Some(&service), object, why);
+    service
+}
+
+/// Gives the logins that have the names of a service's groups.
+fn group_names_of_logins(given: &Given<'_>, service: &Ident) -> Vec<Ident> {
+    let groups = Access::ALL.into_iter().filter_map(|access| given.naming.access(service.as_str(), access).ok());
+    groups.filter(|group| given.observed.state.roles.get(group).is_some_and(|role| role.login)).collect()
 }
 
 /// Tells whether a schema is everybody's: `public`, and those of extensions.
@@ -118,6 +159,11 @@ fn roles(given: &Given<'_>, services: &BTreeMap<Ident, Ident>) -> BTreeMap<Ident
         }
         owners.entry(&state.schemas[schema].owner).or_default().insert(service);
     }
+    // a service may be named otherwise than its schema: roles show the name of either
+    let schemas = services.iter().map(|(service, schema)| (schema.clone(), service.clone()));
+    let by_schema: BTreeMap<Ident, Ident> = schemas.filter(|(schema, _)| !services.contains_key(schema)).collect();
+    let known: BTreeMap<Ident, Ident> =
+        services.keys().map(|service| (service.clone(), service.clone())).chain(by_schema).collect();
     let ours = [naming.connect_group(), naming.temporary_group()];
     let open = |role: &&Ident| {
         !state.roles[*role].superuser && !is_temporary_login(role) && !ours.iter().flatten().any(|group| group == *role)
@@ -125,7 +171,7 @@ fn roles(given: &Given<'_>, services: &BTreeMap<Ident, Ident>) -> BTreeMap<Ident
     let candidates: Vec<&Ident> = state.roles.keys().filter(open).collect();
     for role in &candidates {
         let owned = owners.get(role).filter(|services| services.len() == 1).and_then(|services| services.first());
-        let service = owned.copied().or_else(|| by_name(role, naming, services));
+        let service = owned.copied().or_else(|| by_name(role, naming, &known));
         if let Some(service) = service.filter(|_| !found.contains_key(*role)) {
             found.insert((*role).clone(), service.clone());
         }
@@ -146,11 +192,11 @@ fn roles(given: &Given<'_>, services: &BTreeMap<Ident, Ident>) -> BTreeMap<Ident
     found
 }
 
-/// Finds the service with the longest name that the role's begins with.
-fn by_name<'a>(role: &Ident, naming: &Naming, services: &'a BTreeMap<Ident, Ident>) -> Option<&'a Ident> {
+/// Finds the service with the longest name, its own or its schema's, that the role's begins with.
+fn by_name<'a>(role: &Ident, naming: &Naming, known: &'a BTreeMap<Ident, Ident>) -> Option<&'a Ident> {
     let rest = role.as_str().strip_prefix(naming.prefix.as_str())?;
     let ends = std::iter::once(rest.len()).chain(rest.rmatch_indices('_').map(|(at, _)| at));
-    ends.into_iter().find_map(|end| services.get_key_value(&rest[..end]).map(|(name, _)| name))
+    ends.into_iter().find_map(|end| known.get(&rest[..end]))
 }
 
 /// Gives the roles that memberships lead to from one, itself left out.
