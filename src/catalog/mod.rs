@@ -146,6 +146,7 @@ async fn read(connection: &mut PgConnection, scope: &Scope) -> Result<Observed, 
     let view_calls = schemas::view_calls(connection, &schema_names, &scope.views).await?;
 
     let invokers = schemas::invokers(connection, &schema_names).await?;
+    let foreign_arguments = objects::foreign_arguments(connection, &schema_names, &role_names).await?;
 
     Ok(Observed {
         state: State {
@@ -167,6 +168,7 @@ async fn read(connection: &mut PgConnection, scope: &Scope) -> Result<Observed, 
         untrusted,
         view_calls,
         invokers,
+        foreign_arguments,
         everywhere,
         without_password,
         changed_passwords,

@@ -1,6 +1,6 @@
 //! What is in the schemas, with effective access lists.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use futures_util::TryStreamExt;
@@ -10,7 +10,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 use super::{Error, ident};
 use crate::ident::Ident;
 use crate::model::acl::{Acl, AclKind};
-use crate::model::state::{Class, Object, ObjectKind, ObjectName, Schema};
+use crate::model::state::{Class, ForeignArguments, Object, ObjectKind, ObjectName, Schema};
 use crate::pg::error::Error as PgError;
 
 /// Parses each distinct access list once.
@@ -101,6 +101,31 @@ pub(super) async fn routines(
         insert(schemas, acls, &row, ObjectName { class: Class::Routine, name: ident(&row, "name"), arguments }, kind)?;
     }
     Ok(())
+}
+
+/// Finds the routines of which a statement cannot always name the argument types.
+pub(super) async fn foreign_arguments(
+    connection: &mut PgConnection,
+    names: &[String],
+    roles: &[String],
+) -> Result<BTreeMap<Ident, BTreeMap<ObjectName, ForeignArguments>>, Error> {
+    let rows = sqlx::query(include_str!("sql/foreign_arguments.sql")).bind(names).bind(roles).fetch_all(connection);
+    let mut all: BTreeMap<Ident, BTreeMap<ObjectName, ForeignArguments>> = BTreeMap::new();
+    for row in rows.await.map_err(|e| PgError::new("read where types of arguments are", &e))? {
+        let idents = |column: &str| -> BTreeSet<Ident> {
+            row.get::<Vec<String>, _>(column).iter().map(|name| Ident::from_server(name)).collect()
+        };
+        let arguments = Some(Arc::from(row.get::<&str, _>("arguments")));
+        let name = ObjectName { class: Class::Routine, name: ident(&row, "name"), arguments };
+        let found = ForeignArguments {
+            schemas: idents("type_schemas"),
+            alone: row.get("alone"),
+            open: row.get("open"),
+            usable_by: idents("usable_by"),
+        };
+        all.entry(ident(&row, "schema")).or_default().insert(name, found);
+    }
+    Ok(all)
 }
 
 pub(super) async fn types(

@@ -322,6 +322,8 @@ pub struct Observed {
     pub untrusted: BTreeSet<Ident>,
     /// (schema, function) of services' functions that run with the rights of whoever calls them.
     pub invokers: BTreeSet<(String, String)>,
+    /// Routines of services with argument types of other schemas, by schema.
+    pub foreign_arguments: BTreeMap<Ident, BTreeMap<ObjectName, ForeignArguments>>,
     /// Whether the registry is there.
     pub registry: bool,
     /// The splits that the registry knows, by service.
@@ -334,6 +336,19 @@ pub struct Observed {
     pub changed_passwords: BTreeSet<Ident>,
     /// The role prefix with which the registry knows each service.
     pub prefixes: BTreeMap<Ident, String>,
+}
+
+/// Where the types of a routine's arguments are, if not in its own schema, and who can look them up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ForeignArguments {
+    /// The schemas of the types.
+    pub schemas: BTreeSet<Ident>,
+    /// Whether no other routine of its schema has its name.
+    pub alone: bool,
+    /// Whether PUBLIC may use all of these schemas.
+    pub open: bool,
+    /// The managed roles that may, and the administrator if it may.
+    pub usable_by: BTreeSet<Ident>,
 }
 
 /// A login of the server that belongs to nothing that pgcleave manages.

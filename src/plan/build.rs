@@ -140,7 +140,7 @@ pub fn build(project: &Project, observed: &Observed, pending: &[PendingMigration
     let mut differences = diff(&comparison);
     differences.unmanaged.retain(|found| !super::elsewhere::is_of_split(project, observed, &found.grantee));
     let mut changes = differences.changes;
-    let mut notes = Vec::new();
+    let mut notes = differences.closed;
     let migrating: BTreeSet<&Ident> = pending.iter().map(|p| &p.service).collect();
     changes.extend(pending.iter().map(migration));
     changes.extend(migrating.iter().map(|service| settling(service)));

@@ -2,6 +2,7 @@
 
 mod acl;
 mod default_privileges;
+mod foreign_arguments;
 mod registry;
 mod removed;
 mod roles;
@@ -97,6 +98,8 @@ pub struct Differences {
     pub unmanaged: Vec<Unmanaged>,
     /// What PUBLIC is to lose on the database and on schema `public`.
     pub(super) taken: Taken,
+    /// What this administrator cannot do, with the statements for a superuser.
+    pub(super) closed: Vec<String>,
 }
 
 /// Compares.

@@ -97,7 +97,10 @@ impl<'a> Removed<'a> {
         let label = format!("schema {}", schema.as_str());
         list(&is.acl, &is.owner, &label, &sql!("schema ", schema), None);
         for (name, object) in &is.objects {
-            let (label, on) = (name.label(schema), on(schema, name.class, &[name]));
+            let (label, on) = (
+                name.label(schema),
+                on(schema, name.class, &[&comparison.route(schema, name, &[&object.owner]).name(name)]),
+            );
             list(&object.acl, &object.owner, &label, &on, None);
             for (column, acl) in &object.columns {
                 list(acl, &object.owner, &label, &on, Some(column));

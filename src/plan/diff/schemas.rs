@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::change::{Action, Change, Hazard, Kind, Phase, Stage};
+use super::foreign_arguments::{Route, owner_change};
 use super::{Comparison, Differences, Unmanaged, acl, add_hazard, provision};
 use crate::ident::Ident;
 use crate::model::acl::{Acl, AclKind, Grantee};
@@ -51,6 +52,7 @@ struct GroupKey<'a> {
     privileges: Privileges,
     column: Option<&'a Ident>,
     history: bool,
+    route: Route,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -223,7 +225,12 @@ impl<'a> Site<'a> {
         let mut foreign: BTreeMap<(&Ident, ObjectKind), Vec<&ObjectName>> = BTreeMap::new();
         for (name, object) in &actual.objects {
             let wanted = desired.objects.get(name).map(|o| &o.owner);
-            if !self.in_reach(object) {
+            if !self.in_reach(name, object) {
+                if self.is_closed(name, object) {
+                    let sql = owner_change(object.kind.keyword(), self.schema, name, self.owner);
+                    let who = &self.comparison.observed.administrator.name;
+                    found.closed.push(self.comparison.left_closed((self.schema, name), who, &[sql]));
+                }
                 continue;
             }
             // a column's sequence follows its table
@@ -242,10 +249,8 @@ impl<'a> Site<'a> {
             }
             let mut statements = Vec::with_capacity(names.len());
             for name in names {
-                let mut sql = sql!("alter ");
-                sql.push_static(kind.keyword());
-                sql.push(&sql!(" ", Named(self.schema, name), " owner to ", self.owner));
-                statements.push(sql);
+                let name = self.owners_route(name, old).name(name);
+                statements.push(owner_change(kind.keyword(), self.schema, &name, self.owner));
             }
             change.sql = self.as_old_owner(old, statements);
             found.push(change);
@@ -253,8 +258,19 @@ impl<'a> Site<'a> {
     }
 
     /// Tells whether the administrator may change the object at all; the plan has a note of what it may not.
-    fn in_reach(&self, object: &Object) -> bool {
-        !self.comparison.observed.administrator.out_of_reach.contains(&object.owner)
+    fn in_reach(&self, name: &ObjectName, object: &Object) -> bool {
+        let is_ours = !self.comparison.observed.administrator.out_of_reach.contains(&object.owner);
+        is_ours && !self.is_closed(name, object)
+    }
+
+    /// Tells whether the administrator cannot give the routine its owner, because it cannot name its argument types.
+    fn is_closed(&self, name: &ObjectName, object: &Object) -> bool {
+        object.owner != *self.owner && self.owners_route(name, &object.owner) == Route::Closed
+    }
+
+    /// Finds how an object can be given to its new owner.
+    fn owners_route(&self, name: &ObjectName, old: &Ident) -> Route {
+        self.comparison.route(self.schema, name, &[&self.comparison.observed.administrator.name, old])
     }
 
     /// Lets an administrator who is no superuser act on what another role owns, for these statements only.
@@ -274,7 +290,7 @@ impl<'a> Site<'a> {
     fn objects(&self, desired: &'a Schema, actual: &'a Schema, found: &mut Differences) {
         let mut groups = Groups::default();
         for (name, object) in &actual.objects {
-            let Some(wanted) = desired.objects.get(name).filter(|_| self.in_reach(object)) else { continue };
+            let Some(wanted) = desired.objects.get(name).filter(|_| self.in_reach(name, object)) else { continue };
             self.object(name, wanted, object, &mut groups, found);
         }
         for (key, names) in groups.0 {
@@ -302,17 +318,26 @@ impl<'a> Site<'a> {
         let mut compare = |wanted: &Acl, current: &Acl, column: Option<&'a Ident>| {
             let difference = acl::diff(wanted, current, self.owner, self.comparison.managed);
             let history = name.name.as_str() == HISTORY_TABLE;
+            let route = self.comparison.route(self.schema, name, &[self.owner]);
+            let on = on(self.schema, name.class, &[&route.name(name)]);
+            let mut closed = Vec::new();
             let mut add = |verb, list: BTreeMap<Grantee, Privileges>| {
                 for (grantee, privileges) in list {
-                    let key = GroupKey { class: name.class, verb, grantee, privileges, column, history };
+                    if route == Route::Closed {
+                        closed.push(Statement { verb, privileges, column, on: &on }.sql(&grantee));
+                        continue;
+                    }
+                    let key = GroupKey { class: name.class, verb, grantee, privileges, column, history, route };
                     groups.0.entry(key).or_default().push(name);
                 }
             };
             add(Verb::Grant, difference.grant);
             add(Verb::Revoke, difference.revoke);
             add(Verb::RevokeOption, difference.revoke_option);
+            if !closed.is_empty() {
+                found.closed.push(self.comparison.left_closed((self.schema, name), self.owner, &closed));
+            }
             if !difference.unmanaged.is_empty() {
-                let on = on(self.schema, name.class, &[name]);
                 self.unmanaged(difference.unmanaged, column, &name.label(self.schema), &on, found);
             }
         };
@@ -325,7 +350,8 @@ impl<'a> Site<'a> {
     }
 
     fn grouped(&self, key: &GroupKey<'_>, names: &[&ObjectName]) -> Change {
-        let on = on(self.schema, key.class, names);
+        let called: Vec<ObjectName> = names.iter().map(|name| key.route.name(name)).collect();
+        let on = on(self.schema, key.class, &called.iter().collect::<Vec<_>>());
         let statement = Statement { verb: key.verb, privileges: key.privileges, column: key.column, on: &on };
         let mut change = self.privilege(&statement, &key.grantee, &self.labels(names));
         if key.class == Class::Relation {
@@ -336,6 +362,9 @@ impl<'a> Site<'a> {
                 matches!(kind, Some(ObjectKind::Table | ObjectKind::View))
             };
             change.locks = names.iter().filter(lockable).map(|name| sql!(Named(self.schema, name))).collect();
+        }
+        if key.route == Route::Superuser {
+            change.run_as = None;
         }
         if key.history {
             // only migrations write their history: nobody can rely on this

@@ -92,6 +92,7 @@ fn observed(objects: Vec<(String, ObjectName, Object)>, major: u32) -> Observed 
         view_calls: BTreeSet::new(),
         untrusted: BTreeSet::new(),
         invokers: BTreeSet::new(),
+        foreign_arguments: BTreeMap::new(),
         registry: true,
         splits: Vec::new(),
         everywhere: BTreeMap::new(),

@@ -3,6 +3,7 @@
 mod close_database;
 mod concurrency;
 mod drift;
+mod foreign_arguments;
 mod identity;
 mod neighbours;
 mod own_roles;
