@@ -20,6 +20,8 @@ pub struct Survey {
     pub prefixes: Vec<String>,
     /// The extensions that a schema's objects depend on, by schema.
     pub extensions: BTreeMap<Ident, BTreeSet<Ident>>,
+    /// The schemas that are members of extensions.
+    pub extension_schemas: BTreeSet<Ident>,
 }
 
 /// Reads everything in one `repeatable read, read only` transaction.
@@ -52,7 +54,7 @@ async fn read(connection: &mut PgConnection) -> Result<Survey, Error> {
     let scope =
         Scope { naming, roles: of("role"), schemas: of("schema"), views: BTreeSet::new(), described: BTreeSet::new() };
     let observed = super::read(connection, &scope).await?;
-    Ok(Survey { observed, prefixes, extensions })
+    Ok(Survey { observed, prefixes, extensions, extension_schemas: of("extension schema") })
 }
 
 async fn rows(

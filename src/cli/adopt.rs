@@ -53,6 +53,7 @@ pub(crate) async fn run(context: &Context, args: &AdoptArgs) -> Result<Verdict, 
         observed: &survey.observed,
         naming: &naming,
         extensions: &survey.extensions,
+        extension_schemas: &survey.extension_schemas,
         only: &only,
         described: &BTreeSet::new(),
     };

@@ -299,6 +299,23 @@ async fn hostile_names_are_told_and_never_written() {
 }
 
 #[tokio::test]
+async fn a_schema_that_is_an_extensions_is_no_service() {
+    let db = TestDb::new().await;
+    db.run(
+        "create schema points; create table points.readings (at timestamptz); create extension citext schema public; \
+         create schema chunks; alter extension citext add schema chunks; create table chunks.one () inherits (points.readings)",
+    )
+    .await;
+    let project = Project::new(&db);
+    let adopted = adopt(&project, &[]);
+    assert_eq!(adopted["services"].as_array().expect("services").len(), 1, "{adopted:#}");
+    assert!(!misfits(&adopted).join("\n").contains("chunks"), "{adopted:#}");
+    let told = misfits(&adopt(&project, &["chunks"])).join("\n");
+    assert!(told.contains("schema chunks: it is a member of an extension: no service can own it"), "{told}");
+    assert!(!project.path().join("manifests/chunks.yaml").exists());
+}
+
+#[tokio::test]
 async fn an_empty_database_gives_nothing_to_write() {
     let db = TestDb::new().await;
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -28,6 +28,8 @@ pub struct Given<'a> {
     pub naming: &'a Naming,
     /// The extensions that a schema's objects depend on, by schema.
     pub extensions: &'a BTreeMap<Ident, BTreeSet<Ident>>,
+    /// The schemas that are members of extensions.
+    pub extension_schemas: &'a BTreeSet<Ident>,
     /// Only these schemas; all when empty.
     pub only: &'a BTreeSet<Ident>,
     /// The services that the manifests are only to describe.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Given, Misfits, accept};
 use crate::ident::Ident;
 use crate::model::naming::{Access, Naming, is_temporary_login};
-use crate::model::state::{Membership, MembershipOptions, ObjectKind, Observed, Schema, State};
+use crate::model::state::{Membership, MembershipOptions, ObjectKind, Observed, Schema};
 
 /// The services of a database.
 #[derive(Debug, Default)]
@@ -55,7 +55,7 @@ fn services(given: &Given<'_>, misfits: &mut Misfits) -> BTreeMap<Ident, Ident> 
     let chosen = |name: &Ident| given.only.is_empty() || given.only.contains(name);
     let mut left = Vec::new();
     for (name, schema) in state.schemas.iter().filter(|(name, _)| chosen(name)) {
-        if is_shared(name, schema, state, misfits) {
+        if is_shared(given, (name, schema), misfits) {
             continue;
         }
         let object = format!("schema {}", name.as_str());
@@ -127,7 +127,16 @@ fn group_names_of_logins(given: &Given<'_>, service: &Ident) -> Vec<Ident> {
 }
 
 /// Tells whether a schema is everybody's: `public`, and those of extensions.
-fn is_shared(name: &Ident, schema: &Schema, state: &State, misfits: &mut Misfits) -> bool {
+fn is_shared(given: &Given<'_>, (name, schema): (&Ident, &Schema), misfits: &mut Misfits) -> bool {
+    let state = &given.observed.state;
+    if given.extension_schemas.contains(name) {
+        // what an extension keeps there (chunks, queues) is its own affair
+        if given.only.contains(name) {
+            let why = "it is a member of an extension: no service can own it";
+            misfits.add(None, format!("schema {}", name.as_str()), why);
+        }
+        return true;
+    }
     let home = state.extensions.values().any(|home| home == name);
     let shared = matches!(name.as_str(), "public" | "extensions");
     if shared && !schema.objects.is_empty() {
