@@ -216,7 +216,18 @@ fn unnamed(
         0 => String::new(),
         n => format!(", with its grants on {n} objects"),
     };
-    let why = format!("a login is named {begin}_<name>_a or _b: this one is left alone{holds}, as unmanaged");
+    let owns = state.schemas[schema].owner == *role || state.schemas[schema].objects.values().any(|o| o.owner == *role);
+    let why = match given.naming.owner(service.as_str()).ok().filter(|_| owns) {
+        // as a member of the new owner it keeps what it has as the old one
+        Some(group) => format!(
+            "it loses what it has as an owner here when a plan gives that to {} (hazard change-owner); to keep it, run \
+             before: create role {quoted}; grant {quoted} to {}",
+            group.as_str(),
+            role.quoted(),
+            quoted = group.quoted()
+        ),
+        None => format!("a login is named {begin}_<name>_a or _b: this one is left alone{holds}, as unmanaged"),
+    };
     misfits.add(Some(service), format!("login {}", role.as_str()), why);
 
     let by_schema = format!("{}{}", given.naming.prefix, schema.as_str());
