@@ -27,7 +27,7 @@ pub(crate) struct ExportArgs {
     #[arg(long = "as", value_enum, default_value_t = As::Archive, value_name = "KIND")]
     kind: As,
     /// Accepts a coupling by its kind, although the copy will lack something: foreign-key, needs, large-objects …
-    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = coupling)]
+    #[arg(long = "allow", visible_alias = "allow-coupling", value_name = "KIND", value_delimiter = ',', value_parser = coupling)]
     allow_coupling: Vec<CouplingKind>,
     /// Takes the SCRAM verifiers of the service's logins along, so that passwords stay as they are
     #[arg(long)]

@@ -31,7 +31,7 @@ pub(crate) fn of(code: &str) -> Option<String> {
         "bad-postgresql-folder" => "it is the folder that holds the programs, such as /usr/lib/postgresql/17/bin",
         "other-major" => "remove the folder (its data are lost), or name the older programs in PGCLEAVE_PG_BIN",
         "sink-name" => "rename the credential, or use another kind of sink",
-        "coupled" => "remove the coupling, or accept its kind: --allow-coupling foreign-key,needs",
+        "coupled" => "remove the coupling, or accept its kind: --allow foreign-key,needs",
         "archive-exists" => "choose another folder, or move the old one away: an archive is never overwritten",
         "no-pg-dump" => "install the client programs of that version, or set PGCLEAVE_PG_BIN to their folder",
         "table-locked" => "look in pg_stat_activity for who holds it, or wait longer: --lock-wait 300",
