@@ -38,7 +38,8 @@ use crate::transfer::surroundings::{self, Surroundings};
 /// How often to look at what the slot holds back, in milliseconds.
 const WATCH_MILLIS: u64 = 1000;
 
-/// Names the roles and the extensions that the target does not have yet; nothing of them stays.
+/// Names the roles and the extensions that the target does not have yet; nothing of them stays. What somebody else creates there
+/// meanwhile is nobody's to drop, and no part of it.
 pub(super) async fn missing(
     ends: &mut Ends,
     between: &Between,
@@ -56,10 +57,14 @@ pub(super) async fn missing(
     .await;
     exec::batch(target, "undo the trying", &sql!("rollback")).await?;
     let after = tried?;
-    let new = |before: &[String], after: Vec<String>| {
-        after.iter().filter(|name| !before.contains(name)).map(|name| Ident::from_server(name)).collect()
+    let new = |before: &[String], after: &[String], ours: &[Ident]| {
+        let made = |name: &&Ident| {
+            let is_it = |other: &String| other == name.as_str();
+            after.iter().any(is_it) && !before.iter().any(is_it)
+        };
+        ours.iter().filter(made).cloned().collect()
     };
-    Ok((new(&before.0, after.0), new(&before.1, after.1)))
+    Ok((new(&before.0, &after.0, &around.role_names), new(&before.1, &after.1, &around.extension_names)))
 }
 
 async fn names(connection: &mut PgConnection) -> Result<(Vec<String>, Vec<String>), PgError> {

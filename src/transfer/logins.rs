@@ -60,6 +60,8 @@ pub struct User {
     pub name: Ident,
     /// Whether it uses this schema and nothing else, or belongs to the service, so that it comes along.
     pub own: bool,
+    /// Whether nothing but grants ties it to the schema.
+    pub granted: bool,
     /// The roles with privileges that it is a member of.
     pub through: Vec<Ident>,
     /// What its password is stored as.
@@ -96,7 +98,7 @@ pub async fn users(connection: &mut PgConnection, schema: &Ident, service: &str)
     };
     let user = |user: roles::User| {
         let password = kind(&user.name);
-        User { name: user.name, own: user.own, through: user.through, password }
+        User { name: user.name, own: user.own, granted: user.granted, through: user.through, password }
     };
     Ok(found.into_iter().map(user).collect())
 }

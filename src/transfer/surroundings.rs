@@ -28,6 +28,10 @@ pub struct Surroundings {
     pub owner: Option<Ident>,
     /// Who owns something in it.
     pub owners: Vec<Ident>,
+    /// The roles that `roles` creates where they are missing.
+    pub role_names: Vec<Ident>,
+    /// The extensions that `extensions` creates where they are missing.
+    pub extension_names: Vec<Ident>,
 }
 
 /// Reads them from the catalog.
@@ -59,5 +63,7 @@ pub async fn read(
         leave: roles.leave.as_str().to_owned(),
         owner,
         owners: roles.owners,
+        role_names: roles.names,
+        extension_names: needed.iter().map(|extension| extension.name.clone()).collect(),
     })
 }

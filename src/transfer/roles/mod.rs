@@ -104,6 +104,8 @@ pub(super) struct User {
     pub(super) name: Ident,
     /// Whether it uses this schema and nothing else, or belongs to the service, so that it comes along.
     pub(super) own: bool,
+    /// Whether nothing but grants ties it to the schema.
+    pub(super) granted: bool,
     /// The roles with privileges that it is a member of.
     pub(super) through: Vec<Ident>,
 }
@@ -123,6 +125,8 @@ pub(super) struct Roles {
     pub(super) leave: Sql,
     /// Those that own something.
     pub(super) owners: Vec<Ident>,
+    /// Those that `create` makes where they are missing.
+    pub(super) names: Vec<Ident>,
 }
 
 /// A role of the source.
@@ -148,6 +152,7 @@ pub(super) async fn read(
     let secrets = if verifiers { secrets(connection, &own).await? } else { Vec::new() };
     let mut out = Roles::default();
     for found in roles.iter().filter(|r| !r.predefined) {
+        out.names.push(found.role.name.clone());
         let verifier = secrets.iter().find(|(oid, _)| *oid == found.oid).map(|(_, secret)| secret.clone());
         // A role that was a superuser comes as one that may do nothing: whoever restores decides.
         let login = found.role.login && found.own && !found.superuser;
@@ -192,6 +197,7 @@ pub(super) async fn users(connection: &mut PgConnection, schema: &Ident, service
     let user = |row: &PgRow| User {
         name: ident(row, "name"),
         own: row.get("own"),
+        granted: row.get("granted"),
         through: row.get::<Vec<String>, _>("through").iter().map(|name| Ident::from_server(name)).collect(),
     };
     Ok(rows.iter().map(user).collect())

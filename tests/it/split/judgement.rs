@@ -159,6 +159,7 @@ async fn whoever_uses_only_this_schema_logs_in_afterwards_with_the_same_password
              grant usage on schema {s} to {s}x_direct, {s}x_group, {s}x_old;
              grant select, insert, update on {s}.account to {s}x_direct, {s}x_group, {s}x_old;
              create schema other; create table other.t (id int);
+             create role {s}x_mighty login createrole password 'mighty'; grant select on {s}.account to {s}x_mighty;
              create role {s}x_both login password 'both'; grant usage on schema {s}, other to {s}x_both;
              grant select on {s}.account, other.t to {s}x_both"
         ),
@@ -171,10 +172,12 @@ async fn whoever_uses_only_this_schema_logs_in_afterwards_with_the_same_password
     };
     let login = |name: &str| ("\"login\"".to_owned(), serde_json::Value::from(format!("{s}x_{name}")));
     // pg_hba.conf of the test servers has scram-sha-256 for everybody from outside.
-    assert_eq!(kinds(&[]).await, [login("both"), login("old")]);
+    assert_eq!(kinds(&[]).await, [login("both"), login("mighty"), login("old")]);
     assert!(service.run(&["start"]).await.exits(3).stderr.contains("--allow login"));
     run(&service.source, &format!("alter role {s}x_old password 'old'")).await;
-    assert_eq!(kinds(&[]).await, [login("both")]);
+    assert_eq!(kinds(&[]).await, [login("both"), login("mighty")]);
+    let told = service.run(&["check"]).await.stdout;
+    assert!(told.contains(&format!("{s}x_direct comes along with its stored password")), "{told}");
     assert_eq!(kinds(&["--allow", "login"]).await, []);
     service.run(&["start", "--allow", "login"]).await.exits(0);
     service.run(&["cutover"]).await.exits(0);
@@ -185,11 +188,11 @@ async fn whoever_uses_only_this_schema_logs_in_afterwards_with_the_same_password
     let direct = with_password(&service.target, &format!("{s}x_direct"), "direct");
     assert_eq!(texts(&direct, "select balance::text from account where id = 1").await, ["3"]);
     let known = format!("select rolname::text from pg_roles where rolname like '{s}x\\_%' order by 1");
-    let names = ["both", "direct", "group", "inner", "member", "old"].map(|name| format!("{s}x_{name}"));
+    let names = ["both", "direct", "group", "inner", "member", "mighty", "old"].map(|name| format!("{s}x_{name}"));
     assert_eq!(texts(&service.target, &known).await, names);
     let closed =
         format!("select rolname::text from pg_roles where rolname like '{s}x\\_%' and not rolcanlogin order by 1");
-    let names = ["both", "group", "inner"].map(|name| format!("{s}x_{name}"));
+    let names = ["both", "group", "inner", "mighty"].map(|name| format!("{s}x_{name}"));
     assert_eq!(texts(&service.target, &closed).await, names, "who stays behind is only a name in grants");
     service.run(&["rollback"]).await.exits(0);
     service.run(&["abort"]).await.exits(0);

@@ -52,3 +52,34 @@ async fn a_login_that_comes_later_and_is_anothers_on_the_target_stops_the_cutove
     service.run(&["cutover"]).await.exits(0);
     assert_eq!(verifier(&service.target, &login).await, verifier(&service.source, &login).await);
 }
+
+#[tokio::test]
+async fn roles_that_somebody_else_makes_meanwhile_are_not_the_splits() {
+    let service = Move::new().await;
+    let (target, name) = (service.target.clone(), service.name.clone());
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stopped = std::sync::Arc::clone(&stop);
+    let others = tokio::spawn(async move {
+        let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&target).await.expect("a connection");
+        let mut made = 0;
+        while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
+            made += 1;
+            let make = format!("create role {name}z_{made}");
+            sqlx::raw_sql(sqlx::AssertSqlSafe(make)).execute(&mut connection).await.expect("a role");
+            tokio::time::sleep(std::time::Duration::from_millis(3)).await;
+        }
+        made
+    });
+    service.run(&["start"]).await.exits(0);
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let made: usize = others.await.expect("no panic");
+    let own =
+        "select n from pgcleave.split, jsonb_array_elements_text(record->'made_roles') n where n not like '{s}\\_%'";
+    assert_eq!(texts(&service.target, &own.replace("{s}", &service.name)).await, Vec::<String>::new());
+    service.run(&["abort"]).await.exits(0);
+    let left = format!("select count(*)::text from pg_roles where rolname like '{}z\\_%'", service.name);
+    assert_eq!(texts(&service.target, &left).await, [made.to_string()]);
+    let drop = "do $$ declare r name; begin for r in select rolname from pg_roles where rolname like '{s}z\\_%' loop \
+                execute format('drop role %I', r); end loop; end $$";
+    run(&service.target, &drop.replace("{s}", &service.name)).await;
+}

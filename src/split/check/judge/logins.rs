@@ -14,6 +14,7 @@ pub(super) fn judge(facts: &Facts, found: &mut Findings) {
     }
     let (own, others): (Vec<_>, Vec<_>) = facts.logins.iter().partition(|user| user.own);
     own.iter().for_each(|user| password(user, facts, found));
+    own.iter().filter(|user| user.granted).for_each(|user| comes_along(user, found));
     others.into_iter().filter(|user| !is_others(user, &facts.others)).for_each(|user| stays(user, found));
     if !own.is_empty() && facts.source.connects_public && !facts.target.connects_public {
         let database = Ident::from_server(&facts.target.database).sql();
@@ -30,6 +31,15 @@ pub(super) fn judge(facts: &Facts, found: &mut Findings) {
 /// Tells whether a login is another service's, which reaches the schema by a contract and gets a bridge.
 fn is_others(user: &User, others: &[Ident]) -> bool {
     others.contains(&user.name) || user.through.iter().any(|role| others.contains(role))
+}
+
+/// Names a login that the owner of the schema has chosen by nothing but a grant: its password goes to the target's server.
+fn comes_along(user: &User, found: &mut Findings) {
+    let name = user.name.as_str();
+    let message =
+        format!("{name} comes along with its stored password, since all that it may use anywhere is in this schema");
+    let fix = "revoke its grants here first if it is not one of the service's".to_owned();
+    found.warning(KIND, name, message, fix, None);
 }
 
 /// Judges the password of a login that comes along.
@@ -68,7 +78,8 @@ fn stays(user: &User, found: &mut Findings) {
         roles => format!(" (as a member of {})", roles.iter().map(Ident::as_str).collect::<Vec<_>>().join(", ")),
     };
     let message = format!(
-        "{name}{through} uses this schema and others: it stays behind, and reaches nothing of the service once that has moved"
+        "{name}{through} uses this schema and holds more: something in another schema or database, or rights over the server. \
+         It stays behind, and reaches nothing of the service once that has moved"
     );
     let fix = "declare a contract that the service it works for consumes, or give it a login of its own on the target"
         .to_owned();

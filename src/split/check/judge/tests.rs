@@ -233,6 +233,7 @@ fn whoever_uses_the_schema_keeps_a_login_or_is_named() {
             let user = |name: &str, own, through: &[&str], password| User {
                 name: Ident::from_server(name),
                 own,
+                granted: name == "old_app",
                 through: through.iter().map(|name| Ident::from_server(name)).collect(),
                 password,
             };
@@ -248,7 +249,7 @@ fn whoever_uses_the_schema_keeps_a_login_or_is_named() {
             facts.target.connects_public = false;
         },
         expect![[r#"
-            blocker login bi: bi (as a member of readers) uses this schema and others: it stays behind, and reaches nothing of the service once that has moved
+            blocker login bi: bi (as a member of readers) uses this schema and holds more: something in another schema or database, or rights over the server. It stays behind, and reaches nothing of the service once that has moved
                 fix: declare a contract that the service it works for consumes, or give it a login of its own on the target
             blocker login hidden: admin may not read the stored password of hidden, which would have none on the target
                 fix: connect to the source as a superuser, or give it a password on the target after the copy
@@ -256,6 +257,8 @@ fn whoever_uses_the_schema_keeps_a_login_or_is_named() {
                 fix: set the same password again while password_encryption is scram-sha-256
             blocker login orders: every login may connect to the source's database, and not to orders: those of the service might be shut out
                 fix: grant connect on database "orders" to public, or to the service's logins once they are there
+            warning login old_app: old_app comes along with its stored password, since all that it may use anywhere is in this schema
+                fix: revoke its grants here first if it is not one of the service's
         "#]],
     );
     check(
@@ -263,6 +266,7 @@ fn whoever_uses_the_schema_keeps_a_login_or_is_named() {
             facts.logins = vec![User {
                 name: Ident::from_server("old_app"),
                 own: true,
+                granted: false,
                 through: Vec::new(),
                 password: Password::Md5,
             }];

@@ -1,5 +1,7 @@
 -- The logins that can use what is in the schema; after who.sql.
 select r.rolname::pg_catalog.text as name, exists (select from own o where o.role = r.oid) as own,
+  not pg_catalog.starts_with(r.rolname::pg_catalog.text, $2)
+    and not exists (select from target t where pg_catalog.pg_has_role(r.oid, t.nspowner, 'member')) as granted,
   array(select g.rolname::pg_catalog.text from above a join named n on n.role = a.above
     join pg_catalog.pg_roles g on g.oid = a.above where a.role = r.oid and g.oid <> r.oid order by g.rolname) as through
 from pg_catalog.pg_roles r

@@ -47,9 +47,15 @@ with recursive
     union
     select a.role, m.roleid from above a join pg_catalog.pg_auth_members m on m.member = a.above
   ),
-  -- Roles that hold something else in this database; USAGE on a schema of extensions or on `public` alone is nothing.
+  -- Roles that hold something else, in whatever database; USAGE on a schema of extensions or on `public` alone is nothing.
   elsewhere as (
-    select distinct d.refobjid as role from pg_catalog.pg_shdepend d
+    -- in another database, or an object of the whole server; the groups of CONNECT and TEMPORARY serve all databases
+    select d.refobjid as role from pg_catalog.pg_shdepend d join pg_catalog.pg_roles r on r.oid = d.refobjid
+    left join pg_catalog.pg_database b on b.oid = d.dbid and b.datname = pg_catalog.current_database()
+    where d.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass and d.deptype in ('o', 'a', 'r') and b.oid is null
+      and (d.dbid <> 0 or d.deptype = 'o') and r.rolname !~ '(^|_)pgcleave_(connect|temporary)(_|$)'
+    union
+    select d.refobjid from pg_catalog.pg_shdepend d
     join pg_catalog.pg_database b on b.oid = d.dbid and b.datname = pg_catalog.current_database()
     where d.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass and d.deptype in ('o', 'a', 'r')
       and not exists (select from ours o where o.classid = d.classid and o.objid = d.objid)
@@ -67,8 +73,10 @@ with recursive
     select u.role from users u
     where pg_catalog.pg_get_userbyid(u.role)::pg_catalog.text <> all ($3::pg_catalog.text[])
       and not exists (select from above a join elsewhere e on e.role = a.above where a.role = u.role)
+      -- Nobody's password goes along that could do more than use a schema: a grant is given by the schema's owner alone.
       and not exists (select from above a join pg_catalog.pg_roles g on g.oid = a.above
-        where a.role = u.role and (g.rolsuper or g.rolname like 'pg\_%'))
+        where a.role = u.role and (g.rolsuper or g.rolcreaterole or g.rolcreatedb or g.rolreplication or g.rolbypassrls
+          or g.rolname like 'pg\_%'))
   ),
   own as (
     select t.nspowner as role from target t
