@@ -49,7 +49,7 @@ pub fn created(sql: &str, own: &str) -> Vec<Created> {
     all.map(one).collect()
 }
 
-/// Gives where a statement begins that creates a routine, and whether that is harmless to whoever calls it.
+/// Gives where a statement begins that creates a routine, and whether calling it is harmless.
 fn routine(node: &SyntaxNode) -> Option<(usize, bool)> {
     if !matches!(node.kind(), CREATE_FUNCTION | CREATE_PROCEDURE) {
         return None;

@@ -124,7 +124,12 @@ impl Context {
 
     /// Reads the manifests, with the environment that is asked for.
     pub(crate) fn project(&self) -> Result<Project, Failure> {
-        let project = pgcleave::load::project(&self.global.config, self.choice())?;
+        self.load(self.choice())
+    }
+
+    /// Reads the manifests, and remembers the administrator that they declare.
+    fn load(&self, choice: Choice<'_>) -> Result<Project, Failure> {
+        let project = pgcleave::load::project(&self.global.config, choice)?;
         if let Some(administrator) = &project.administrator {
             // Read twice, it is the same.
             let _ = self.administrator.set(administrator.clone());
@@ -143,7 +148,7 @@ impl Context {
 
     /// Reads the manifests for what no environment has a part in.
     pub(crate) fn project_anywhere(&self) -> Result<Project, Failure> {
-        Ok(pgcleave::load::project(&self.global.config, self.anywhere())?)
+        self.load(self.anywhere())
     }
 
     /// Chooses the environment that is named, or none.

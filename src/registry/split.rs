@@ -64,14 +64,15 @@ pub async fn all(connection: &mut PgConnection) -> Result<Vec<SplitRow>, Error> 
 /// # Errors
 /// The server could not be asked.
 pub async fn callers(connection: &mut PgConnection) -> Result<Vec<String>, Error> {
-    let caller = |row: SplitRow| {
-        let record = serde_json::from_str::<serde_json::Value>(&row.record).ok()?;
-        Some(record.get("caller")?.as_str()?.to_owned())
+    let named = |row: SplitRow| {
+        let record = serde_json::from_str::<serde_json::Value>(&row.record).unwrap_or_default();
+        let names = ["caller", "calls_as"].map(|key| record.get(key).and_then(|name| name.as_str()).map(str::to_owned));
+        names.into_iter().flatten()
     };
     if !trust::verified(connection).await?.is_some_and(|registry| registry.reads("split")) {
         return Ok(Vec::new());
     }
-    Ok(all(connection).await?.into_iter().filter_map(caller).collect())
+    Ok(all(connection).await?.into_iter().flat_map(named).collect())
 }
 
 /// Reads one service's row.

@@ -57,7 +57,8 @@ pub(super) async fn registry(ends: &mut Ends, split: &Split) -> Result<(), Error
 /// Lets the administrator of the source's registry look after the target, too, where another login has made the split.
 pub(super) async fn administrator(ends: &mut Ends, listener: Listener<'_>) -> Result<(), Error> {
     let Some((owner, false)) = owner::owner(&mut ends.source).await? else { return Ok(()) };
-    let Some((there, _)) = owner::owner(&mut ends.target).await? else { return Ok(()) };
+    // A registry that another administrator already had there stays that one's.
+    let Some((there, true)) = owner::owner(&mut ends.target).await? else { return Ok(()) };
     if there == owner {
         return Ok(());
     }

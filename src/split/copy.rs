@@ -39,7 +39,7 @@ use crate::transfer::surroundings::{self, Surroundings};
 const WATCH_MILLIS: u64 = 1000;
 
 /// Names the roles and the extensions that the target does not have yet; nothing of them stays. What somebody else creates there
-/// meanwhile is nobody's to drop, and no part of it.
+/// at the same time is not among them.
 pub(super) async fn missing(
     ends: &mut Ends,
     between: &Between,
@@ -211,6 +211,8 @@ pub(super) async fn fill_views(
     let loader = Loader::start(admin, target, owners).await?;
     let done: Result<(), Error> = async {
         let mut session = loader.connect("pgcleave split").await?;
+        // A policy that hides rows from the owner hides them from its view, too.
+        run(&mut session, "set row_security = on").await?;
         for refresh in statement::split(refreshes) {
             match run(&mut session, refresh).await {
                 Err(error) if load::is_its_own(&error) => {

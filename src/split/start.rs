@@ -94,7 +94,7 @@ pub async fn start(
                 failpoint::reach(Failpoint::StartCopied);
                 members::settle(&mut ends, between, project).await?;
                 if let Some(bridge) = consumed(between, project).await? {
-                    split.caller = Some(bridge.caller().clone());
+                    split.calls_as = Some(bridge.caller().clone());
                     ends.write(&mut split).await?;
                     bridge.build().await?;
                 }
@@ -180,6 +180,7 @@ async fn begin(
         roles: Roles::default(),
         unequal: None,
         caller: None,
+        calls_as: None,
         kept: None,
     };
     (split.made_roles, split.made_extensions) = copy::missing(ends, between, &couplings).await?;

@@ -120,10 +120,14 @@ pub struct Split {
     /// Why the target may hold rows that the source does not have. Read it with [`Split::doubt`].
     #[serde(default)]
     pub unequal: Option<Unequal>,
-    /// The login with which the other end of a bridge comes, on both sides. Set before `start` or `finish` makes it: what it is
-    /// granted is no change of definitions, of other services' schemas neither.
+    /// The login of the bridge on the target. Set by `finish` before it makes it; one that was interrupted then can still be
+    /// rolled back, and this says what it has left.
     #[serde(default)]
     pub caller: Option<Ident>,
+    /// The login with which the target comes to the source for what the service consumes. Set by `start` before it makes it:
+    /// what it is granted is no change of the definitions of other services that move.
+    #[serde(default)]
+    pub calls_as: Option<Ident>,
     /// Where the source's old schema is kept after `finish`.
     pub kept: Option<Kept>,
 }
@@ -360,6 +364,7 @@ pub(super) fn example() -> Split {
         roles: Roles::default(),
         unequal: None,
         caller: None,
+        calls_as: None,
         kept: None,
     }
 }

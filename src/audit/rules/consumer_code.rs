@@ -23,10 +23,10 @@ pub(super) static EXE01: Rule = Rule {
     id: "EXE01",
     title: "contract runs as its consumer",
     severity: Severity::Warning,
-    explanation: "A function that is not SECURITY DEFINER runs with the rights of whoever calls it. So does each such \
+    explanation: "A function that is not SECURITY DEFINER runs with the rights of its caller. So does each such \
                   function that a view, a row security policy, an index expression or a trigger of an exposed object \
-                  calls, and planning alone runs those declared immutable. Whoever uses the contract gives the \
-                  provider's code all that the login may do, and the provider can replace that code at any time. \
+                  calls, and planning alone runs those declared immutable. A login that uses the contract gives \
+                  the provider's code all its rights, and the provider can replace that code at any time. \
                   Not reported: functions of pg_catalog, of extensions of a superuser and of the consumer itself, and SQL \
                   functions that write nothing and give a schema only to the tables that they read. Their other names \
                   are looked up along the consumer's search_path.",

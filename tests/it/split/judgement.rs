@@ -128,11 +128,14 @@ async fn a_materialized_view_is_named_or_refreshed_once_the_other_side_has_the_w
     let s = &service.name;
     let views = format!(
         "set role {s}_owner; create materialized view {s}.seen as select count(*) as n from {s}.nothing; \
-         create materialized view {s}.never as select 1 as n with no data"
+         create materialized view {s}.never as select 1 as n with no data; \
+         create policy few on {s}.nothing using (id < 100); \
+         alter table {s}.nothing enable row level security; alter table {s}.nothing force row level security"
     );
     run(&service.source, &views).await;
     service.run(&["start"]).await.exits(0);
-    run(&service.source, &format!("insert into {s}.nothing values (1), (2)")).await;
+    // The owner sees two of them, also in the copy.
+    run(&service.source, &format!("insert into {s}.nothing values (1), (2), (100)")).await;
     let seen = format!("select n::text from {s}.seen");
     let told = service.run(&["cutover"]).await.exits(0);
     assert!(told.stderr.contains("--refresh") && told.stderr.contains("\"seen\""), "{}", told.stderr);
