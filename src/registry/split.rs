@@ -66,7 +66,8 @@ pub async fn all(connection: &mut PgConnection) -> Result<Vec<SplitRow>, Error> 
 pub async fn callers(connection: &mut PgConnection) -> Result<Vec<String>, Error> {
     let named = |row: SplitRow| {
         let record = serde_json::from_str::<serde_json::Value>(&row.record).unwrap_or_default();
-        let names = ["caller", "calls_as"].map(|key| record.get(key).and_then(|name| name.as_str()).map(str::to_owned));
+        let names =
+            ["caller", "calls_as"].map(|key| record.get(key).and_then(serde_json::Value::as_str).map(str::to_owned));
         names.into_iter().flatten()
     };
     if !trust::verified(connection).await?.is_some_and(|registry| registry.reads("split")) {
